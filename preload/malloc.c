@@ -1,0 +1,130 @@
+/* malloc.c: the standard names, with glibc's exact behaviour, and glibc's own names for them. */
+#include "alloc/malloc.h"
+#include "alloc/trim.h"
+
+#include "os/os.h" // os_page_bytes
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT void *malloc(size_t size)
+{
+    return malloc_fast(size);
+}
+
+EXPORT void free(void *p)
+{
+    free_fast(p);
+}
+
+EXPORT void *calloc(size_t count, size_t size)
+{
+    return calloc_fast(count, size);
+}
+
+EXPORT void *realloc(void *block, size_t size)
+{
+    if (UNLIKELY(block == NULL))
+        return malloc_fast(size);
+    if (LIKELY(size != 0))
+        return malloc_resize(block, size);
+    free_fast(block);
+    return NULL;
+}
+
+EXPORT void *reallocarray(void *block, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return malloc_no_memory();
+    return realloc(block, bytes);
+}
+
+void free_sized(void *p, size_t size);
+void free_aligned_sized(void *p, size_t alignment, size_t size);
+
+/* C23. The size and alignment are promises that the pool's record makes unnecessary; a size that
+ * cannot be right stops the program. */
+EXPORT void free_sized(void *p, size_t size)
+{
+    free_checked(p, size);
+}
+
+EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
+{
+    (void)alignment;
+    free_checked(p, size);
+}
+
+/* ---- Alignment ---- */
+
+static bool is_power_of_two(size_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+    if (!is_power_of_two(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return malloc_aligned(alignment, size);
+}
+
+/* An alignment that is no power of two counts as the next one. */
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+    if (alignment > (SIZE_MAX >> 1) + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    size_t power = 1;
+    while (power < alignment)
+        power *= 2;
+    return malloc_aligned(power, size);
+}
+
+EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
+{
+    if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
+        return EINVAL;
+    int saved = errno;
+    void *block = malloc_aligned(alignment, size);
+    errno = saved;
+    if (block == NULL)
+        return ENOMEM;
+    *out = block;
+    return 0;
+}
+
+EXPORT void *valloc(size_t size)
+{
+    return malloc_aligned(os_page_bytes(), size);
+}
+
+EXPORT void *pvalloc(size_t size)
+{
+    size_t bytes = os_round_to_pages(size);
+    if (bytes < size)
+        return malloc_no_memory();
+    return malloc_aligned(os_page_bytes(), bytes == 0 ? os_page_bytes() : bytes);
+}
+
+/* ---- glibc's other names: programs reach its own heap by none of them ---- */
+
+/* The assembler's alias: the compiler's would ask for every attribute of the declaration again. */
+#define SECOND_NAME(alias, name) __asm__(".globl " #alias "\n.set " #alias ", " #name "\n")
+
+SECOND_NAME(__libc_malloc, malloc);
+SECOND_NAME(__libc_calloc, calloc);
+SECOND_NAME(__libc_realloc, realloc);
+SECOND_NAME(__libc_free, free);
+SECOND_NAME(__libc_memalign, memalign);
+SECOND_NAME(__libc_valloc, valloc);
+SECOND_NAME(__libc_pvalloc, pvalloc);
+SECOND_NAME(cfree, free);

@@ -1,0 +1,113 @@
+/* malloc_info.c: glibc's ways to ask about and to tune the heap, answered with molt's figures. */
+#include "alloc/malloc.h"
+#include "alloc/stats.h"
+#include "alloc/trim.h"
+
+#include "base/report.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT size_t malloc_usable_size(void *block)
+{
+    return malloc_block_bytes(block, "malloc_usable_size");
+}
+
+EXPORT int malloc_trim(size_t keep_bytes)
+{
+    return trim(keep_bytes) != 0;
+}
+
+/* The parameters of glibc's heap have no counterpart; a program that sets one must not take that
+ * for an error. */
+EXPORT int mallopt(int parameter, int value)
+{
+    (void)value;
+    switch (parameter) {
+    case M_MXFAST:
+    case M_NLBLKS:
+    case M_GRAIN:
+    case M_KEEP:
+    case M_TRIM_THRESHOLD:
+    case M_TOP_PAD:
+    case M_MMAP_THRESHOLD:
+    case M_MMAP_MAX:
+    case M_CHECK_ACTION:
+    case M_PERTURB:
+    case M_ARENA_TEST:
+    case M_ARENA_MAX:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+EXPORT struct mallinfo2 mallinfo2(void)
+{
+    struct molt_stats stats;
+    stats_get(&stats);
+    size_t small = stats.pool_bytes + stats.run_bytes;
+    return (struct mallinfo2){
+        .arena = small + stats.free_bytes,
+        .ordblks = stats.arenas,
+        .hblks = stats.huge_blocks,
+        .hblkhd = stats.huge_bytes,
+        .uordblks = small,
+        .fordblks = stats.free_bytes,
+        .keepcost = stats.dirty_bytes,
+    };
+}
+
+static int saturated(size_t n)
+{
+    return n > INT_MAX ? INT_MAX : (int)n;
+}
+
+EXPORT struct mallinfo mallinfo(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return (struct mallinfo){
+        .arena = saturated(info.arena),
+        .ordblks = saturated(info.ordblks),
+        .hblks = saturated(info.hblks),
+        .hblkhd = saturated(info.hblkhd),
+        .uordblks = saturated(info.uordblks),
+        .fordblks = saturated(info.fordblks),
+        .keepcost = saturated(info.keepcost),
+    };
+}
+
+EXPORT void malloc_stats(void)
+{
+    int saved = errno;
+    stats_write(STDERR_FILENO, MOLT_TEXT);
+    errno = saved;
+}
+
+/* XML with the element names of glibc's version 1, so that its readers find what they know. */
+EXPORT int malloc_info(int options, FILE *stream)
+{
+    if (options != 0 || stream == NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct molt_stats stats;
+    stats_get(&stats);
+    struct report_line text = {.length = 0};
+    report_append(&text,
+                  "<malloc version=\"1\">\n"
+                  "<total type=\"fast\" count=\"0\" size=\"0\"/>\n"
+                  "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n"
+                  "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n"
+                  "<system type=\"current\" size=\"%zu\"/>\n"
+                  "<system type=\"max\" size=\"%zu\"/>\n"
+                  "<aspace type=\"total\" size=\"%zu\"/>\n"
+                  "</malloc>\n",
+                  stats.live_blocks, stats.free_bytes, stats.huge_blocks, stats.huge_bytes,
+                  stats.committed_bytes, stats.peak_bytes, stats.committed_bytes);
+    return fwrite(text.text, 1, text.length, stream) == text.length ? 0 : -1;
+}

@@ -1,0 +1,146 @@
+/* api.c: the molt_ names of molt.h. */
+#include "molt.h"
+
+#include "fork.h"
+#include "huge.h"
+#include "init.h"
+#include "malloc.h"
+#include "map.h"
+#include "stats.h"
+#include "trim.h"
+
+#include "base/options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define TEXT_OF(number) #number
+#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
+const char *molt_version(void)
+{
+    return VERSION_TEXT(MOLT_VERSION_MAJOR, MOLT_VERSION_MINOR, MOLT_VERSION_PATCH);
+}
+
+void *molt_malloc(size_t size)
+{
+    return malloc_fast(size);
+}
+
+void *molt_calloc(size_t count, size_t size)
+{
+    return calloc_fast(count, size);
+}
+
+void *molt_realloc(void *block, size_t size)
+{
+    if (block == NULL)
+        return malloc_fast(size);
+    if (size != 0)
+        return malloc_resize(block, size);
+    free_fast(block);
+    return NULL;
+}
+
+void molt_free(void *block)
+{
+    free_fast(block);
+}
+
+void molt_free_sized(void *block, size_t size)
+{
+    free_checked(block, size);
+}
+
+void *molt_aligned_alloc(size_t alignment, size_t size)
+{
+    if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return malloc_aligned(alignment, size);
+}
+
+size_t molt_usable_size(const void *block)
+{
+    return malloc_block_bytes(block, "malloc_usable_size");
+}
+
+size_t molt_good_size(size_t size)
+{
+    return malloc_good_size(size);
+}
+
+bool molt_owns(const void *p)
+{
+    size_t bytes;
+    return map_in_arena(p) || huge_find(p, &bytes) != 0;
+}
+
+int molt_trim(size_t keep_bytes)
+{
+    return trim(keep_bytes) != 0;
+}
+
+int molt_stats_get(struct molt_stats *out, size_t out_size)
+{
+    if (out == NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct molt_stats stats;
+    stats_get(&stats);
+    if (out_size > sizeof stats) {
+        memset((char *)out + sizeof stats, 0, out_size - sizeof stats);
+        out_size = sizeof stats;
+    }
+    memcpy(out, &stats, out_size);
+    return 0;
+}
+
+int molt_stats_write(int fd, enum molt_format format)
+{
+    return stats_write(fd, format);
+}
+
+/* The present value, with its NUL, into `old`. */
+static int read_option(const char *name, char *old, size_t *old_len)
+{
+    long length = options_get(name, strlen(name), old, old == NULL ? 0 : *old_len);
+    if (length < 0)
+        return ENOENT;
+    size_t room = *old_len;
+    *old_len = (size_t)length + 1;
+    return old != NULL && room < *old_len ? ERANGE : 0;
+}
+
+static int write_option(const char *name, const char *value, size_t length)
+{
+    if (length > 0 && value[length - 1] == '\0')
+        length--;
+    switch (options_set(name, strlen(name), value, length, true)) {
+    case OPTION_DONE:
+        return 0;
+    case OPTION_UNKNOWN:
+        return ENOENT;
+    case OPTION_FIXED:
+        return EPERM;
+    default:
+        return EINVAL;
+    }
+}
+
+int molt_ctl(const char *name, void *old, size_t *old_len, const void *new_, size_t new_len)
+{
+    int error = name == NULL || (old != NULL && old_len == NULL) ? EINVAL : 0;
+    if (error == 0 && !init_done()) /* so that $MOLT does not undo this later */
+        error = ENOMEM;
+    if (error == 0 && old_len != NULL)
+        error = read_option(name, old, old_len);
+    if (error == 0 && new_ != NULL)
+        error = write_option(name, new_, new_len);
+    if (error == 0)
+        return 0;
+    errno = error;
+    return -1;
+}

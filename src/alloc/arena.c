@@ -1,0 +1,309 @@
+/* arena.c: taking and releasing pages. */
+#include "arena.h"
+
+#include "base/bits.h"
+
+#include <string.h>
+
+struct lock arena_lock;
+struct arena_totals arena_totals;
+
+/* No arena below these has a free slot, or a dirty free one. */
+static uint32_t free_slot_hint, dirty_slot_hint;
+static size_t dirty_slot_count;
+
+static unsigned slot_pages(void)
+{
+    return (unsigned)(POOL_BYTES >> os_page_shift);
+}
+
+/* ---- Keeping slots, hints and counters in step with the page bits ---- */
+
+static void set_slot(struct arena *arena, uint32_t number, unsigned slot)
+{
+    unsigned first = slot * slot_pages(), end = first + slot_pages();
+    uint64_t bit = UINT64_C(1) << slot;
+    bool is_free = bits_find(arena->used, true, first, end) == end;
+    bool is_dirty = is_free && bits_find(arena->dirty, true, first, end) != end;
+    bool was_dirty = (arena->dirty_slots & bit) != 0;
+    arena->free_slots = is_free ? arena->free_slots | bit : arena->free_slots & ~bit;
+    arena->dirty_slots = is_dirty ? arena->dirty_slots | bit : arena->dirty_slots & ~bit;
+    dirty_slot_count += (size_t)is_dirty - (size_t)was_dirty;
+    if (is_free && number < free_slot_hint)
+        free_slot_hint = number;
+    if (is_dirty && number < dirty_slot_hint)
+        dirty_slot_hint = number;
+}
+
+static void set_slots(struct arena *arena, uint32_t number, unsigned first, unsigned end)
+{
+    for (unsigned slot = first / slot_pages(); slot * slot_pages() < end; slot++)
+        set_slot(arena, number, slot);
+}
+
+static void mark_used(uint32_t number, unsigned first, unsigned end)
+{
+    struct arena *arena = arena_by_number(number);
+    arena_totals.idle_pages -= bits_count(arena->dirty, first, end);
+    arena_totals.used_pages += end - first;
+    bits_set(arena->used, first, end);
+    bits_clear(arena->old, first, end);
+    set_slots(arena, number, first, end);
+}
+
+static void mark_free(uint32_t number, unsigned first, unsigned end)
+{
+    struct arena *arena = arena_by_number(number);
+    arena_totals.idle_pages += bits_count(arena->dirty, first, end);
+    arena_totals.used_pages -= end - first;
+    bits_clear(arena->used, first, end);
+    set_slots(arena, number, first, end);
+
+    unsigned range_end = bits_find(arena->used, true, first, arena_page_count());
+    while (first > 0 && !bits_test(arena->used, first - 1))
+        first--;
+    if (range_end - first > map.longest[number])
+        map.longest[number] = (uint16_t)(range_end - first);
+}
+
+static bool add_arena(void)
+{
+    uint32_t number = map_add_arena();
+    if (number == UINT32_MAX)
+        return false;
+    struct arena *arena = arena_by_number(number);
+    arena->free_slots = ~UINT64_C(0);
+    map.longest[number] = (uint16_t)arena_page_count();
+    if (number < free_slot_hint)
+        free_slot_hint = number;
+    return true;
+}
+
+/* ---- Slots ---- */
+
+/* The lowest slot of those that `word` names in an arena's record; sets *number. */
+static int find_slot(size_t word, uint32_t *hint, uint32_t *number)
+{
+    for (uint32_t end = map_arena_end(); *hint < end; ++*hint) {
+        uint64_t slots = *(uint64_t *)((char *)arena_by_number(*hint) + word);
+        if (slots != 0) {
+            *number = *hint;
+            return __builtin_ctzll(slots);
+        }
+    }
+    return -1;
+}
+
+static int find_any_slot(uint32_t *number)
+{
+    int slot = -1;
+    if (dirty_slot_count > 0)
+        slot = find_slot(offsetof(struct arena, dirty_slots), &dirty_slot_hint, number);
+    if (slot < 0)
+        slot = find_slot(offsetof(struct arena, free_slots), &free_slot_hint, number);
+    return slot;
+}
+
+uintptr_t arena_take_slot(unsigned *clean_page)
+{
+    uintptr_t start = 0;
+    lock_acquire(&arena_lock);
+    uint32_t number;
+    int slot = find_any_slot(&number);
+    if (slot < 0 && add_arena())
+        slot = find_any_slot(&number);
+    if (slot >= 0) {
+        struct arena *arena = arena_by_number(number);
+        unsigned first = (unsigned)slot * slot_pages(), end = first + slot_pages();
+        *clean_page = slot_pages();
+        while (*clean_page > 0 && !bits_test(arena->dirty, first + *clean_page - 1))
+            --*clean_page;
+        mark_used(number, first, end);
+        start = map_arena_start(number) + (uintptr_t)slot * POOL_BYTES;
+    }
+    lock_release(&arena_lock);
+    return start;
+}
+
+void arena_release_slot(uintptr_t start, size_t touched_bytes)
+{
+    unsigned first = arena_page_of((void *)start);
+    unsigned touched = (unsigned)(os_round_to_pages(touched_bytes) >> os_page_shift);
+    uint32_t number = map_arena_number((void *)start);
+    lock_acquire(&arena_lock);
+    if (touched > 0)
+        bits_set(arena_by_number(number)->dirty, first, first + touched);
+    mark_free(number, first, first + slot_pages());
+    lock_release(&arena_lock);
+}
+
+/* ---- Runs ---- */
+
+struct fit {
+    unsigned first, length; /* the free range it lies in: pages */
+    unsigned at;            /* the first page of the run in it */
+};
+
+/* The smallest free range of the arena in which `pages` fit at the alignment, the lowest of equals.
+ * Corrects longest[] on the way. */
+static bool best_fit(uint32_t number, unsigned pages, unsigned alignment, struct fit *fit)
+{
+    const struct arena *arena = arena_by_number(number);
+    unsigned count = arena_page_count(), longest = 0;
+    fit->length = UINT32_MAX;
+    for (unsigned end, first = bits_find(arena->used, false, 0, count); first < count;
+         first = bits_find(arena->used, false, end, count)) {
+        end = bits_find(arena->used, true, first, count);
+        unsigned length = end - first;
+        unsigned at = (first + alignment - 1) & ~(alignment - 1);
+        if (at + pages <= end && length < fit->length)
+            *fit = (struct fit){first, length, at};
+        if (length > longest)
+            longest = length;
+    }
+    map.longest[number] = (uint16_t)longest;
+    return fit->length != UINT32_MAX;
+}
+
+/* The arena whose longest free range is the shortest that has `pages`. */
+static uint32_t tightest_arena(unsigned pages)
+{
+    uint32_t best = UINT32_MAX;
+    unsigned best_longest = UINT32_MAX;
+    for (uint32_t number = 0, end = map_arena_end(); number < end; number++) {
+        unsigned longest = map.longest[number];
+        if (longest >= pages && longest < best_longest) {
+            best = number;
+            best_longest = longest;
+        }
+    }
+    return best;
+}
+
+/* Finds a fit among the arenas there are. longest[] is an upper bound, and a range may be long
+ * enough but badly aligned: each failure lowers the bound or raises what is asked for. */
+static uint32_t find_fit(unsigned pages, unsigned alignment, struct fit *fit)
+{
+    unsigned wanted = pages;
+    for (;;) {
+        uint32_t number = tightest_arena(wanted);
+        if (number == UINT32_MAX)
+            return UINT32_MAX;
+        if (best_fit(number, pages, alignment, fit))
+            return number;
+        if (map.longest[number] >= wanted)
+            wanted = map.longest[number] + 1u;
+    }
+}
+
+static void zero_pages(uintptr_t start, const uint64_t *which, unsigned count)
+{
+    for (unsigned end, first = bits_find(which, true, 0, count); first < count;
+         first = bits_find(which, true, end, count)) {
+        end = bits_find(which, false, first, count);
+        memset((void *)(start + ((uintptr_t)first << os_page_shift)), 0,
+               (size_t)(end - first) << os_page_shift);
+    }
+}
+
+uintptr_t arena_take_run(size_t pages, size_t alignment, bool zero)
+{
+    unsigned count = (unsigned)pages, step = (unsigned)(alignment >> os_page_shift);
+    uint64_t was_dirty[ARENA_PAGES_MAX / 64] = {0};
+    struct fit fit;
+    lock_acquire(&arena_lock);
+    uint32_t number = find_fit(count, step, &fit);
+    if (number == UINT32_MAX && add_arena())
+        number = find_fit(count, step, &fit);
+    if (number == UINT32_MAX) {
+        lock_release(&arena_lock);
+        return 0;
+    }
+    struct arena *arena = arena_by_number(number);
+    for (unsigned i = 0; zero && i < count; i++)
+        was_dirty[i / 64] |= (uint64_t)bits_test(arena->dirty, fit.at + i) << i % 64;
+    mark_used(number, fit.at, fit.at + count);
+    bits_set(arena->dirty, fit.at, fit.at + count);
+    atomic_store_explicit(&arena->runs[fit.at], (uint16_t)count, memory_order_relaxed);
+    lock_release(&arena_lock);
+    uintptr_t start = map_arena_start(number) + ((uintptr_t)fit.at << os_page_shift);
+    zero_pages(start, was_dirty, count);
+    return start;
+}
+
+static _Atomic uint16_t *run_entry(const void *p)
+{
+    return &arena_by_number(map_arena_number(p))->runs[arena_page_of(p)];
+}
+
+size_t arena_run_pages(const void *p)
+{
+    if ((uintptr_t)p % os_page_bytes() != 0)
+        return 0;
+    return atomic_load_explicit(run_entry(p), memory_order_relaxed);
+}
+
+void arena_release_run(uintptr_t start)
+{
+    unsigned first = arena_page_of((void *)start);
+    lock_acquire(&arena_lock);
+    unsigned pages = (unsigned)arena_run_pages((void *)start);
+    atomic_store_explicit(run_entry((void *)start), 0, memory_order_relaxed);
+    mark_free(map_arena_number((void *)start), first, first + pages);
+    lock_release(&arena_lock);
+}
+
+bool arena_resize_run(uintptr_t start, size_t pages)
+{
+    uint32_t number = map_arena_number((void *)start);
+    unsigned first = arena_page_of((void *)start);
+    unsigned new_end = first + (unsigned)pages;
+    lock_acquire(&arena_lock);
+    unsigned old_end = first + (unsigned)arena_run_pages((void *)start);
+    bool fits = new_end <= old_end ||
+                (new_end <= arena_page_count() &&
+                 bits_find(arena_by_number(number)->used, true, old_end, new_end) == new_end);
+    if (fits) {
+        if (new_end > old_end) {
+            mark_used(number, old_end, new_end);
+            bits_set(arena_by_number(number)->dirty, old_end, new_end);
+        }
+        atomic_store_explicit(run_entry((void *)start), (uint16_t)pages, memory_order_relaxed);
+        if (new_end < old_end)
+            mark_free(number, new_end, old_end);
+    }
+    lock_release(&arena_lock);
+    return fits;
+}
+
+void arena_clean_pages(uint32_t number, unsigned first, unsigned end)
+{
+    struct arena *arena = arena_by_number(number);
+    bits_clear(arena->dirty, first, end);
+    bits_clear(arena->old, first, end);
+    arena_totals.idle_pages -= end - first;
+    arena_totals.purged_pages += end - first;
+    set_slots(arena, number, first, end);
+}
+
+bool arena_was_used(const void *p)
+{
+    const struct arena *arena = arena_by_number(map_arena_number(p));
+    unsigned page = arena_page_of(p);
+    return bits_test(arena->dirty, page) && !bits_test(arena->used, page);
+}
+
+bool arena_find_run(const void *p, uintptr_t *start, size_t *pages)
+{
+    uint32_t number = map_arena_number(p);
+    for (unsigned page = arena_page_of(p) + 1; page-- > 0;) {
+        unsigned length =
+            atomic_load_explicit(&arena_by_number(number)->runs[page], memory_order_relaxed);
+        if (length == 0)
+            continue;
+        *start = map_arena_start(number) + ((uintptr_t)page << os_page_shift);
+        *pages = length;
+        return arena_page_of(p) - page < length;
+    }
+    return false;
+}

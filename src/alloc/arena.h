@@ -1,0 +1,92 @@
+/* arena.h: the pages of the arenas: which are free, which were used before.
+ *
+ * An arena is 4 MiB of the window. Three bits describe each page:
+ *
+ *   used    part of a pool or of a run
+ *   dirty   handed out since it last read as zero
+ *   old     free and dirty already at the last sweep: the next one returns it to the OS
+ *
+ * They are the truth; all else (free_slots, longest[], hints, counters) follows from them. One lock
+ * covers all arenas. A thread that vanishes at any instruction (fork) leaves at worst pages that
+ * are `used` by nobody.
+ *
+ * Pools take aligned slots, dirty ones first and at the lowest address; runs take the best fit.
+ * Free neighbours need no joining: a bitmap has no borders. */
+#ifndef ALLOC_ARENA_H
+#define ALLOC_ARENA_H
+
+#include "map.h"
+
+#include "base/lock.h"
+#include "base/tunables.h"
+#include "os/os.h" // os_page_shift
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena {
+    uint64_t used[ARENA_PAGES_MAX / 64];
+    uint64_t dirty[ARENA_PAGES_MAX / 64];
+    uint64_t old[ARENA_PAGES_MAX / 64];
+    uint64_t free_slots;                  /* pool slots with no used page */
+    uint64_t dirty_slots;                 /* … of which some page is dirty */
+    _Atomic uint16_t runs[ARENA_PAGES_MAX]; /* at a run's first page: its pages; else 0 */
+};
+
+struct arena_totals {
+    size_t used_pages;
+    size_t idle_pages;   /* dirty and free */
+    size_t purged_pages; /* returned to the OS so far */
+};
+
+extern HIDDEN struct lock arena_lock;
+extern HIDDEN struct arena_totals arena_totals; /* written under the lock */
+
+static inline unsigned arena_page_count(void)
+{
+    return (unsigned)(ARENA_BYTES >> os_page_shift);
+}
+
+static inline struct arena *arena_by_number(uint32_t number)
+{
+    return &map.arenas[number];
+}
+
+static inline unsigned arena_page_of(const void *p)
+{
+    return (unsigned)(((uintptr_t)p - map.base) % ARENA_BYTES >> os_page_shift);
+}
+
+/* A free slot for a pool, or 0. Pages of it from *clean_page on read as zero. */
+uintptr_t arena_take_slot(unsigned *clean_page);
+
+/* Gives a slot back whose first `touched_bytes` may have been written. */
+void arena_release_slot(uintptr_t start, size_t touched_bytes);
+
+/* `pages` free pages in a row at a multiple of `alignment` (a power of two, at least a page, at
+ * most ARENA_BYTES), or 0. The pages become a run. `zero`: they read as zero, and those that did
+ * so already are not touched. */
+uintptr_t arena_take_run(size_t pages, size_t alignment, bool zero);
+
+/* The pages of the run that starts at p, or 0: no run starts there. Needs no lock for a live run;
+ * p must lie in an arena. */
+size_t arena_run_pages(const void *p);
+
+void arena_release_run(uintptr_t start);
+
+/* Shrinks a run, or grows it into free pages behind it: false if they are not free. */
+bool arena_resize_run(uintptr_t start, size_t pages);
+
+/* The free pages [first, end) have been returned to the OS and read as zero. The caller holds the
+ * lock. */
+void arena_clean_pages(uint32_t number, unsigned first, unsigned end);
+
+/* Whether p lies in a free page that has been part of a pool or run. For messages. */
+bool arena_was_used(const void *p);
+
+/* Where an address in a run that is not its start belongs: the run's start and pages, or false. For
+ * messages. */
+bool arena_find_run(const void *p, uintptr_t *start, size_t *pages);
+
+#endif

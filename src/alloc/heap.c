@@ -1,0 +1,236 @@
+/* heap.c: which pool serves a class, and when a pool goes. */
+#include "heap.h"
+
+#include "arena.h"  // arena_take_slot, arena_release_slot
+#include "map.h"
+#include "remote.h" // remote_collect
+
+_Static_assert(sizeof(struct heap) <= HEAP_STRIDE, "a heap fits its place in the map");
+
+void heap_init(struct heap *heap, uint32_t number)
+{
+    heap->number = (uint16_t)number;
+    heap->tick_frees = 1;
+    for (size_t size = 0; size <= TABLE_MAX; size++)
+        heap->class_of[size] = (uint8_t)size_class_of(size);
+    atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_release);
+}
+
+/* ---- The ring of PARTIAL pools ---- */
+
+static void ring_insert(struct heap *heap, struct pool *pool, bool in_front)
+{
+    uint32_t *first = &heap->partial[pool->size_class];
+    uint32_t number = map_pool_number(pool);
+    if (*first == 0) {
+        pool->next = pool->prev = number;
+        *first = number;
+        return;
+    }
+    struct pool *head = map_pool_by_number(*first);
+    pool->next = *first;
+    pool->prev = head->prev;
+    map_pool_by_number(head->prev)->next = number;
+    head->prev = number;
+    if (in_front)
+        *first = number;
+}
+
+static void ring_remove(struct heap *heap, struct pool *pool)
+{
+    uint32_t *first = &heap->partial[pool->size_class];
+    if (pool->next == *first && pool->prev == *first) {
+        *first = 0;
+        return;
+    }
+    map_pool_by_number(pool->prev)->next = pool->next;
+    map_pool_by_number(pool->next)->prev = pool->prev;
+    if (map_pool_by_number(*first) == pool)
+        *first = pool->next;
+}
+
+/* ---- Changes of state ---- */
+
+/* The heap's ACTIVE pool, whose list is empty, steps back. */
+static void retire(struct heap *heap, struct pool *pool)
+{
+    unsigned carved = pool_carved(pool);
+    pool->list = &pool->own;
+    pool->own = NULL;
+    pool->left = carved;
+    heap->active[pool->size_class] = 0;
+    if (carved < pool->capacity) {
+        pool_set_state(pool, POOL_PARTIAL);
+        ring_insert(heap, pool, false);
+    } else {
+        pool_set_state(pool, POOL_FULL);
+        pool_close(pool);
+    }
+}
+
+static void activate(struct heap *heap, struct pool *pool)
+{
+    unsigned size_class = pool->size_class;
+    heap->active[size_class] = map_pool_number(pool);
+    heap->free[size_class] = pool->own;
+    pool->own = NULL;
+    pool->list = &heap->free[size_class];
+    pool->left = heap->tick_frees;
+    pool_set_state(pool, POOL_ACTIVE);
+    pool_open(pool);
+}
+
+static struct pool *new_pool(struct heap *heap, unsigned size_class)
+{
+    unsigned clean_page;
+    uintptr_t start = arena_take_slot(&clean_page);
+    if (start == 0)
+        return NULL;
+    struct pool *pool = map_pool((void *)start);
+    pool_init(pool, start, size_class, heap->number, clean_page);
+    return pool;
+}
+
+/* Every block of the pool is free and it hangs nowhere any more. */
+static void release(struct heap *heap, struct pool *pool)
+{
+    uintptr_t start = pool_start(pool);
+    size_t touched = pool_carved(pool) * pool_block_bytes(pool);
+    pool_clear(pool);
+    arena_release_slot(start, touched);
+    heap_note_released(heap, touched);
+}
+
+/* ---- Taking blocks ---- */
+
+static struct block *carve(struct heap *heap, struct pool *pool, bool *zero)
+{
+    struct block *list = pool_carve(pool, zero);
+    heap->free[pool->size_class] = list;
+    return list;
+}
+
+/* A pool with free blocks, or with room for more, becomes ACTIVE: free blocks first, then room in
+ * the present pool, then in others, then a new pool. */
+static struct pool *choose_pool(struct heap *heap, unsigned size_class)
+{
+    struct pool *active = map_pool_by_number(heap->active[size_class]);
+    struct pool *next = map_pool_by_number(heap->partial[size_class]);
+    bool next_has_free = next != NULL && next->own != NULL;
+    if (active != NULL && !next_has_free && pool_carved(active) < active->capacity)
+        return active;
+    if (active != NULL)
+        retire(heap, active);
+    if (next != NULL)
+        ring_remove(heap, next);
+    else
+        next = new_pool(heap, size_class);
+    if (next != NULL)
+        activate(heap, next);
+    return next;
+}
+
+struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero)
+{
+    *zero = false;
+    remote_collect(heap);
+    struct block *block = heap->free[size_class];
+    if (block == NULL) {
+        struct pool *pool = choose_pool(heap, size_class);
+        if (pool == NULL)
+            return NULL;
+        block = heap->free[size_class];
+        if (block == NULL)
+            block = carve(heap, pool, zero);
+    }
+    heap->free[size_class] = block_next(block);
+    return block;
+}
+
+/* ---- Taking blocks back ---- */
+
+void heap_pool_drained(struct heap *heap, struct pool *pool)
+{
+    if (pool_state(pool) == POOL_ACTIVE) {
+        heap->tick_due = true;
+        pool->left = heap->tick_frees;
+        return;
+    }
+    ring_remove(heap, pool);
+    release(heap, pool);
+}
+
+/* A PARTIAL or FULL pool whose `left` now says how many blocks live: into the ring, or away. */
+static void settle(struct heap *heap, struct pool *pool)
+{
+    if (pool->left == 0) {
+        if (pool_state(pool) == POOL_PARTIAL)
+            ring_remove(heap, pool);
+        release(heap, pool);
+    } else if (pool_state(pool) == POOL_FULL) {
+        pool_set_state(pool, POOL_PARTIAL);
+        pool_open(pool);
+        ring_insert(heap, pool, true);
+    }
+}
+
+void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block)
+{
+    block_set_next(block, *pool->list);
+    *pool->list = block;
+    pool->left--;
+    if (pool_state(pool) != POOL_ACTIVE)
+        settle(heap, pool);
+    else if (pool->left == 0)
+        heap_pool_drained(heap, pool);
+}
+
+void heap_take_chain(struct heap *heap, struct pool *pool, struct block *chain, unsigned count)
+{
+    if (*pool->list != NULL) {
+        struct block *last = chain;
+        while (block_next(last) != NULL)
+            last = block_next(last);
+        block_set_next(last, *pool->list);
+    }
+    *pool->list = chain;
+    if (pool_state(pool) == POOL_ACTIVE)
+        return;
+    pool->left -= count;
+    settle(heap, pool);
+}
+
+/* ---- Giving memory back ---- */
+
+void heap_arm(struct heap *heap)
+{
+    heap->released_bytes = 0;
+    heap->tick_frees = 1;
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
+        struct pool *pool = map_pool_by_number(heap->active[size_class]);
+        if (pool != NULL)
+            pool->left = 1;
+    }
+}
+
+void heap_note_released(struct heap *heap, size_t bytes)
+{
+    heap->released_bytes += bytes;
+    if (heap->released_bytes < ARM_BYTES)
+        return;
+    heap_arm(heap);
+    heap->tick_due = true;
+}
+
+void heap_release_empty(struct heap *heap)
+{
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
+        struct pool *pool = map_pool_by_number(heap->active[size_class]);
+        if (pool == NULL ||
+            pool_count_list(pool, heap->free[size_class]) != pool_carved(pool))
+            continue;
+        heap->active[size_class] = 0;
+        heap->free[size_class] = NULL;
+        release(heap, pool);
+    }
+}

@@ -1,0 +1,94 @@
+/* heap.h: the pools of one thread.
+ *
+ *   heap ── free[class]     the list malloc pops: the free blocks of the ACTIVE pool
+ *        ── active[class]   that pool
+ *        ── partial[class]  ring of PARTIAL pools: those with free blocks in front, those that only
+ *                           have uncarved room behind
+ *        ── outbox          blocks of other heaps' pools, on their way home (remote.h)
+ *        ── pending         own pools in which other threads have left blocks (remote.h)
+ *
+ * FULL pools hang nowhere: the first free finds them. A pool keeps its heap for life, and a heap
+ * outlives its thread: it is parked and adopted by a later one (thread.h), so a pool's owner can
+ * be read without a lock.
+ *
+ * Only the owner touches a heap, but for `pending`. `busy` says that the owner is inside a slow
+ * path: a signal handler must not enter it then, and a forked child must not adopt it. The fast
+ * paths need no mark, they commit with one store. */
+#ifndef ALLOC_HEAP_H
+#define ALLOC_HEAP_H
+
+#include "block.h"
+#include "pool.h"
+#include "size_class.h" // CLASS_COUNT
+
+#include "base/attributes.h"
+#include "base/tunables.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum heap_state {
+    HEAP_NONE, /* not made yet */
+    HEAP_OWNED,
+    HEAP_PARKED,
+    HEAP_DEAD, /* in a forked child: its thread was inside a slow path; never touched again */
+};
+
+/* Blocks of one foreign pool: a chain that is handed over as a whole. */
+struct outbox_slot {
+    struct pool *pool;
+    struct block *first, *last;
+    uint32_t blocks;
+};
+
+struct heap {
+    struct block *free[CLASS_COUNT];    /* heads of the ACTIVE pools' lists */
+    uint8_t class_of[TABLE_MAX + 1];    /* size to class: here, so that malloc finds both at once */
+    uint32_t active[CLASS_COUNT];       /* pool numbers, 0 is none */
+    uint32_t partial[CLASS_COUNT];      /* the ring's first */
+    uint16_t number;                    /* its place in the address map */
+    _Atomic uint8_t state;              /* enum heap_state */
+    volatile bool busy;                 /* the owner is inside a slow path */
+    uint32_t next_parked;               /* in the stack of parked heaps */
+    bool tick_due;                      /* time for a look at the clock (tick.h) */
+    uint32_t tick_frees;                /* frees of a class between two looks */
+    uint64_t looked_ms;                 /* the last look; of a parked heap: when it was parked */
+    size_t released_bytes;              /* given back since the last arming (heap_arm) */
+    struct outbox_slot outbox[OUTBOX_SLOTS];
+    CACHE_ALIGNED _Atomic uint32_t pending; /* stack of own pools with a chain from others */
+};
+
+static inline uintptr_t heap_cookie(const struct heap *heap)
+{
+    return (uintptr_t)heap->number << COOKIE_SHIFT;
+}
+
+/* Makes zeroed memory a heap without pools. */
+void heap_init(struct heap *heap, uint32_t number);
+
+/* A block of the class, after free[class] was found empty. *zero: all its bytes behind the link
+ * are known to be zero. NULL when there is no memory. */
+struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero);
+
+/* `left` of an own pool came down to 0: a look at the clock is due, or the pool is empty. */
+void heap_pool_drained(struct heap *heap, struct pool *pool);
+
+/* A block of an own pool was freed whose `limit` is closed, or that looked freed already. */
+void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block);
+
+/* Takes back a chain of `count` blocks that others have freed. */
+void heap_take_chain(struct heap *heap, struct pool *pool, struct block *chain, unsigned count);
+
+/* Makes the next free of each class look at the clock: after much memory was released, so that
+ * even a program that does little from now on returns it. */
+void heap_arm(struct heap *heap);
+
+/* Counts `bytes` that went back to the arenas (or as a huge block); arms when it is much. */
+void heap_note_released(struct heap *heap, size_t bytes);
+
+/* Releases ACTIVE pools without live blocks. */
+void heap_release_empty(struct heap *heap);
+
+#endif

@@ -1,0 +1,51 @@
+/* huge.h: blocks with a mapping of their own: above RUN_MAX bytes, or more strictly aligned than a
+ * run can be.
+ *
+ * A hash table by address says which mappings are blocks. It is kept out of line, grows by
+ * replacement, and each change is completed by one store, so a forked child finds it whole.
+ * Mappings of freed blocks are kept for a while; the next block takes the one nearest in size and
+ * resizes it with mremap, so that its pages need not be faulted in again. */
+#ifndef ALLOC_HUGE_H
+#define ALLOC_HUGE_H
+
+#include "base/lock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct huge_totals {
+    size_t bytes;        /* in live blocks */
+    size_t blocks;       /* live */
+    size_t cached_bytes; /* in mappings kept for the next block */
+    size_t table_bytes;
+    size_t purged_bytes; /* unmapped so far */
+};
+
+extern HIDDEN struct lock huge_lock;
+extern HIDDEN struct huge_totals huge_totals;
+
+void *huge_alloc(size_t size, size_t alignment, bool zero);
+
+/* The bytes of the block that starts at p, or 0: no huge block starts there. */
+size_t huge_bytes(const void *p);
+
+/* Frees the block that starts at p: its bytes, or 0: no huge block starts there. */
+size_t huge_free(void *p);
+
+/* Resizes the block, moving it with its pages if need be; NULL leaves it as it was. */
+void *huge_resize(void *p, size_t size);
+
+/* The huge block that p points into; 0 if there is none. For messages. */
+uintptr_t huge_find(const void *p, size_t *bytes);
+
+/* The bytes of a block that was at p and has been freed; 0 if nothing is known. For messages. */
+size_t huge_freed_bytes(const void *p);
+
+/* Unmaps cached mappings older than the decay time. */
+void huge_tick(uint64_t now_ms);
+
+/* Unmaps all cached mappings; the bytes returned. */
+size_t huge_purge_all(void);
+
+#endif

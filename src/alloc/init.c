@@ -1,0 +1,79 @@
+/* init.c: what the first allocation sets up, and what the loader runs at the start.
+ *
+ * The first allocation may come from the loader, before any constructor: init_slow uses nothing
+ * that could allocate. */
+#include "init.h"
+
+#include "block.h"
+#include "fork.h"
+#include "stats.h"
+#include "thread.h"
+
+#include "base/lock.h"
+#include "base/options.h"
+#include "base/report.h"
+#include "os/os.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CONFIG_FILE "/etc/molt.conf"
+
+uintptr_t block_key;
+
+static struct lock init_lock;
+
+static void read_options(void)
+{
+    char text[2048];
+    if (os_is_secure())
+        return;
+    if (os_read_file(CONFIG_FILE, text, sizeof text) > 0)
+        options_parse(text, CONFIG_FILE);
+    if (os_environment("MOLT", text, sizeof text) > 0)
+        options_parse(text, "MOLT");
+}
+
+bool init_slow(void)
+{
+    if (lock_is_mine(&init_lock))
+        return false; /* a signal handler inside the first allocation */
+    lock_acquire(&init_lock);
+    if (map.bytes == 0) {
+        os_init();
+        read_options();
+        os_fail(options.fail_os, true);
+        block_key = block_key_from(os_random());
+        fork_init();
+        if (thread_init())
+            map_init();
+    }
+    lock_release(&init_lock);
+    return map.bytes != 0;
+}
+
+static void say_loaded(void)
+{
+    struct report_line line = {.length = 0};
+    report_append(&line, "molt: loaded in pid %d: window of %zu GiB at %p, %s\n", (int)getpid(),
+                  map.bytes >> 30, (void *)map.base,
+                  map.reserved ? "reserved" : "not reserved (address limit)");
+    report_write(STDERR_FILENO, line.text, line.length);
+}
+
+static void write_stats(void)
+{
+    if (options.stats)
+        stats_write(STDERR_FILENO, MOLT_TEXT);
+}
+
+__attribute__((constructor)) static void start(void)
+{
+    if (!init_done())
+        return;
+    pthread_atfork(NULL, NULL, fork_in_child);
+    atexit(write_stats);
+    if (options.verbose)
+        say_loaded();
+}

@@ -1,0 +1,251 @@
+/* malloc.c: the slow paths, and realloc.
+ *
+ * Every slow path first asks whether the process has forked, then enters the thread's heap. A
+ * signal handler that interrupted the same thread's slow path finds the heap busy: it frees as a
+ * stranger would and allocates huge blocks, unless it interrupted just that. */
+#include "malloc.h"
+
+#include "arena.h" // arena_lock
+#include "fork.h"
+#include "huge.h"
+#include "misuse.h"
+#include "remote.h"
+#include "run.h"
+
+#include "os/os.h"
+
+#include <errno.h>
+
+COLD void *malloc_no_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* ---- malloc ---- */
+
+/* A block from a mapping of its own, or none when the caller is a signal handler that interrupted
+ * the making of one. */
+static void *alloc_huge(size_t size, size_t alignment, bool zero)
+{
+    return lock_is_mine(&huge_lock) ? NULL : huge_alloc(size, alignment, zero);
+}
+
+static void *alloc_run(size_t size, size_t alignment, bool zero)
+{
+    return lock_is_mine(&arena_lock) ? NULL : run_alloc(size, alignment, zero);
+}
+
+static void *alloc_in_pool(unsigned size_class, size_t size, bool zero)
+{
+    struct heap *heap = thread_enter();
+    if (heap == NULL)
+        return alloc_huge(size, 1, zero);
+    bool is_zero = false;
+    struct block *block = heap->free[size_class];
+    if (block != NULL)
+        heap->free[size_class] = block_next(block);
+    else
+        block = heap_refill(heap, size_class, &is_zero);
+    thread_leave(heap);
+    if (block == NULL)
+        return NULL;
+    block->link = 0;
+    if (zero && !is_zero)
+        memset(block, 0, size);
+    return block;
+}
+
+/* Any size, any alignment. A class fits an alignment if it is a multiple of it: pools start at
+ * multiples of their size. */
+static void *alloc(size_t size, size_t alignment, bool zero)
+{
+    if (UNLIKELY(size > PTRDIFF_MAX))
+        return malloc_no_memory();
+    fork_check();
+    void *block = NULL;
+    if (size <= BLOCK_MAX && alignment <= BLOCK_MAX) {
+        unsigned size_class = size_class_of(size);
+        while (size_class_bytes(size_class) % alignment != 0)
+            size_class++;
+        block = alloc_in_pool(size_class, size, zero);
+    } else if (size <= RUN_MAX && alignment <= RUN_MAX) {
+        block = alloc_run(size, alignment, zero);
+    }
+    if (block == NULL && (size > BLOCK_MAX || alignment > BLOCK_MAX))
+        block = alloc_huge(size, alignment, zero);
+    return LIKELY(block != NULL) ? block : malloc_no_memory();
+}
+
+/* Sizes above the table find their list here; most calls end in this function. */
+NOINLINE void *malloc_slow(size_t size)
+{
+    if (size > TABLE_MAX && size <= BLOCK_MAX) {
+        struct block **list = &thread_self.heap->free[size_class_of(size)];
+        struct block *block = *list;
+        if (LIKELY(block != NULL)) {
+            *list = block_next(block);
+            block->link = 0;
+            return block;
+        }
+    }
+    return alloc(size, 1, false);
+}
+
+NOINLINE void *calloc_slow(size_t size)
+{
+    return alloc(size, 1, true);
+}
+
+void *malloc_aligned(size_t alignment, size_t size)
+{
+    return alloc(size, alignment, false);
+}
+
+size_t malloc_good_size(size_t size)
+{
+    if (size > PTRDIFF_MAX)
+        return SIZE_MAX;
+    return size <= BLOCK_MAX ? size_class_bytes(size_class_of(size)) : os_round_to_pages(size);
+}
+
+/* ---- free ---- */
+
+/* The pool that p points into; NULL if it is not in one. */
+static struct pool *pool_around(const void *p)
+{
+    struct pool *pool = map_pool(p);
+    return map_in_arena(p) && pool_state(pool) != POOL_NONE ? pool : NULL;
+}
+
+static void free_to_pool(struct pool *pool, void *p)
+{
+    if (UNLIKELY(!pool_has_block(pool, p) || pool_block_is_free(pool, p)))
+        misuse_report("free", p);
+    struct heap *heap = thread_enter_existing();
+    if (heap == NULL) {
+        remote_free_now(pool, p);
+        return;
+    }
+    if (pool->heap == heap->number)
+        heap_free_slow(heap, pool, p);
+    else
+        remote_free(heap, pool, p);
+    thread_leave(heap);
+}
+
+/* Memory of `bytes` has gone back; the heap may want to look at the clock. */
+static void note_released(size_t bytes)
+{
+    struct heap *heap = thread_enter_existing();
+    if (heap == NULL)
+        return;
+    heap_note_released(heap, bytes);
+    thread_leave(heap);
+}
+
+static void free_run(void *p, size_t bytes)
+{
+    if (lock_is_mine(&arena_lock))
+        return; /* in a signal handler: lost, but nothing breaks */
+    run_free(p);
+    note_released(bytes);
+}
+
+static void free_huge(void *p)
+{
+    if (lock_is_mine(&huge_lock))
+        return;
+    size_t bytes = huge_free(p);
+    if (bytes == 0)
+        misuse_report("free", p);
+    note_released(bytes);
+}
+
+NOINLINE void free_slow(void *p)
+{
+    if (p == NULL)
+        return;
+    fork_check();
+    struct pool *pool = pool_around(p);
+    size_t bytes;
+    if (pool != NULL)
+        free_to_pool(pool, p);
+    else if (map_in_arena(p) && (bytes = run_bytes(p)) != 0)
+        free_run(p, bytes);
+    else
+        free_huge(p);
+}
+
+NOINLINE void free_drained(struct pool *pool)
+{
+    fork_check();
+    struct heap *heap = thread_enter_existing();
+    if (heap == NULL) {
+        pool->left = 1; /* in a signal handler: later */
+        return;
+    }
+    heap_pool_drained(heap, pool);
+    thread_leave(heap);
+}
+
+void free_checked(void *p, size_t size)
+{
+    size_t bytes = malloc_block_bytes(p, "free_sized");
+    if (p != NULL && size > bytes)
+        misuse_report_size(p, size, bytes);
+    free_fast(p);
+}
+
+/* ---- Live blocks ---- */
+
+size_t malloc_block_bytes(const void *p, const char *operation)
+{
+    if (p == NULL)
+        return 0;
+    const struct pool *pool = pool_around(p);
+    if (LIKELY(pool != NULL)) {
+        if (UNLIKELY(!pool_has_block(pool, p) || pool_block_is_free(pool, p)))
+            misuse_report(operation, p);
+        return pool_block_bytes(pool);
+    }
+    size_t bytes = map_in_arena(p) ? run_bytes(p) : 0;
+    if (bytes == 0)
+        bytes = huge_bytes(p);
+    if (bytes == 0)
+        misuse_report(operation, p);
+    return bytes;
+}
+
+/* Whether a block of `bytes` may serve `size` as it stands: it fits and at least half is used. */
+static bool still_fits(size_t bytes, size_t size)
+{
+    return size <= bytes && size >= bytes / 2;
+}
+
+/* The block resized without copying; NULL if that cannot be. */
+static void *resize_in_place(void *block, size_t bytes, size_t size)
+{
+    if (size <= BLOCK_MAX || bytes <= BLOCK_MAX)
+        return still_fits(bytes, size) ? block : NULL;
+    if (map_in_arena(block))
+        return size <= RUN_MAX && run_resize(block, size) ? block : NULL;
+    if (size > RUN_MAX)
+        return huge_resize(block, size);
+    return still_fits(bytes, size) ? block : NULL;
+}
+
+void *malloc_resize(void *block, size_t size)
+{
+    fork_check();
+    size_t bytes = malloc_block_bytes(block, "realloc");
+    void *resized = size <= PTRDIFF_MAX ? resize_in_place(block, bytes, size) : NULL;
+    if (resized != NULL)
+        return resized;
+    resized = malloc_fast(size);
+    if (resized == NULL)
+        return NULL;
+    memcpy(resized, block, bytes < size ? bytes : size);
+    free_fast(block);
+    return resized;
+}

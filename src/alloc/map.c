@@ -1,0 +1,185 @@
+/* map.c: finding the window and laying out the tables. */
+#include "map.h"
+
+#include "arena.h" // struct arena, for its size
+
+#include "base/options.h"
+#include "os/os.h"
+
+/* The tables become writable for this many arenas, or heaps, at a time. */
+#define GROUP_ARENAS 16u
+#define GROUP_HEAPS 16u
+
+/* Before map_init every address finds this record, which no free passes. */
+static struct pool no_pool;
+
+struct map map = {.pools = (char *)&no_pool};
+
+struct layout {
+    size_t pools, arenas, longest, heaps, end; /* offsets in the tables' mapping */
+};
+
+static size_t round_up(size_t bytes)
+{
+    size_t step = (size_t)1 << PAGE_SHIFT_MAX;
+    return (bytes + step - 1) & ~(step - 1);
+}
+
+static struct layout tables_layout(unsigned window_shift, size_t heap_max)
+{
+    size_t arenas = (size_t)1 << (window_shift - ARENA_SHIFT);
+    struct layout layout = {.pools = 0};
+    layout.arenas = layout.pools + arenas * ARENA_POOLS * sizeof(struct pool);
+    layout.longest = layout.arenas + round_up(arenas * sizeof(struct arena));
+    layout.heaps = layout.longest + round_up(arenas * sizeof(uint16_t));
+    layout.end = layout.heaps + round_up((heap_max + 1) * HEAP_STRIDE);
+    return layout;
+}
+
+/* How many heaps: their cookies must span less than half the window (see pool.h), their numbers
+ * fit 16 bits, and under an address limit their records must not eat it. */
+static uint32_t heap_limit(unsigned window_shift, size_t address_limit)
+{
+    size_t max = ((size_t)1 << (window_shift - 1 - COOKIE_SHIFT)) - 1;
+    if (max > UINT16_MAX)
+        max = UINT16_MAX;
+    if (max > address_limit >> 18)
+        max = address_limit >> 18;
+    return (uint32_t)max;
+}
+
+static bool map_tables(unsigned window_shift, size_t address_limit)
+{
+    uint32_t heap_max = heap_limit(window_shift, address_limit);
+    struct layout layout = tables_layout(window_shift, heap_max);
+    char *tables = os_reserve_readable(layout.end);
+    if (tables == NULL)
+        return false;
+    map.arenas = (struct arena *)(tables + layout.arenas);
+    map.longest = (uint16_t *)(tables + layout.longest);
+    map.heaps = tables + layout.heaps;
+    map.heap_max = heap_max;
+    map.arena_mask = (1u << (window_shift - ARENA_SHIFT)) - 1;
+    map.pools = tables + layout.pools;
+    /* Another thread may be in free(): it must not see the mask without the table. */
+    uintptr_t slots = (uintptr_t)1 << (window_shift - POOL_SHIFT);
+    __atomic_store_n(&map.pool_mask, (slots - 1) << POOL_RECORD_SHIFT, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* Arenas are numbered from the base but records are found by address bits: with the base at a
+ * multiple of a group's size no group of records wraps around. */
+#define BASE_ALIGNMENT (GROUP_ARENAS * ARENA_BYTES)
+
+static uintptr_t align_base(uintptr_t address)
+{
+    return (address + BASE_ALIGNMENT - 1) & ~(BASE_ALIGNMENT - 1);
+}
+
+static unsigned shift_for(size_t bytes)
+{
+    unsigned shift = WINDOW_SHIFT_MIN;
+    while (shift < WINDOW_SHIFT_MAX && (size_t)1 << shift < bytes)
+        shift++;
+    return shift;
+}
+
+/* Publishes the window: from now on map_init counts as done. */
+static bool set_window(uintptr_t base, unsigned shift, bool reserved)
+{
+    map.base = align_base(base);
+    map.reserved = reserved;
+    __atomic_store_n(&map.bytes, (size_t)1 << shift, __ATOMIC_RELEASE);
+    return true;
+}
+
+static bool reserve_window(void)
+{
+    for (unsigned shift = shift_for(options.reserve); shift >= WINDOW_SHIFT_MIN; shift--) {
+        size_t bytes = ((size_t)1 << shift) + BASE_ALIGNMENT;
+        void *window = os_reserve(bytes);
+        if (window == NULL)
+            continue;
+        if (map_tables(shift, SIZE_MAX))
+            return set_window((uintptr_t)window, shift, true);
+        os_unmap(window, bytes);
+    }
+    return false;
+}
+
+/* A window that is not reserved lies half-way to where the OS puts mappings: in the large gap
+ * below them. */
+static bool place_window(size_t address_limit)
+{
+    size_t page = os_page_bytes();
+    void *probe = os_map(page);
+    if (probe == NULL)
+        return false;
+    os_unmap(probe, page);
+    unsigned shift = shift_for(address_limit == SIZE_MAX ? (size_t)1 << 36 : address_limit);
+    return map_tables(shift, address_limit) && set_window((uintptr_t)probe / 2, shift, false);
+}
+
+bool map_init(void)
+{
+    size_t address_limit = os_address_limit();
+    return (address_limit == SIZE_MAX && reserve_window()) || place_window(address_limit);
+}
+
+static bool commit_table(void *start, size_t bytes)
+{
+    uintptr_t page = os_page_bytes();
+    uintptr_t first = (uintptr_t)start & ~(page - 1);
+    size_t length = os_round_to_pages((uintptr_t)start + bytes - first);
+    if (!os_commit((void *)first, length))
+        return false;
+    map.metadata_bytes += bytes;
+    return true;
+}
+
+/* Makes the records of a whole group writable when its first arena is added. */
+static bool commit_records(uint32_t number)
+{
+    if (number % GROUP_ARENAS != 0)
+        return true;
+    uint32_t group = map.arena_mask + 1 < GROUP_ARENAS ? map.arena_mask + 1 : GROUP_ARENAS;
+    return commit_table(map_pool((void *)map_arena_start(number)),
+                        group * ARENA_POOLS * sizeof(struct pool)) &&
+           commit_table(&map.arenas[number], group * sizeof(struct arena)) &&
+           commit_table(&map.longest[number], group * sizeof(uint16_t));
+}
+
+uint32_t map_add_arena(void)
+{
+    uint32_t number = map_arena_end();
+    while (number <= map.arena_mask && commit_records(number)) {
+        void *start = (void *)map_arena_start(number);
+        bool taken = false;
+        bool usable = map.reserved ? os_commit(start, ARENA_BYTES)
+                                   : os_map_at(start, ARENA_BYTES, &taken) != NULL;
+        if (!usable && !taken)
+            break;
+        /* An arena whose place is taken by others stays in the numbering, without free pages. */
+        atomic_store_explicit(&map.arena_end, number + 1, memory_order_release);
+        if (usable)
+            return number;
+        number++;
+    }
+    return UINT32_MAX;
+}
+
+struct heap *map_add_heap(uint32_t *number)
+{
+    uint32_t next = map.heap_end + 1; /* number 0 is no heap: its cookie would be 0 */
+    if (next > map.heap_max)
+        return NULL;
+    if ((next - 1) % GROUP_HEAPS == 0) {
+        uint32_t left = map.heap_max - map.heap_end;
+        uint32_t group = left < GROUP_HEAPS ? left : GROUP_HEAPS;
+        if (!commit_table(map_heap(next), group * HEAP_STRIDE))
+            return NULL;
+    }
+    map.heap_end = next;
+    *number = next;
+    return map_heap(next);
+}

@@ -1,0 +1,117 @@
+/* map.h: the address map: from any address to the record that describes it.
+ *
+ * All pools and runs lie in one window of address space, a power of two in size. An address finds
+ * its pool's record by its bits alone, without asking whether it lies in the window:
+ *
+ *     record = pools + (address / 64 KiB) mod (number of slots)
+ *
+ * Every address has a record in the table, NULL, stack and foreign mappings included; reading it is
+ * always safe (untouched parts of the tables read as zero), and pool.h's comparison fails unless
+ * the record really describes the address.
+ *
+ * Where the OS grants it the window is reserved at the start and made usable arena by arena. Under
+ * RLIMIT_AS, where a reservation would eat the limit, it is merely a place where arenas are mapped
+ * one by one. The tables are one mapping: pool records, arena records, longest[], heaps. */
+#ifndef ALLOC_MAP_H
+#define ALLOC_MAP_H
+
+#include "pool.h"
+
+#include "base/tunables.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct heap;
+
+struct map {
+    char *pools;             /* the pool records, from slot 0 */
+    uintptr_t pool_mask;     /* (number of slots - 1) * sizeof(struct pool) */
+    uintptr_t base;          /* of the window */
+    size_t bytes;            /* its size; 0 until map_init */
+    struct arena *arenas;    /* arena records, by map_arena_number */
+    uint16_t *longest;       /* per arena: no free range has more pages than this */
+    uint32_t arena_mask;     /* number of arenas the window has room for, - 1 */
+    _Atomic uint32_t arena_end; /* arenas [0, arena_end) of the window have been made usable */
+    bool reserved;           /* the window is ours: arenas need only be committed */
+    char *heaps;             /* heap structs, HEAP_STRIDE apart */
+    uint32_t heap_max;       /* the highest heap number */
+    uint32_t heap_end;       /* heaps up to this number are writable */
+    size_t metadata_bytes;   /* committed in the tables */
+};
+
+extern HIDDEN struct map map;
+
+/* Sets up window and tables: false when the OS gives nothing at all. */
+bool map_init(void);
+
+/* Makes the next arena's memory and records usable; its number, or UINT32_MAX. */
+uint32_t map_add_arena(void);
+
+/* Makes the record of the next heap writable; NULL when there is no memory or no number left. */
+struct heap *map_add_heap(uint32_t *number);
+
+#define HEAP_STRIDE ((size_t)4096)
+
+static inline struct heap *map_heap(uint32_t number)
+{
+    return (struct heap *)(map.heaps + number * HEAP_STRIDE);
+}
+
+/* ---- Pools ---- */
+
+#define POOL_RECORD_SHIFT 7
+_Static_assert(sizeof(struct pool) == 1u << POOL_RECORD_SHIFT, "map_pool shifts by the record");
+
+/* The record that would describe p; see above. */
+static ALWAYS_INLINE struct pool *map_pool(const void *p)
+{
+    return (struct pool *)(map.pools +
+                           (((uintptr_t)p >> (POOL_SHIFT - POOL_RECORD_SHIFT)) & map.pool_mask));
+}
+
+/* A pool's number, for links in 32 bits: never 0. */
+static inline uint32_t map_pool_number(const struct pool *pool)
+{
+    return (uint32_t)(((uintptr_t)pool - (uintptr_t)map.pools) >> POOL_RECORD_SHIFT) + 1;
+}
+
+/* NULL for 0. */
+static inline struct pool *map_pool_by_number(uint32_t number)
+{
+    return number == 0 ? NULL : (struct pool *)map.pools + (number - 1);
+}
+
+/* ---- Arenas ---- */
+
+static inline bool map_in_window(const void *p)
+{
+    return (uintptr_t)p - map.base < map.bytes;
+}
+
+/* Arenas are numbered in the order of their addresses, from the window's base. */
+static inline uint32_t map_arena_number(const void *p)
+{
+    return (uint32_t)(((uintptr_t)p - map.base) >> ARENA_SHIFT);
+}
+
+static inline uintptr_t map_arena_start(uint32_t number)
+{
+    return map.base + ((uintptr_t)number << ARENA_SHIFT);
+}
+
+static inline uint32_t map_arena_end(void)
+{
+    return atomic_load_explicit(&map.arena_end, memory_order_acquire);
+}
+
+/* Whether p lies in an arena that has been made usable: its records may be trusted. */
+static inline bool map_in_arena(const void *p)
+{
+    return map_in_window(p) && map_arena_number(p) < map_arena_end();
+}
+
+#endif

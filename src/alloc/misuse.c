@@ -1,0 +1,81 @@
+/* misuse.c: telling what a wrong pointer points to. Only reads records, and a block's first word
+ * where the record says that there is a block. */
+#include "misuse.h"
+
+#include "arena.h"
+#include "huge.h"
+#include "map.h"
+
+#include "base/report.h"
+
+#include <string.h>
+
+/* p is a freed block of `bytes` bytes. */
+static _Noreturn void report_freed(const char *operation, const void *p, size_t bytes)
+{
+    if (strcmp(operation, "free") == 0)
+        report_fatal("double free of %p (%zu bytes)", p, bytes);
+    report_fatal("invalid %s of %p: the block of %zu bytes has been freed", operation, p, bytes);
+}
+
+/* p points into a live block that starts earlier. */
+static _Noreturn void report_inside(const char *operation, const void *p, uintptr_t start,
+                                    size_t bytes)
+{
+    report_fatal("invalid %s of %p: %zu bytes inside a block of %zu bytes at %p", operation, p,
+                 (size_t)((uintptr_t)p - start), bytes, (void *)start);
+}
+
+static void report_in_pool(const char *operation, const void *p, const struct pool *pool)
+{
+    size_t bytes = pool_block_bytes(pool);
+    uintptr_t start = pool_start(pool);
+    if (pool->magic == 0 || !pool_contains(pool, p))
+        return; /* never a pool */
+    uintptr_t block = start + ((uintptr_t)p - start) / bytes * bytes;
+    bool exists = pool_has_block(pool, (void *)block);
+    if (!exists)
+        return;
+    if (pool_state(pool) == POOL_NONE) {
+        /* The pool is gone, so all its blocks were free; its record is kept until the slot is used
+         * again. */
+        if (block == (uintptr_t)p)
+            report_freed(operation, p, bytes);
+        return;
+    }
+    if (block != (uintptr_t)p)
+        report_inside(operation, p, block, bytes);
+    report_freed(operation, p, bytes);
+}
+
+static void report_in_arena(const char *operation, const void *p)
+{
+    uintptr_t start;
+    size_t pages;
+    if (arena_find_run(p, &start, &pages))
+        report_inside(operation, p, start, pages << os_page_shift);
+    report_in_pool(operation, p, map_pool(p));
+    if (strcmp(operation, "free") == 0 && arena_was_used(p))
+        report_fatal("double free of %p (its pages are free)", p);
+    report_fatal("invalid %s of %p: no block starts there", operation, p);
+}
+
+void misuse_report(const char *operation, const void *p)
+{
+    size_t bytes;
+    if (map_in_arena(p))
+        report_in_arena(operation, p);
+    uintptr_t start = huge_find(p, &bytes);
+    if (start != 0)
+        report_inside(operation, p, start, bytes);
+    bytes = huge_freed_bytes(p);
+    if (bytes != 0)
+        report_freed(operation, p, bytes);
+    report_fatal("invalid %s of %p: not memory that molt gave out", operation, p);
+}
+
+void misuse_report_size(const void *p, size_t size, size_t block_bytes)
+{
+    report_fatal("invalid free_sized of %p: %zu bytes said, the block has %zu", p, size,
+                 block_bytes);
+}

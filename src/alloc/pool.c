@@ -1,0 +1,65 @@
+/* pool.c: making, carving and counting. */
+#include "pool.h"
+
+#include "os/os.h" // os_page_shift
+
+void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned heap,
+               unsigned clean_page)
+{
+    size_t bytes = size_class_bytes(size_class);
+    bool power_of_two = (bytes & (bytes - 1)) == 0;
+    pool->origin = start + ((uintptr_t)heap << COOKIE_SHIFT);
+    pool->magic = UINT64_MAX / bytes + (power_of_two ? 2 : 1); /* floor(2^64 / bytes) + 1 */
+    pool->list = &pool->own;
+    pool->own = NULL;
+    pool->left = 0;
+    atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
+    pool->capacity = (uint16_t)(POOL_BYTES / bytes);
+    pool->heap = (uint16_t)heap;
+    pool->size_class = (uint8_t)size_class;
+    pool->next = pool->prev = 0;
+    pool->clean_page = (uint8_t)clean_page;
+    pool_close(pool);
+}
+
+void pool_clear(struct pool *pool)
+{
+    pool_close(pool);
+    pool_set_state(pool, POOL_NONE);
+}
+
+/* How many blocks to carve: up to the end of the page in which the next one ends. */
+static unsigned carve_count(const struct pool *pool, size_t bytes)
+{
+    unsigned carved = pool_carved(pool);
+    size_t end = os_round_to_pages((carved + 1) * bytes);
+    size_t count = end / bytes - carved;
+    size_t room = pool->capacity - carved;
+    return (unsigned)(count < room ? count : room);
+}
+
+struct block *pool_carve(struct pool *pool, bool *zero)
+{
+    size_t bytes = pool_block_bytes(pool);
+    unsigned carved = pool_carved(pool);
+    unsigned count = carve_count(pool, bytes);
+    uintptr_t first = pool_start(pool) + carved * bytes;
+    uintptr_t last = first + (count - 1) * bytes;
+    *zero = count == 1 && (carved * bytes) >> os_page_shift >= pool->clean_page;
+    for (uintptr_t at = first; at < last; at += bytes)
+        block_set_next((struct block *)at, (const struct block *)(at + bytes));
+    block_set_next((struct block *)last, NULL);
+    atomic_store_explicit(&pool->carved, (uint16_t)(carved + count), memory_order_relaxed);
+    pool_open(pool);
+    return (struct block *)first;
+}
+
+unsigned pool_count_list(const struct pool *pool, const struct block *list)
+{
+    unsigned count = 0;
+    while (list != NULL && count < pool->capacity && pool_contains(pool, list)) {
+        count++;
+        list = block_next(list);
+    }
+    return count;
+}

@@ -1,0 +1,150 @@
+/* pool.h: 64 KiB of blocks of one size class, and the record that describes them.
+ *
+ * The record lies in the address map's table, out of reach of any overrun of a block. A pool is
+ * carved page by page from its start: blocks [0, carved) exist, the rest is untouched.
+ *
+ *   ACTIVE   malloc takes from it: its free blocks hang in the heap's slot for the class
+ *   PARTIAL  in the heap's list for the class: its free blocks hang in `own`, or none is free but
+ *            some are uncarved
+ *   FULL     every block is live; `limit` is 0, so that the next free takes the slow path and
+ *            makes it PARTIAL
+ *   NONE     not a pool: free pages, a part of a run, or no memory at all
+ *
+ *              exhausted                 first free
+ *   ACTIVE ----------------> FULL ----------------------> PARTIAL ----> NONE
+ *      ^  \----------------------------------------------^   |    all free
+ *      |        exhausted, but not yet carved to the end     |
+ *      +-----------------------------------------------------+ chosen by malloc
+ *
+ * `list` always holds the address of the list that a freed block joins, so a free by the owner
+ * pushes without asking which state the pool is in. Only the owner writes the first line;
+ * blocks freed by other threads gather in `remote`, on a line of its own.
+ *
+ * One comparison in free() tells everything. With magic = floor(2^64 / size) + 1,
+ *
+ *     (p + cookie of the thread - origin) * magic  <  limit     (mod 2^64)
+ *
+ * holds exactly if p is the start of a carved block of this pool and the pool belongs to this
+ * thread: origin is the pool's start plus its owner's cookie, so the sum is the offset of p in the
+ * pool; for offset = n * size the product is n * step, where step = magic * size mod 2^64 is at
+ * most size; limit is carved * step. For any other offset below 2^48 the product has a part of at
+ * least magic >= 2^49 in it. A wrong owner moves the offset by a multiple of 2^COOKIE_SHIFT, an
+ * address outside the window by a multiple of the window's size; the cookies span less than half
+ * of the window, so the two never cancel. (The divisibility test is that of Lemire, Kaser and
+ * Kurz, "Faster remainder by direct computation", 2019.) */
+#ifndef ALLOC_POOL_H
+#define ALLOC_POOL_H
+
+#include "block.h"
+#include "size_class.h" // size_class_bytes
+
+#include "base/attributes.h"
+#include "base/tunables.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum pool_state { POOL_NONE, POOL_ACTIVE, POOL_PARTIAL, POOL_FULL };
+
+struct pool {
+    uintptr_t origin;              /* start + the owner's cookie */
+    uint64_t magic;                /* tells a block's start from its inside */
+    uint64_t limit;                /* carved * step; 0 makes every free slow */
+    struct block **list;           /* where a freed block goes: &own or the heap's slot */
+    struct block *own;             /* free blocks of a PARTIAL pool */
+    uint32_t left;                 /* frees to the next slow one: ACTIVE: a look at the clock;
+                                      PARTIAL, FULL: live blocks */
+    _Atomic uint16_t carved;       /* blocks that exist */
+    uint16_t capacity;             /* blocks that fit */
+    uint16_t heap;                 /* the owner's number */
+    uint8_t size_class;            /* of its blocks */
+    _Atomic uint8_t state;         /* enum pool_state */
+    uint32_t next, prev;           /* ring of the heap's PARTIAL pools: numbers, 0 is none */
+    uint8_t clean_page;            /* pages from here on are known to be zero */
+    CACHE_ALIGNED _Atomic uint64_t remote; /* chain of blocks freed by others: count above 48 bits
+                                              of address */
+    uint32_t pending_next;         /* in the owner's stack of pools with a chain */
+} CACHE_ALIGNED;
+
+_Static_assert(sizeof(struct pool) == 2 * CACHE_LINE, "the owner's line and the others'");
+
+static inline uintptr_t pool_start(const struct pool *pool)
+{
+    return pool->origin - ((uintptr_t)pool->heap << COOKIE_SHIFT);
+}
+
+static inline size_t pool_block_bytes(const struct pool *pool)
+{
+    return size_class_bytes(pool->size_class);
+}
+
+static inline unsigned pool_carved(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->carved, memory_order_relaxed);
+}
+
+static inline enum pool_state pool_state(const struct pool *pool)
+{
+    return (enum pool_state)atomic_load_explicit(&pool->state, memory_order_relaxed);
+}
+
+static inline void pool_set_state(struct pool *pool, enum pool_state state)
+{
+    atomic_store_explicit(&pool->state, (uint8_t)state, memory_order_relaxed);
+}
+
+static inline bool pool_contains(const struct pool *pool, const void *p)
+{
+    return (uintptr_t)p - pool_start(pool) < POOL_BYTES;
+}
+
+/* Whether p is the start of a carved block, whoever owns the pool. */
+static inline bool pool_has_block(const struct pool *pool, const void *p)
+{
+    uint64_t step = pool->magic * pool_block_bytes(pool);
+    return ((uintptr_t)p - pool_start(pool)) * pool->magic < pool_carved(pool) * step;
+}
+
+/* Whether a block of the pool is free: its link has the mark and leads to a block of the pool, or
+ * to none. p must be the start of a carved block. */
+static inline bool pool_block_is_free(const struct pool *pool, const void *p)
+{
+    const struct block *block = p;
+    if (!block_is_marked(block))
+        return false;
+    const struct block *next = block_next(block);
+    return next == NULL || (pool_contains(pool, next) && pool_has_block(pool, next));
+}
+
+/* Opens free for the blocks that exist by now. */
+static inline void pool_open(struct pool *pool)
+{
+    __atomic_store_n(&pool->limit, pool_carved(pool) * (pool->magic * pool_block_bytes(pool)),
+                     __ATOMIC_RELAXED);
+}
+
+/* Sends every free to the slow path. */
+static inline void pool_close(struct pool *pool)
+{
+    __atomic_store_n(&pool->limit, 0, __ATOMIC_RELAXED);
+}
+
+/* Makes a slot of free pages a pool without blocks. `clean_page`: its pages from there on read as
+ * zero. */
+void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned heap,
+               unsigned clean_page);
+
+/* The record of a slot that is no pool. */
+void pool_clear(struct pool *pool);
+
+/* Carves blocks to the end of the next page, at least one, and returns them as a list. Sets *zero
+ * when it is one block whose bytes behind the link are zero. There must be room. */
+struct block *pool_carve(struct pool *pool, bool *zero);
+
+/* Counts the free blocks of a list, at most the pool's capacity; stops at a link that leads out of
+ * the pool (another thread may be changing the list). */
+unsigned pool_count_list(const struct pool *pool, const struct block *list);
+
+#endif

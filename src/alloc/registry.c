@@ -1,0 +1,123 @@
+/* registry.c: parking, adopting and reaping. */
+#include "registry.h"
+
+#include "heap.h"
+#include "map.h"
+#include "remote.h"
+
+#include "base/options.h"
+
+struct lock registry_lock;
+
+static uint32_t parked;      /* stack of parked heaps: numbers, linked by next_parked */
+static uint32_t reap_cursor; /* the heap that registry_reap looks at next */
+
+static enum heap_state state_of(const struct heap *heap)
+{
+    return (enum heap_state)atomic_load_explicit(&heap->state, memory_order_acquire);
+}
+
+static void set_state(struct heap *heap, enum heap_state state)
+{
+    atomic_store_explicit(&heap->state, (uint8_t)state, memory_order_release);
+}
+
+static void push_parked(struct heap *heap)
+{
+    heap->next_parked = parked;
+    set_state(heap, HEAP_PARKED);
+    parked = heap->number;
+}
+
+static struct heap *new_heap(void)
+{
+    uint32_t number;
+    struct heap *heap = map_add_heap(&number);
+    if (heap != NULL)
+        heap_init(heap, number);
+    return heap;
+}
+
+struct heap *registry_adopt(void)
+{
+    lock_acquire(&registry_lock);
+    struct heap *heap;
+    if (parked != 0) {
+        heap = map_heap(parked);
+        parked = heap->next_parked;
+        set_state(heap, HEAP_OWNED);
+    } else {
+        heap = new_heap();
+    }
+    lock_release(&registry_lock);
+    return heap;
+}
+
+void registry_park(struct heap *heap)
+{
+    heap->busy = true;
+    remote_flush(heap);
+    remote_collect(heap);
+    heap->busy = false;
+    lock_acquire(&registry_lock);
+    push_parked(heap);
+    lock_release(&registry_lock);
+}
+
+/* Under the lock, which keeps a parked heap from being adopted. */
+static void reap(struct heap *heap, bool release_empty)
+{
+    if (state_of(heap) != HEAP_PARKED)
+        return;
+    heap->busy = true;
+    remote_collect(heap);
+    if (release_empty)
+        heap_release_empty(heap);
+    heap->busy = false;
+}
+
+#define REAPED_AT_ONCE 16u
+
+void registry_reap(uint64_t now_ms)
+{
+    if (__atomic_load_n(&parked, __ATOMIC_RELAXED) == 0 || !lock_try(&registry_lock))
+        return;
+    for (unsigned i = 0; i < REAPED_AT_ONCE && i < map.heap_end; i++) {
+        reap_cursor = reap_cursor % map.heap_end + 1;
+        struct heap *heap = map_heap(reap_cursor);
+        reap(heap, now_ms - heap->looked_ms >= options.decay);
+    }
+    lock_release(&registry_lock);
+}
+
+void registry_reap_all(void)
+{
+    lock_acquire(&registry_lock);
+    for (uint32_t number = 1; number <= map.heap_end; number++)
+        reap(map_heap(number), true);
+    lock_release(&registry_lock);
+}
+
+void registry_reset_in_child(const struct heap *mine)
+{
+    parked = 0;
+    for (uint32_t number = 1; number <= map.heap_end; number++) {
+        struct heap *heap = map_heap(number);
+        if (heap == mine || state_of(heap) == HEAP_NONE || state_of(heap) == HEAP_DEAD)
+            continue;
+        if (heap->busy)
+            set_state(heap, HEAP_DEAD);
+        else
+            push_parked(heap);
+    }
+}
+
+void registry_count(size_t *heaps, size_t *parked_heaps)
+{
+    *heaps = *parked_heaps = 0;
+    for (uint32_t number = 1; number <= map.heap_end; number++) {
+        enum heap_state state = state_of(map_heap(number));
+        *heaps += state == HEAP_OWNED || state == HEAP_PARKED;
+        *parked_heaps += state == HEAP_PARKED;
+    }
+}

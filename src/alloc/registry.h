@@ -1,0 +1,37 @@
+/* registry.h: all heaps, and those that wait for a thread.
+ *
+ * A thread that ends parks its heap as it is; the next thread that starts adopts the one parked
+ * last. Frees into a parked heap gather in its `pending` like in any other; a look at the clock
+ * (tick.h) reaps them, so memory of ended threads goes back without a new thread coming. */
+#ifndef ALLOC_REGISTRY_H
+#define ALLOC_REGISTRY_H
+
+#include "base/lock.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct heap;
+
+extern HIDDEN struct lock registry_lock;
+
+/* A parked heap, or a new one; NULL when there is no memory for one. */
+struct heap *registry_adopt(void);
+
+/* Parks a heap of the calling thread. */
+void registry_park(struct heap *heap);
+
+/* Collects in a few of the parked heaps, and empties those parked for longer than `decay`. */
+void registry_reap(uint64_t now_ms);
+
+/* Empties all parked heaps as far as possible. */
+void registry_reap_all(void);
+
+/* In a forked child: parks the heaps of the threads that are gone, except those that were inside a
+ * slow path; those are dead. `mine` is the calling thread's (or no heap). */
+void registry_reset_in_child(const struct heap *mine);
+
+/* How many heaps there are, and how many of them are parked. */
+void registry_count(size_t *heaps, size_t *parked);
+
+#endif

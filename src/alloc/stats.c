@@ -1,0 +1,142 @@
+/* stats.c: the walk and the three output formats. */
+#include "stats.h"
+
+#include "arena.h"
+#include "heap.h"
+#include "huge.h"
+#include "map.h"
+#include "registry.h"
+
+#include "base/report.h"
+
+#include <errno.h>
+
+static unsigned free_blocks(const struct pool *pool)
+{
+    unsigned waiting =
+        (unsigned)(atomic_load_explicit(&pool->remote, memory_order_relaxed) >> 48);
+    unsigned carved = pool_carved(pool);
+    if (pool_state(pool) == POOL_ACTIVE) {
+        const struct block *list = map_heap(pool->heap)->free[pool->size_class];
+        return pool_count_list(pool, list) + waiting;
+    }
+    unsigned live = __atomic_load_n(&pool->left, __ATOMIC_RELAXED);
+    return live < carved ? carved - live + waiting : waiting;
+}
+
+static void count_pool(const struct pool *pool, struct molt_stats *stats)
+{
+    size_t bytes = pool_block_bytes(pool);
+    unsigned carved = pool_carved(pool), unused = free_blocks(pool);
+    unsigned live = unused < carved ? carved - unused : 0;
+    stats->live_blocks += live;
+    stats->pool_bytes += live * bytes;
+    stats->free_bytes += (carved - live) * bytes;
+}
+
+static void count_arena(uint32_t number, struct molt_stats *stats)
+{
+    const struct pool *pools = map_pool((void *)map_arena_start(number));
+    for (unsigned slot = 0; slot < ARENA_POOLS; slot++)
+        if (pool_state(&pools[slot]) != POOL_NONE)
+            count_pool(&pools[slot], stats);
+    for (unsigned page = 0; page < arena_page_count(); page++) {
+        size_t pages =
+            atomic_load_explicit(&arena_by_number(number)->runs[page], memory_order_relaxed);
+        stats->live_blocks += pages != 0;
+        stats->run_bytes += pages << os_page_shift;
+    }
+}
+
+static void raise_peak(size_t committed, struct molt_stats *stats)
+{
+    static _Atomic size_t peak;
+    size_t seen = atomic_load_explicit(&peak, memory_order_relaxed);
+    while (seen < committed && !atomic_compare_exchange_weak(&peak, &seen, committed))
+        continue;
+    stats->peak_bytes = seen < committed ? committed : seen;
+}
+
+void stats_get(struct molt_stats *out)
+{
+    struct molt_stats stats = {0};
+    uint32_t arenas = map_arena_end();
+    for (uint32_t number = 0; number < arenas; number++)
+        count_arena(number, &stats);
+    stats.huge_bytes = huge_totals.bytes;
+    stats.huge_blocks = huge_totals.blocks;
+    stats.live_blocks += stats.huge_blocks;
+    stats.live_bytes = stats.pool_bytes + stats.run_bytes + stats.huge_bytes;
+    stats.dirty_bytes = arena_totals.idle_pages << os_page_shift;
+    stats.free_bytes += stats.dirty_bytes;
+    stats.cached_bytes = huge_totals.cached_bytes;
+    stats.committed_bytes = arenas * ARENA_BYTES + stats.huge_bytes + stats.cached_bytes;
+    stats.metadata_bytes = map.metadata_bytes + huge_totals.table_bytes;
+    stats.purged_bytes =
+        (arena_totals.purged_pages << os_page_shift) + huge_totals.purged_bytes;
+    stats.arenas = arenas;
+    registry_count(&stats.heaps, &stats.parked_heaps);
+    raise_peak(stats.committed_bytes, &stats);
+    *out = stats;
+}
+
+struct field {
+    const char *name, *help;
+    size_t offset;
+};
+
+static const struct field fields[] = {
+#define FIELD(name, help) {#name, help, offsetof(struct molt_stats, name)}
+    FIELD(live_blocks, "blocks in use"),
+    FIELD(live_bytes, "their usable bytes"),
+    FIELD(pool_bytes, "live bytes in pools"),
+    FIELD(run_bytes, "live bytes in runs"),
+    FIELD(huge_bytes, "live bytes in mappings of their own"),
+    FIELD(huge_blocks, "blocks with a mapping of their own"),
+    FIELD(free_bytes, "free blocks in pools and free dirty pages"),
+    FIELD(dirty_bytes, "whole free pages that could go back to the OS"),
+    FIELD(cached_bytes, "mappings of freed huge blocks kept for the next"),
+    FIELD(committed_bytes, "memory taken from the OS"),
+    FIELD(peak_bytes, "highest committed bytes seen"),
+    FIELD(metadata_bytes, "molt's own tables"),
+    FIELD(purged_bytes, "returned to the OS so far"),
+    FIELD(arenas, "arenas in use"),
+    FIELD(heaps, "thread heaps, parked ones included"),
+    FIELD(parked_heaps, "heaps that wait for a thread"),
+#undef FIELD
+};
+
+static void append_field(struct report_line *line, const struct field *field, size_t value,
+                         enum molt_format format, bool is_first)
+{
+    switch (format) {
+    case MOLT_JSON:
+        report_append(line, "%s\"%s\": %zu", is_first ? "{" : ", ", field->name, value);
+        break;
+    case MOLT_PROMETHEUS:
+        report_append(line, "# HELP molt_%s %s\n# TYPE molt_%s gauge\nmolt_%s %zu\n", field->name,
+                      field->help, field->name, field->name, value);
+        break;
+    default:
+        report_append(line, "molt: %s: %zu (%s)\n", field->name, value, field->help);
+        break;
+    }
+}
+
+int stats_write(int fd, enum molt_format format)
+{
+    if (format != MOLT_TEXT && format != MOLT_JSON && format != MOLT_PROMETHEUS) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct molt_stats stats;
+    stats_get(&stats);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        struct report_line line = {.length = 0};
+        size_t value = *(const size_t *)((const char *)&stats + fields[i].offset);
+        append_field(&line, &fields[i], value, format, i == 0);
+        if (report_write(fd, line.text, line.length) != 0)
+            return -1;
+    }
+    return format == MOLT_JSON ? report_write(fd, "}\n", 2) : 0;
+}

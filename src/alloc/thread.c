@@ -1,0 +1,76 @@
+/* thread.c: adopting at the first malloc, parking at the end. */
+#include "thread.h"
+
+#include "init.h"
+#include "registry.h"
+#include "tick.h"
+
+#include <pthread.h>
+
+struct heap no_heap;
+
+THREAD_LOCAL struct thread thread_self = {&no_heap, 0};
+
+static THREAD_LOCAL bool thread_ended; /* its destructor has run: borrow from now on */
+
+static pthread_key_t exit_key;
+
+static void park_at_exit(void *heap)
+{
+    thread_ended = true;
+    thread_self = (struct thread){&no_heap, 0};
+    registry_park(heap);
+}
+
+bool thread_init(void)
+{
+    return pthread_key_create(&exit_key, park_at_exit) == 0;
+}
+
+static struct heap *mark_busy(struct heap *heap)
+{
+    heap->busy = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    return heap;
+}
+
+/* The first malloc of a thread, or one after its end: then the heap is not installed and
+ * thread_leave gives it back. */
+static struct heap *adopt(void)
+{
+    if (lock_is_mine(&registry_lock) || !init_done())
+        return NULL;
+    struct heap *heap = registry_adopt();
+    if (heap == NULL)
+        return NULL;
+    mark_busy(heap);
+    if (!thread_ended) {
+        thread_self = (struct thread){heap, heap_cookie(heap)};
+        /* May call calloc: the heap is installed, but busy, so leave it for the moment. */
+        heap->busy = false;
+        pthread_setspecific(exit_key, heap);
+        mark_busy(heap);
+    }
+    return heap;
+}
+
+struct heap *thread_enter_existing(void)
+{
+    struct heap *heap = thread_self.heap;
+    return heap == &no_heap || heap->busy ? NULL : mark_busy(heap);
+}
+
+struct heap *thread_enter(void)
+{
+    return thread_has_heap() ? thread_enter_existing() : adopt();
+}
+
+void thread_leave(struct heap *heap)
+{
+    if (UNLIKELY(heap->tick_due))
+        tick(heap);
+    atomic_signal_fence(memory_order_seq_cst);
+    heap->busy = false;
+    if (UNLIKELY(heap != thread_self.heap))
+        registry_park(heap);
+}

@@ -1,0 +1,11 @@
+/* trim.h: giving back all that can be given back. */
+#ifndef ALLOC_TRIM_H
+#define ALLOC_TRIM_H
+
+#include <stddef.h>
+
+/* Empties the caller's heap and the parked ones as far as possible, then returns free memory to the
+ * OS until at most `keep_bytes` of it are left. The bytes returned. */
+size_t trim(size_t keep_bytes);
+
+#endif

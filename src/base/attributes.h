@@ -1,0 +1,24 @@
+/* attributes.h: the compiler attributes the code uses, under short names. */
+#ifndef BASE_ATTRIBUTES_H
+#define BASE_ATTRIBUTES_H
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+/* For data of one file that others read: without it the compiler reaches the data through the GOT,
+ * even where everything is compiled hidden. */
+#define HIDDEN __attribute__((visibility("hidden")))
+#define NOINLINE __attribute__((noinline))
+#define COLD __attribute__((cold, noinline))
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
+
+/* A line of its own for data that two threads write. */
+#define CACHE_LINE 64
+#define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE)))
+
+/* Thread-local data reached without a call: dlopen finds room for it in the loader's surplus of
+ * static TLS as long as there is little of it. */
+#define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
+
+#endif

@@ -1,0 +1,222 @@
+/* options.c: the option table and its text forms. */
+#include "options.h"
+
+#include "report.h" // report_warning, report_fatal
+
+#include <string.h>
+
+struct options options = {
+#define X(name, type, preset, fixed, description) .name = (preset),
+    OPTION_TABLE(X)
+#undef X
+};
+
+struct option {
+    const char *name;
+    uint64_t *value;
+    enum option_type type;
+    bool fixed; /* cannot change once memory has been allocated */
+};
+
+static const struct option table[] = {
+#define X(name, type, preset, fixed, description) {#name, &options.name, type, fixed},
+    OPTION_TABLE(X)
+#undef X
+};
+
+#define TABLE_END (table + sizeof table / sizeof table[0])
+
+struct unit {
+    const char *text;
+    uint64_t factor;
+};
+
+static const struct unit byte_units[] = {
+    {"", 1},
+    {"K", UINT64_C(1) << 10},
+    {"M", UINT64_C(1) << 20},
+    {"G", UINT64_C(1) << 30},
+    {"T", UINT64_C(1) << 40},
+    {NULL, 0},
+};
+static const struct unit time_units[] = {{"ms", 1}, {"s", 1000}, {"", 1}, {NULL, 0}};
+static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
+
+static const struct unit switch_words[] = {
+    {"0", 0},  {"1", 1},   {"no", 0},    {"yes", 1},  {"off", 0},
+    {"on", 1}, {"", 1},    {"false", 0}, {"true", 1}, {NULL, 0},
+};
+
+static bool equals(const char *text, size_t length, const char *word)
+{
+    return strlen(word) == length && memcmp(text, word, length) == 0;
+}
+
+static const struct unit *find_word(const struct unit *words, const char *text, size_t length)
+{
+    for (; words->text != NULL; words++)
+        if (equals(text, length, words->text))
+            return words;
+    return NULL;
+}
+
+static const struct unit *units_of(enum option_type type)
+{
+    switch (type) {
+    case OPTION_BYTES:
+        return byte_units;
+    case OPTION_TIME:
+        return time_units;
+    default:
+        return no_units;
+    }
+}
+
+static bool parse_value(enum option_type type, const char *text, size_t length, uint64_t *out)
+{
+    if (type == OPTION_SWITCH) {
+        const struct unit *word = find_word(switch_words, text, length);
+        if (word != NULL)
+            *out = word->factor;
+        return word != NULL;
+    }
+    uint64_t number = 0;
+    size_t at = 0;
+    for (; at < length && text[at] >= '0' && text[at] <= '9'; at++)
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, (uint64_t)(text[at] - '0'), &number))
+            return false;
+    const struct unit *unit = find_word(units_of(type), text + at, length - at);
+    return at > 0 && unit != NULL && !__builtin_mul_overflow(number, unit->factor, out);
+}
+
+static const struct option *find_option(const char *name, size_t length)
+{
+    for (const struct option *option = table; option < TABLE_END; option++)
+        if (equals(name, length, option->name))
+            return option;
+    return NULL;
+}
+
+enum option_result options_set(const char *name, size_t name_length, const char *value,
+                               size_t value_length, bool started)
+{
+    const struct option *option = find_option(name, name_length);
+    uint64_t number;
+    if (option == NULL)
+        return OPTION_UNKNOWN;
+    if (!parse_value(option->type, value, value_length, &number))
+        return OPTION_BAD_VALUE;
+    if (started && option->fixed)
+        return OPTION_FIXED;
+    *option->value = number;
+    return OPTION_DONE;
+}
+
+long options_get(const char *name, size_t name_length, char *buffer, size_t size)
+{
+    const struct option *option = find_option(name, name_length);
+    if (option == NULL)
+        return -1;
+    struct report_line line = {.length = 0};
+    report_append(&line, "%zu%s", (size_t)*option->value,
+                  option->type == OPTION_TIME ? "ms" : "");
+    if (line.length < size) {
+        memcpy(buffer, line.text, line.length);
+        buffer[line.length] = '\0';
+    }
+    return (long)line.length;
+}
+
+/* Edits that turn one name into the other (Levenshtein's distance), one row at a time. */
+static size_t distance(const char *a, size_t a_length, const char *b)
+{
+    size_t b_length = strlen(b);
+    size_t row[32];
+    if (b_length + 1 > sizeof row / sizeof row[0])
+        return SIZE_MAX;
+    for (size_t j = 0; j <= b_length; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a_length; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_length; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[b_length];
+}
+
+static const char *nearest_name(const char *name, size_t length)
+{
+    const char *nearest = table[0].name;
+    for (const struct option *option = table + 1; option < TABLE_END; option++)
+        if (distance(name, length, option->name) < distance(name, length, nearest))
+            nearest = option->name;
+    return nearest;
+}
+
+enum { SHOWN_MAX = 64 }; /* of a bad setting, in a message */
+
+/* The first thing that was wrong with a text; said when the whole text has been read, since
+ * `strict` may stand behind it. */
+struct complaint {
+    char setting[SHOWN_MAX];
+    const char *nearest; /* for an unknown name */
+};
+
+static void take_setting(const char *text, size_t length, struct complaint *complaint)
+{
+    const char *equal = memchr(text, '=', length);
+    size_t name_length = equal != NULL ? (size_t)(equal - text) : length;
+    size_t value_length = equal != NULL ? length - name_length - 1 : 0;
+    enum option_result result =
+        options_set(text, name_length, text + length - value_length, value_length, false);
+    if (result == OPTION_DONE || complaint->setting[0] != '\0')
+        return;
+    if (length >= SHOWN_MAX)
+        length = SHOWN_MAX - 1;
+    memcpy(complaint->setting, text, length);
+    complaint->setting[length] = '\0';
+    if (name_length > length)
+        name_length = length;
+    complaint->nearest = result == OPTION_UNKNOWN ? nearest_name(text, name_length) : NULL;
+}
+
+static void complain(const struct complaint *complaint, const char *source)
+{
+    struct report_line line = {.length = 0};
+    if (complaint->nearest != NULL)
+        report_append(&line, "%s: unknown option '%s': did you mean '%s'?", source,
+                      complaint->setting, complaint->nearest);
+    else
+        report_append(&line, "%s: '%s' has no valid value", source, complaint->setting);
+    line.text[line.length < sizeof line.text ? line.length : sizeof line.text - 1] = '\0';
+    if (options.strict)
+        report_fatal("%s", line.text);
+    report_warning("%s", line.text);
+}
+
+void options_parse(const char *text, const char *source)
+{
+    struct complaint complaint = {.nearest = NULL};
+    while (*text != '\0') {
+        if (*text == '#') {
+            text += strcspn(text, "\n");
+            continue;
+        }
+        size_t length = strcspn(text, ", \t\n#");
+        if (length > 0)
+            take_setting(text, length, &complaint);
+        text += length;
+        text += strspn(text, ", \t\n");
+    }
+    if (complaint.setting[0] != '\0')
+        complain(&complaint, source);
+}

@@ -1,0 +1,63 @@
+/* options.h: what a user can set, and the one table behind it.
+ *
+ * A value comes from, later wins: the table's default, /etc/molt.conf, $MOLT, molt_ctl. Both texts
+ * are lists of key=value, separated by commas or new lines; # starts a comment. A setuid program
+ * reads neither. Parser, molt_ctl and doc/options.md all follow the table. */
+#ifndef BASE_OPTIONS_H
+#define BASE_OPTIONS_H
+
+#include "attributes.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum option_type {
+    OPTION_SWITCH, /* 0 1 no yes off on false true */
+    OPTION_BYTES,  /* a number with K, M, G or T behind it, powers of 1024 */
+    OPTION_TIME,   /* a number with ms or s behind it; kept in milliseconds */
+    OPTION_COUNT,  /* a plain number */
+};
+
+/* X(name, type, default, fixed, description): `fixed` once memory has been allocated. */
+#define OPTION_TABLE(X)                                                                            \
+    X(decay, OPTION_TIME, 500, false,                                                              \
+      "free pages go back to the OS when unused for one to two times this long")                   \
+    X(dirty, OPTION_BYTES, (uint64_t)256 << 20, false,                                             \
+      "free pages above this go back without waiting for their decay")                             \
+    X(huge_cache, OPTION_BYTES, (uint64_t)64 << 20, false,                                         \
+      "freed huge blocks kept mapped for the next ones, at most this many bytes")                  \
+    X(reserve, OPTION_BYTES, (uint64_t)1 << 40, true,                                              \
+      "address space set aside at the start (no memory); halved until the OS grants it")           \
+    X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \
+    X(strict, OPTION_SWITCH, 0, true, "an unknown option or a bad value ends the program")         \
+    X(verbose, OPTION_SWITCH, 0, true, "say on standard error that molt is loaded, and how")       \
+    X(fail_os, OPTION_COUNT, 0, true,                                                              \
+      "for tests: the n-th and later requests for memory to the OS fail (0: none)")
+
+struct options {
+#define X(name, type, preset, fixed, description) uint64_t name;
+    OPTION_TABLE(X)
+#undef X
+};
+
+extern HIDDEN struct options options;
+
+enum option_result {
+    OPTION_DONE,
+    OPTION_UNKNOWN,
+    OPTION_BAD_VALUE,
+    OPTION_FIXED,
+};
+
+/* Sets one option from text. `started` says that memory has been allocated already. */
+enum option_result options_set(const char *name, size_t name_length, const char *value,
+                               size_t value_length, bool started);
+
+/* The present value as text that options_set reads back; its length, or -1: no such option. */
+long options_get(const char *name, size_t name_length, char *buffer, size_t size);
+
+/* Takes a list of settings; a bad one is warned of, with the nearest name. */
+void options_parse(const char *text, const char *source);
+
+#endif

@@ -1,0 +1,60 @@
+/* tunables.h: every constant that shapes the heap, and what they must satisfy together.
+ *
+ * The address space, from large to small:
+ *
+ *   window   up to 1 TiB     every pool and run lies in it; one index into the pool table a pool
+ *   arena    4 MiB           the step in which the window becomes usable memory
+ *   pool     64 KiB          blocks of one size class
+ *   page     the OS page     what runs are made of, and the step in which a pool is carved
+ */
+#ifndef BASE_TUNABLES_H
+#define BASE_TUNABLES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define WINDOW_SHIFT_MAX 40
+#define WINDOW_SHIFT_MIN 28
+
+#define ARENA_SHIFT 22
+#define ARENA_BYTES ((size_t)1 << ARENA_SHIFT)
+
+#define POOL_SHIFT 16
+#define POOL_BYTES ((size_t)1 << POOL_SHIFT)
+#define ARENA_POOLS (ARENA_BYTES / POOL_BYTES)
+
+#define PAGE_SHIFT_MIN 12
+#define PAGE_SHIFT_MAX 16
+#define ARENA_PAGES_MAX (ARENA_BYTES >> PAGE_SHIFT_MIN)
+
+/* Blocks up to BLOCK_MAX bytes live in pools, up to RUN_MAX in runs, above in huge mappings. */
+#define BLOCK_MAX ((size_t)32 << 10)
+#define RUN_MAX ((size_t)2 << 20)
+
+/* Sizes up to this find their class in a table indexed by the size itself. */
+#define TABLE_MAX ((size_t)1024)
+
+/* Two heaps' cookies differ by a multiple of this: more than any offset inside a pool, so one
+ * comparison tells both the owner and the offset (see pool.h). */
+#define COOKIE_SHIFT 17
+
+/* Blocks of other threads' pools that a thread gathers before it hands them over. */
+#define OUTBOX_SLOTS 8
+#define OUTBOX_BLOCKS 32
+#define OUTBOX_BYTES ((size_t)8 << 10)
+
+/* Frees between two looks at the clock, while there is memory to return. */
+#define TICK_FREES_MAX 4096u
+/* A heap that has released this much looks at the clock at once. */
+#define ARM_BYTES ((size_t)1 << 20)
+
+/* Mappings of freed huge blocks that are kept for the next one. */
+#define HUGE_CACHE_SLOTS 16
+
+_Static_assert(ARENA_POOLS == 64, "an arena's pools fit the bits of one word");
+_Static_assert(BLOCK_MAX * 2 <= POOL_BYTES, "a pool holds two blocks of the largest class");
+_Static_assert(RUN_MAX * 2 <= ARENA_BYTES, "an arena holds two of the largest runs");
+_Static_assert(((size_t)1 << PAGE_SHIFT_MAX) <= POOL_BYTES, "a pool is made of whole pages");
+_Static_assert(((size_t)1 << COOKIE_SHIFT) >= 2 * POOL_BYTES, "cookies keep heaps apart");
+
+#endif

@@ -1,0 +1,91 @@
+/* os.h: the only door to the kernel's memory calls. It decides nothing.
+ *
+ * Addresses and sizes are multiples of the OS page. Every function keeps errno and tells failure
+ * by its result. Nothing here allocates or takes a lock.
+ *
+ * After start-up only mmap, munmap and madvise are assumed to work (a seccomp filter may forbid
+ * the rest): mremap may fail at any time, and madvise may succeed without clearing memory. */
+#ifndef OS_OS_H
+#define OS_OS_H
+
+#include "base/attributes.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Reads page size, random seed and limits; must run before the rest, may run again. */
+void os_init(void);
+
+/* ---- Facts ---- */
+
+extern HIDDEN unsigned os_page_shift; /* log2 of the OS page size */
+
+static inline size_t os_page_bytes(void)
+{
+    return (size_t)1 << os_page_shift;
+}
+
+static inline size_t os_round_to_pages(size_t bytes)
+{
+    return (bytes + os_page_bytes() - 1) & ~(os_page_bytes() - 1);
+}
+
+/* 64 random bits that the kernel gave the process at its start (no system call). */
+uint64_t os_random(void);
+
+/* RLIMIT_AS in bytes; SIZE_MAX when there is none. */
+size_t os_address_limit(void);
+
+/* Milliseconds of a clock that never goes back; a few ms coarse, a few ns cheap. */
+uint64_t os_now_ms(void);
+
+/* Whether the process runs with more rights than its caller (setuid, file capabilities). */
+bool os_is_secure(void);
+
+/* The caller's environment variable, found even before libc has set up `environ`: copied to
+ * `buffer`, NUL-terminated. The length, or -1 when it is not set or too long. */
+long os_environment(const char *name, char *buffer, size_t size);
+
+/* A file's first bytes, NUL-terminated: the length, or -1. */
+long os_read_file(const char *path, char *buffer, size_t size);
+
+/* ---- Memory. NULL or false means the kernel refused. ---- */
+
+/* Address space without memory: unreadable until os_commit. */
+void *os_reserve(size_t bytes);
+
+/* Address space that reads as zero and costs no memory; writable after os_commit. */
+void *os_reserve_readable(size_t bytes);
+
+/* Makes a part of a reservation readable and writable. */
+bool os_commit(void *address, size_t bytes);
+
+/* Zeroed, writable memory. */
+void *os_map(size_t bytes);
+
+/* The same at a given address. NULL with *taken set when anything is mapped there already. */
+void *os_map_at(void *address, size_t bytes, bool *taken);
+
+/* Gives the mapping back. */
+bool os_unmap(void *address, size_t bytes);
+
+/* Grows, shrinks or moves a mapping; NULL leaves it as it was. */
+void *os_remap(void *address, size_t old_bytes, size_t new_bytes);
+
+/* Gives the memory back and keeps the mapping. True only if it reads as zero from now on. */
+bool os_purge(void *address, size_t bytes);
+
+/* A page that reads as zero in every forked child; NULL where the kernel does not offer it. */
+void *os_map_wiped_on_fork(void);
+
+/* ---- For tests ---- */
+
+/* The nth call from now that asks the kernel for memory fails, as if refused (1 is the next);
+ * with `every` all that follow fail too. 0 switches it off. */
+void os_fail(unsigned long nth, bool every);
+
+/* How many such calls there were so far. */
+unsigned long os_calls(void);
+
+#endif
