@@ -39,13 +39,14 @@ static void ring_insert(struct heap *heap, struct pool *pool, bool in_front)
 static void ring_remove(struct heap *heap, struct pool *pool)
 {
     uint32_t *first = &heap->partial[pool->size_class];
-    if (pool->next == *first && pool->prev == *first) {
+    uint32_t number = map_pool_number(pool);
+    if (pool->next == number) { /* alone */
         *first = 0;
         return;
     }
     map_pool_by_number(pool->prev)->next = pool->next;
     map_pool_by_number(pool->next)->prev = pool->prev;
-    if (map_pool_by_number(*first) == pool)
+    if (*first == number)
         *first = pool->next;
 }
 
