@@ -16,7 +16,7 @@ CFLAGS   ?= -O2
 # -foptimize-sibling-calls: slow paths and dlopen are entered by a jump.
 # -fno-builtin: malloc must not be compiled into a call of itself.
 MOLT_CFLAGS := -std=gnu17 $(WARNINGS) -fPIC -fvisibility=hidden -fno-builtin-malloc \
-               -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
+               -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free -fno-builtin-memset \
                -foptimize-sibling-calls -fno-plt -fexceptions -fno-semantic-interposition
 # -z nodelete: threads' destructors may run after dlclose.
 LDFLAGS_SO := -shared -Wl,-soname,$(SONAME) -Wl,--version-script,preload/molt.map \

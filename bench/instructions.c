@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RING = 1000 };
+enum { RING = 1000, SIZES = 4096 };
 
 static void *volatile sink;
 
@@ -28,13 +28,18 @@ static void lifo(long rounds)
 static void ring(long rounds)
 {
     static void *blocks[RING];
+    static uint16_t sizes[SIZES];
     uint32_t random = 1;
+    for (size_t i = 0; i < SIZES; i++) {
+        random = random * 1664525 + 1013904223;
+        sizes[i] = (uint16_t)(16 + (random >> 16) % 1009);
+    }
     size_t at = 0;
     for (long i = 0; i < rounds; i++) {
-        random = random * 1664525 + 1013904223;
         free(blocks[at]);
-        blocks[at] = malloc(16 + (random >> 22) % 1009);
-        at = at + 1 == RING ? 0 : at + 1;
+        blocks[at] = malloc(sizes[i % SIZES]);
+        if (++at == RING)
+            at = 0;
     }
     for (at = 0; at < RING; at++)
         free(blocks[at]);

@@ -42,10 +42,8 @@ static void *alloc_in_pool(unsigned size_class, size_t size, bool zero)
     if (heap == NULL)
         return alloc_huge(size, 1, zero);
     bool is_zero = false;
-    struct block *block = heap->free[size_class];
-    if (block != NULL)
-        heap->free[size_class] = block_next(block);
-    else
+    struct block *block = pop(&heap->free[size_class]);
+    if (block == NULL)
         block = heap_refill(heap, size_class, &is_zero);
     thread_leave(heap);
     if (block == NULL)
@@ -81,10 +79,8 @@ static void *alloc(size_t size, size_t alignment, bool zero)
 NOINLINE void *malloc_slow(size_t size)
 {
     if (size > TABLE_MAX && size <= BLOCK_MAX) {
-        struct block **list = &thread_self.heap->free[size_class_of(size)];
-        struct block *block = *list;
+        struct block *block = pop(&thread_self.heap->free[size_class_of(size)]);
         if (LIKELY(block != NULL)) {
-            *list = block_next(block);
             block->link = 0;
             return block;
         }
@@ -226,6 +222,7 @@ static bool still_fits(size_t bytes, size_t size)
 /* The block resized without copying; NULL if that cannot be. */
 static void *resize_in_place(void *block, size_t bytes, size_t size)
 {
+    fork_check();
     if (size <= BLOCK_MAX || bytes <= BLOCK_MAX)
         return still_fits(bytes, size) ? block : NULL;
     if (map_in_arena(block))
@@ -235,9 +232,9 @@ static void *resize_in_place(void *block, size_t bytes, size_t size)
     return still_fits(bytes, size) ? block : NULL;
 }
 
-void *malloc_resize(void *block, size_t size)
+/* Blocks of other threads, runs and huge blocks. */
+static NOINLINE void *resize_slow(void *block, size_t size)
 {
-    fork_check();
     size_t bytes = malloc_block_bytes(block, "realloc");
     void *resized = size <= PTRDIFF_MAX ? resize_in_place(block, bytes, size) : NULL;
     if (resized != NULL)
@@ -247,5 +244,21 @@ void *malloc_resize(void *block, size_t size)
         return NULL;
     memcpy(resized, block, bytes < size ? bytes : size);
     free_fast(block);
+    return resized;
+}
+
+void *malloc_resize(void *block, size_t size)
+{
+    struct pool *pool = pool_of_mine(block);
+    if (UNLIKELY(pool == NULL))
+        return resize_slow(block, size);
+    size_t bytes = pool_block_bytes(pool);
+    if (still_fits(bytes, size))
+        return block;
+    void *resized = malloc_fast(size);
+    if (UNLIKELY(resized == NULL))
+        return NULL;
+    memcpy(resized, block, bytes < size ? bytes : size);
+    push(pool, block);
     return resized;
 }

@@ -37,30 +37,42 @@ size_t malloc_block_bytes(const void *p, const char *operation); /* 0 for NULL *
 size_t malloc_good_size(size_t size);
 void *malloc_no_memory(void); /* NULL, errno ENOMEM */
 
+/* Pops a block of the list; its first word is still the link. */
+static ALWAYS_INLINE struct block *pop(struct block **list)
+{
+    struct block *block = *list;
+    if (LIKELY(block != NULL))
+        *list = block_next(block);
+    return block;
+}
+
 static ALWAYS_INLINE void *malloc_fast(size_t size)
 {
     struct heap *heap = thread_self.heap;
     if (UNLIKELY(size > TABLE_MAX))
         return malloc_slow(size);
-    struct block **list = &heap->free[heap->class_of[size]];
-    struct block *block = *list;
+    struct block *block = pop(&heap->free[heap->class_of[size]]);
     if (UNLIKELY(block == NULL))
         return malloc_slow(size);
-    *list = block_next(block);
     block->link = 0; /* neither the mark nor the secret may stay in a live block */
     return block;
 }
 
-/* A forked child sees each thread stopped at some instruction: the link must be there before the
- * block is in the list. */
-static ALWAYS_INLINE void free_fast(void *p)
+/* The pool of a live block that the calling thread owns and may free by a push; NULL sends the
+ * caller to the slow path, which finds out why. */
+static ALWAYS_INLINE struct pool *pool_of_mine(const void *p)
 {
     struct pool *pool = map_pool(p);
-    uint64_t offset = thread_self.cookie - pool->origin + (uintptr_t)p;
-    if (UNLIKELY(offset * pool->magic >= pool->limit) || UNLIKELY(block_is_marked(p))) {
-        free_slow(p);
-        return;
-    }
+    uint64_t offset = (uintptr_t)p + thread_self.cookie - pool->origin;
+    if (UNLIKELY(offset * pool->magic >= pool->limit) || UNLIKELY(block_is_marked(p)))
+        return NULL;
+    return pool;
+}
+
+/* A forked child sees each thread stopped at some instruction: the link must be there before the
+ * block is in the list. */
+static ALWAYS_INLINE void push(struct pool *pool, void *p)
+{
     struct block *block = p, **list = pool->list;
     block_set_next(block, *list);
     atomic_signal_fence(memory_order_release);
@@ -69,39 +81,48 @@ static ALWAYS_INLINE void free_fast(void *p)
         free_drained(pool);
 }
 
-/* Zeroes a block of up to TABLE_MAX bytes whose first 8 are zero already. Blocks of more than 8
- * bytes are made of whole 16-byte pieces. */
-static ALWAYS_INLINE void zero_block(void *block, size_t size)
+static ALWAYS_INLINE void free_fast(void *p)
 {
-    typedef unsigned long long piece
-        __attribute__((vector_size(16), may_alias, aligned(8)));
-    size_t bytes = (size + 15) & ~(size_t)15;
-    char *first = block, *last = first + bytes - 16;
-    if (size <= 8)
-        return;
-    if (bytes > 64) {
-        memset(first, 0, bytes);
-        return;
+    struct pool *pool = pool_of_mine(p);
+    if (LIKELY(pool != NULL))
+        push(pool, p);
+    else
+        free_slow(p);
+}
+
+/* Zeroes a block of `size` bytes, which lies in one of 8 bytes or of whole 16-byte pieces. */
+static ALWAYS_INLINE void *zero_block(void *block, size_t size)
+{
+    typedef unsigned long long piece __attribute__((vector_size(16), may_alias, aligned(1)));
+    char *first = block, *end = first + size;
+    if (size > 64)
+        return memset(block, 0, size);
+    if (size > 32) {
+        *(piece *)(end - 32) = (piece){0};
+        *(piece *)(end - 16) = (piece){0};
+        *(piece *)(first + 16) = (piece){0};
+    } else if (size > 16) {
+        *(piece *)(first + 16) = (piece){0};
+    } else if (size <= 8) {
+        ((struct block *)block)->link = 0;
+        return block;
     }
     *(piece *)first = (piece){0};
-    *(piece *)last = (piece){0};
-    if (bytes > 32) {
-        *(piece *)(first + 16) = (piece){0};
-        *(piece *)(last - 16) = (piece){0};
-    }
+    return block;
 }
 
 static ALWAYS_INLINE void *calloc_fast(size_t count, size_t size)
 {
+    struct heap *heap = thread_self.heap;
     size_t bytes;
     if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
         return malloc_no_memory();
     if (UNLIKELY(bytes > TABLE_MAX))
         return calloc_slow(bytes);
-    void *block = malloc_fast(bytes);
-    if (LIKELY(block != NULL))
-        zero_block(block, bytes);
-    return block;
+    struct block *block = pop(&heap->free[heap->class_of[bytes]]);
+    if (UNLIKELY(block == NULL))
+        return calloc_slow(bytes);
+    return zero_block(block, bytes);
 }
 
 #endif

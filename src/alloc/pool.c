@@ -1,6 +1,8 @@
 /* pool.c: making, carving and counting. */
 #include "pool.h"
 
+#include "size_class.h" // size_class_bytes
+
 #include "os/os.h" // os_page_shift
 
 void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned heap,
@@ -19,6 +21,7 @@ void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned
     pool->size_class = (uint8_t)size_class;
     pool->next = pool->prev = 0;
     pool->clean_page = (uint8_t)clean_page;
+    pool->block_eighths = (uint16_t)(bytes / 8);
     pool_close(pool);
 }
 

@@ -36,7 +36,6 @@
 #define ALLOC_POOL_H
 
 #include "block.h"
-#include "size_class.h" // size_class_bytes
 
 #include "base/attributes.h"
 #include "base/tunables.h"
@@ -63,6 +62,7 @@ struct pool {
     _Atomic uint8_t state;         /* enum pool_state */
     uint32_t next, prev;           /* ring of the heap's PARTIAL pools: numbers, 0 is none */
     uint8_t clean_page;            /* pages from here on are known to be zero */
+    uint16_t block_eighths;        /* a block's bytes / 8 */
     CACHE_ALIGNED _Atomic uint64_t remote; /* chain of blocks freed by others: count above 48 bits
                                               of address */
     uint32_t pending_next;         /* in the owner's stack of pools with a chain */
@@ -77,7 +77,7 @@ static inline uintptr_t pool_start(const struct pool *pool)
 
 static inline size_t pool_block_bytes(const struct pool *pool)
 {
-    return size_class_bytes(pool->size_class);
+    return (size_t)pool->block_eighths * 8;
 }
 
 static inline unsigned pool_carved(const struct pool *pool)
