@@ -11,6 +11,7 @@ struct arena_totals arena_totals;
 /* No arena below these has a free slot, or a dirty free one. */
 static uint32_t free_slot_hint, dirty_slot_hint;
 static size_t dirty_slot_count;
+static size_t dropped_arenas;
 
 static unsigned slot_pages(void)
 {
@@ -66,9 +67,24 @@ static void mark_free(uint32_t number, unsigned first, unsigned end)
         map.longest[number] = (uint16_t)(range_end - first);
 }
 
+static uint32_t restore_arena(void)
+{
+    for (uint32_t number = 0; dropped_arenas > 0 && number < map_arena_end(); number++) {
+        struct arena *arena = arena_by_number(number);
+        if (arena->dropped && map_restore_arena(number)) {
+            arena->dropped = false;
+            dropped_arenas--;
+            return number;
+        }
+    }
+    return UINT32_MAX;
+}
+
 static bool add_arena(void)
 {
-    uint32_t number = map_add_arena();
+    uint32_t number = restore_arena();
+    if (number == UINT32_MAX)
+        number = map_add_arena();
     if (number == UINT32_MAX)
         return false;
     struct arena *arena = arena_by_number(number);
@@ -279,11 +295,36 @@ bool arena_resize_run(uintptr_t start, size_t pages)
 void arena_clean_pages(uint32_t number, unsigned first, unsigned end)
 {
     struct arena *arena = arena_by_number(number);
+    unsigned cleaned = bits_count(arena->dirty, first, end);
     bits_clear(arena->dirty, first, end);
     bits_clear(arena->old, first, end);
-    arena_totals.idle_pages -= end - first;
-    arena_totals.purged_pages += end - first;
+    arena_totals.idle_pages -= cleaned;
+    arena_totals.purged_pages += cleaned;
     set_slots(arena, number, first, end);
+}
+
+static void drop_arena(uint32_t number)
+{
+    struct arena *arena = arena_by_number(number);
+    arena_clean_pages(number, 0, arena_page_count());
+    arena->free_slots = 0;
+    map.longest[number] = 0;
+    arena->dropped = true;
+    dropped_arenas++;
+}
+
+bool arena_drop_free(void)
+{
+    bool any = false;
+    lock_acquire(&arena_lock);
+    for (uint32_t number = 0; number < map_arena_end(); number++) {
+        if (arena_by_number(number)->free_slots == ~UINT64_C(0) && map_drop_arena(number)) {
+            drop_arena(number);
+            any = true;
+        }
+    }
+    lock_release(&arena_lock);
+    return any;
 }
 
 bool arena_was_used(const void *p)

@@ -31,6 +31,7 @@ struct arena {
     uint64_t old[ARENA_PAGES_MAX / 64];
     uint64_t free_slots;                  /* pool slots with no used page */
     uint64_t dirty_slots;                 /* … of which some page is dirty */
+    bool dropped;                         /* its memory was given back: no page can be taken */
     _Atomic uint16_t runs[ARENA_PAGES_MAX]; /* at a run's first page: its pages; else 0 */
 };
 
@@ -81,6 +82,10 @@ bool arena_resize_run(uintptr_t start, size_t pages);
 /* The free pages [first, end) have been returned to the OS and read as zero. The caller holds the
  * lock. */
 void arena_clean_pages(uint32_t number, unsigned first, unsigned end);
+
+/* Gives up the memory of all arenas without used pages, also for the limits that count mappings and
+ * not pages; they come back when needed. Whether there were any. */
+bool arena_drop_free(void);
 
 /* Whether p lies in a free page that has been part of a pool or run. For messages. */
 bool arena_was_used(const void *p);

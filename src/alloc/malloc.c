@@ -8,9 +8,12 @@
 #include "arena.h" // arena_lock
 #include "fork.h"
 #include "huge.h"
+#include "init.h"
 #include "misuse.h"
+#include "registry.h" // registry_lock
 #include "remote.h"
 #include "run.h"
+#include "trim.h" // trim_mappings
 
 #include "os/os.h"
 
@@ -54,32 +57,48 @@ static void *alloc_in_pool(unsigned size_class, size_t size, bool zero)
     return block;
 }
 
-/* Any size, any alignment. A class fits an alignment if it is a multiple of it: pools start at
- * multiples of their size. */
-static void *alloc(size_t size, size_t alignment, bool zero)
+/* One attempt. A class fits an alignment if it is a multiple of it: pools start at multiples of
+ * their size. */
+static void *try_alloc(size_t size, size_t alignment, bool zero)
 {
-    if (UNLIKELY(size > PTRDIFF_MAX))
-        return malloc_no_memory();
-    fork_check();
-    void *block = NULL;
     if (size <= BLOCK_MAX && alignment <= BLOCK_MAX) {
         unsigned size_class = size_class_of(size);
         while (size_class_bytes(size_class) % alignment != 0)
             size_class++;
-        block = alloc_in_pool(size_class, size, zero);
-    } else if (size <= RUN_MAX && alignment <= RUN_MAX) {
-        block = alloc_run(size, alignment, zero);
+        return alloc_in_pool(size_class, size, zero);
     }
-    if (block == NULL && (size > BLOCK_MAX || alignment > BLOCK_MAX))
-        block = alloc_huge(size, alignment, zero);
+    void *block = NULL;
+    if (size <= RUN_MAX && alignment <= RUN_MAX)
+        block = alloc_run(size, alignment, zero);
+    return block != NULL ? block : alloc_huge(size, alignment, zero);
+}
+
+/* Whether the thread is inside a slow path already, that is: in a signal handler. */
+static bool is_reentered(void)
+{
+    struct heap *heap = thread_self.heap;
+    return (heap != NULL && heap->busy) || lock_is_mine(&arena_lock) || lock_is_mine(&huge_lock) ||
+           lock_is_mine(&registry_lock);
+}
+
+/* Any size, any alignment. */
+static void *alloc(size_t size, size_t alignment, bool zero)
+{
+    if (UNLIKELY(size > PTRDIFF_MAX) || !init_done())
+        return malloc_no_memory();
+    fork_check();
+    void *block = try_alloc(size, alignment, zero);
+    if (UNLIKELY(block == NULL) && !is_reentered() && trim_mappings())
+        block = try_alloc(size, alignment, zero);
     return LIKELY(block != NULL) ? block : malloc_no_memory();
 }
 
 /* Sizes above the table find their list here; most calls end in this function. */
 NOINLINE void *malloc_slow(size_t size)
 {
-    if (size > TABLE_MAX && size <= BLOCK_MAX) {
-        struct block *block = pop(&thread_self.heap->free[size_class_of(size)]);
+    struct heap *heap = thread_self.heap;
+    if (size > TABLE_MAX && size <= BLOCK_MAX && heap != NULL) {
+        struct block *block = pop(&heap->free[size_class_of(size)]);
         if (LIKELY(block != NULL)) {
             block->link = 0;
             return block;

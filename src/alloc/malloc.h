@@ -49,7 +49,7 @@ static ALWAYS_INLINE struct block *pop(struct block **list)
 static ALWAYS_INLINE void *malloc_fast(size_t size)
 {
     struct heap *heap = thread_self.heap;
-    if (UNLIKELY(size > TABLE_MAX))
+    if (UNLIKELY(size >= thread_self.small_limit)) /* or there is no heap */
         return malloc_slow(size);
     struct block *block = pop(&heap->free[heap->class_of[size]]);
     if (UNLIKELY(block == NULL))
@@ -117,7 +117,7 @@ static ALWAYS_INLINE void *calloc_fast(size_t count, size_t size)
     size_t bytes;
     if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
         return malloc_no_memory();
-    if (UNLIKELY(bytes > TABLE_MAX))
+    if (UNLIKELY(bytes >= thread_self.small_limit))
         return calloc_slow(bytes);
     struct block *block = pop(&heap->free[heap->class_of[bytes]]);
     if (UNLIKELY(block == NULL))

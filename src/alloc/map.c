@@ -149,14 +149,33 @@ static bool commit_records(uint32_t number)
            commit_table(&map.longest[number], group * sizeof(uint16_t));
 }
 
+/* Makes an arena's memory usable. *taken: others have mapped something there. */
+static bool commit_arena(uint32_t number, bool *taken)
+{
+    void *start = (void *)map_arena_start(number);
+    *taken = false;
+    return map.reserved ? os_commit(start, ARENA_BYTES)
+                        : os_map_at(start, ARENA_BYTES, taken) != NULL;
+}
+
+bool map_drop_arena(uint32_t number)
+{
+    void *start = (void *)map_arena_start(number);
+    return map.reserved ? os_decommit(start, ARENA_BYTES) : os_unmap(start, ARENA_BYTES);
+}
+
+bool map_restore_arena(uint32_t number)
+{
+    bool taken;
+    return commit_arena(number, &taken);
+}
+
 uint32_t map_add_arena(void)
 {
     uint32_t number = map_arena_end();
     while (number <= map.arena_mask && commit_records(number)) {
-        void *start = (void *)map_arena_start(number);
-        bool taken = false;
-        bool usable = map.reserved ? os_commit(start, ARENA_BYTES)
-                                   : os_map_at(start, ARENA_BYTES, &taken) != NULL;
+        bool taken;
+        bool usable = commit_arena(number, &taken);
         if (!usable && !taken)
             break;
         /* An arena whose place is taken by others stays in the numbering, without free pages. */

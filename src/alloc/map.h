@@ -51,6 +51,10 @@ bool map_init(void);
 /* Makes the next arena's memory and records usable; its number, or UINT32_MAX. */
 uint32_t map_add_arena(void);
 
+/* Gives a free arena's memory back, so that no limit counts it, and takes it again. */
+bool map_drop_arena(uint32_t number);
+bool map_restore_arena(uint32_t number);
+
 /* Makes the record of the next heap writable; NULL when there is no memory or no number left. */
 struct heap *map_add_heap(uint32_t *number);
 

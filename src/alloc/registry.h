@@ -28,7 +28,7 @@ void registry_reap(uint64_t now_ms);
 void registry_reap_all(void);
 
 /* In a forked child: parks the heaps of the threads that are gone, except those that were inside a
- * slow path; those are dead. `mine` is the calling thread's (or no heap). */
+ * slow path; those are dead. `mine` is the calling thread's, or NULL. */
 void registry_reset_in_child(const struct heap *mine);
 
 /* How many heaps there are, and how many of them are parked. */

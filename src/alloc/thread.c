@@ -1,15 +1,12 @@
 /* thread.c: adopting at the first malloc, parking at the end. */
 #include "thread.h"
 
-#include "init.h"
 #include "registry.h"
 #include "tick.h"
 
 #include <pthread.h>
 
-struct heap no_heap;
-
-THREAD_LOCAL struct thread thread_self = {&no_heap, 0};
+THREAD_LOCAL struct thread thread_self;
 
 static THREAD_LOCAL bool thread_ended; /* its destructor has run: borrow from now on */
 
@@ -18,7 +15,7 @@ static pthread_key_t exit_key;
 static void park_at_exit(void *heap)
 {
     thread_ended = true;
-    thread_self = (struct thread){&no_heap, 0};
+    thread_self = (struct thread){NULL, 0, 0};
     registry_park(heap);
 }
 
@@ -38,14 +35,14 @@ static struct heap *mark_busy(struct heap *heap)
  * thread_leave gives it back. */
 static struct heap *adopt(void)
 {
-    if (lock_is_mine(&registry_lock) || !init_done())
+    if (lock_is_mine(&registry_lock))
         return NULL;
     struct heap *heap = registry_adopt();
     if (heap == NULL)
         return NULL;
     mark_busy(heap);
     if (!thread_ended) {
-        thread_self = (struct thread){heap, heap_cookie(heap)};
+        thread_self = (struct thread){heap, heap_cookie(heap), TABLE_MAX + 1};
         /* May call calloc: the heap is installed, but busy, so leave it for the moment. */
         heap->busy = false;
         pthread_setspecific(exit_key, heap);
@@ -57,12 +54,12 @@ static struct heap *adopt(void)
 struct heap *thread_enter_existing(void)
 {
     struct heap *heap = thread_self.heap;
-    return heap == &no_heap || heap->busy ? NULL : mark_busy(heap);
+    return heap == NULL || heap->busy ? NULL : mark_busy(heap);
 }
 
 struct heap *thread_enter(void)
 {
-    return thread_has_heap() ? thread_enter_existing() : adopt();
+    return thread_self.heap != NULL ? thread_enter_existing() : adopt();
 }
 
 void thread_leave(struct heap *heap)

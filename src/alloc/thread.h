@@ -1,9 +1,13 @@
 /* thread.h: which heap the calling thread has.
  *
- * A thread begins with `no_heap`, in which every list is empty, so its first malloc takes the slow
- * path; that adopts a heap. A key's destructor parks it. What the thread's later destructors
+ * A thread begins with zeroes: no heap, nobody's cookie, no size that the fast path would take. Its
+ * first malloc adopts a heap; a key's destructor parks it. What the thread's later destructors
  * allocate comes from a heap borrowed for one call, so nothing is left behind however late they
- * come. */
+ * come.
+ *
+ * All zero is also what the main thread sees while the program is being relocated, when a
+ * resolver of an indirect function may call malloc. What it stores here is then overwritten by the
+ * loader; that heap is forgotten, its blocks are not: they are freed as another thread's. */
 #ifndef ALLOC_THREAD_H
 #define ALLOC_THREAD_H
 
@@ -16,17 +20,11 @@
 
 struct thread {
     struct heap *heap;
-    uintptr_t cookie; /* heap_cookie(heap); 0 is nobody's */
+    uintptr_t cookie;   /* heap_cookie(heap); 0 is nobody's */
+    size_t small_limit; /* malloc_fast serves sizes below: TABLE_MAX + 1; without a heap 0 */
 };
 
 extern HIDDEN THREAD_LOCAL struct thread thread_self;
-
-extern HIDDEN struct heap no_heap; /* read only */
-
-static inline bool thread_has_heap(void)
-{
-    return thread_self.heap != &no_heap;
-}
 
 /* Enters a slow path: the calling thread's heap, marked busy. NULL when there is no memory for a
  * heap, or when a signal handler interrupted this thread's own slow path. */

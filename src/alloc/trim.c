@@ -1,6 +1,7 @@
 /* trim.c: molt_trim and malloc_trim. */
 #include "trim.h"
 
+#include "arena.h"
 #include "fork.h"
 #include "heap.h"
 #include "huge.h"
@@ -9,9 +10,9 @@
 #include "remote.h"
 #include "thread.h"
 
-size_t trim(size_t keep_bytes)
+/* Empty pools go back to the arenas: the caller's and those of ended threads. */
+static void release_pools(void)
 {
-    fork_check();
     struct heap *heap = thread_enter_existing();
     if (heap != NULL) {
         remote_flush(heap);
@@ -20,6 +21,19 @@ size_t trim(size_t keep_bytes)
         thread_leave(heap);
     }
     registry_reap_all();
+}
+
+size_t trim(size_t keep_bytes)
+{
+    fork_check();
+    release_pools();
     size_t returned = keep_bytes == 0 ? huge_purge_all() : 0;
     return returned + purge_all(keep_bytes);
+}
+
+bool trim_mappings(void)
+{
+    release_pools();
+    bool unmapped = huge_purge_all() > 0;
+    return arena_drop_free() || unmapped;
 }

@@ -77,6 +77,17 @@ bool os_commit(void *address, size_t bytes)
     return done;
 }
 
+bool os_decommit(void *address, size_t bytes)
+{
+    if (refused_by_test())
+        return false;
+    int saved = errno;
+    void *p = mmap(address, bytes, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    errno = saved;
+    return p != MAP_FAILED;
+}
+
 void *os_map(size_t bytes)
 {
     return map(NULL, bytes, PROT_READ | PROT_WRITE, 0);

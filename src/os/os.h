@@ -61,6 +61,9 @@ void *os_reserve_readable(size_t bytes);
 /* Makes a part of a reservation readable and writable. */
 bool os_commit(void *address, size_t bytes);
 
+/* The reverse: address space without memory again, which no limit counts. */
+bool os_decommit(void *address, size_t bytes);
+
 /* Zeroed, writable memory. */
 void *os_map(size_t bytes);
 
