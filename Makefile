@@ -74,5 +74,102 @@ $(BUILD)/debug/libmolt.so: $(debug_OBJECTS) $(debug_PRELOAD) preload/molt.map
 
 debug: $(BUILD)/debug/libmolt.so
 
+# ---- Tests -------------------------------------------------------------------------------------
+
+include tests/cases/cases.mk
+include tests/unit.mk
+
+# `make check` alone also installs what the tests need.
+check: deps
+	+@tests/all
+
+layers: all
+	@tests/layers $(BUILD)/obj/release
+
+# What the library promises of itself: size, dependencies, exported names.
+check-library: all
+	@tests/library $(BUILD)/libmolt.so
+
+check-programs: all
+	@tests/programs/run $(BUILD)/libmolt.so
+
+# Instruction counts of the fast paths, against their bounds.
+check-instructions: all $(BUILD)/bench/instructions
+	@bench/instructions molt=$(BUILD)/libmolt.so
+
+deps:
+	@tests/install tests/packages tests/programs/packages
+
+# ---- Demonstration ---------------------------------------------------------------------------
+
+$(BUILD)/bench/%: bench/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O2 -fno-builtin $< -o $@
+
+demo-deps:
+	@tests/install bench/demo.packages
+
+demo: demo-deps
+	+@$(MAKE) -s all $(BUILD)/bench/measure
+	@bench/demo $(BUILD)/libmolt.so
+
+# ---- Source ------------------------------------------------------------------------------------
+
+FORMATTED = $(sort $(shell git ls-files '*.c' '*.h' '*.cc'))
+
+format:
+	clang-format -i $(FORMATTED)
+
+format-check:
+	clang-format --dry-run --Werror $(FORMATTED)
+
+tidy:
+	clang-tidy --quiet $(SOURCES) $(PRELOAD) -- -std=gnu17 -D_GNU_SOURCE -Isrc -Iinclude
+
+# Both compilers, all warnings, none allowed.
+warnings:
+	+@$(MAKE) -s CC=gcc BUILD=$(BUILD)/gcc CFLAGS='-O2 -Werror' all debug
+	+@$(MAKE) -s CC=clang BUILD=$(BUILD)/clang CFLAGS='-O2 -Werror' all debug
+
+# ---- Installing --------------------------------------------------------------------------------
+
+LIBDIR = $(DESTDIR)$(PREFIX)/lib
+INCDIR = $(DESTDIR)$(PREFIX)/include
+
+install: all
+	install -d $(LIBDIR)/pkgconfig $(INCDIR)
+	install -m 755 $(BUILD)/$(SONAME) $(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(LIBDIR)/libmolt.so
+	install -m 644 $(BUILD)/libmolt.a $(LIBDIR)/libmolt.a
+	install -m 644 include/molt.h $(INCDIR)/molt.h
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
+	    'Name: molt' 'Description: a malloc that sheds' 'Version: $(VERSION)' \
+	    'Libs: -L$${libdir} -lmolt' 'Cflags: -I$${includedir}' > $(LIBDIR)/pkgconfig/molt.pc
+
+uninstall:
+	rm -f $(LIBDIR)/$(SONAME) $(LIBDIR)/libmolt.so $(LIBDIR)/libmolt.a \
+	    $(LIBDIR)/pkgconfig/molt.pc $(INCDIR)/molt.h
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@printf '%s\n' \
+	    'make               build/libmolt.so and build/libmolt.a' \
+	    'make demo          real programs under the system malloc and under molt' \
+	    'make check         all tests (installs what they need)' \
+	    'make debug         build/debug/libmolt.so, with assertions' \
+	    'make check-unit    the modules          make check-model     random operations' \
+	    'make check-cases   pitfalls, semantics  make check-programs  real programs' \
+	    'make check-asan    make check-tsan      make check-ubsan     the modules, sanitized' \
+	    'make check-instructions                 instruction counts of the fast paths' \
+	    'make layers        no file uses a layer above its own' \
+	    'make warnings      gcc and clang, all warnings as errors' \
+	    'make format        clang-format (format-check only looks)   make tidy  clang-tidy' \
+	    'make install       PREFIX=/usr/local, DESTDIR=    make uninstall' \
+	    'make deps          the Debian packages that the tests need' \
+	    'make clean'
+
 FORCE:
-.PHONY: all debug FORCE
+.PHONY: all debug check layers check-library check-programs check-instructions deps demo demo-deps \
+        format format-check tidy warnings install uninstall clean help FORCE

@@ -29,7 +29,8 @@ extern "C" {
 #define MOLT_API __attribute__((visibility("default")))
 #define MOLT_ALLOCATES __attribute__((malloc, warn_unused_result))
 
-/* "1.0.0". With libmolt loaded at run time, dlsym(RTLD_DEFAULT, "molt_version") tells that it is. */
+/* "1.0.0". With libmolt loaded at run time, dlsym(RTLD_DEFAULT, "molt_version") tells that it is.
+ */
 MOLT_API const char *molt_version(void);
 
 /* ---- Allocation ------------------------------------------------------------------------- */
@@ -46,8 +47,8 @@ MOLT_API void *molt_calloc(size_t count, size_t size) MOLT_ALLOCATES
 /* The block resized to `size` bytes, moved if need be; the common prefix is kept. A NULL block
  * is malloc(size); size 0 frees the block and returns NULL, as glibc does. On failure NULL and
  * ENOMEM, and the old block is intact. */
-MOLT_API void *molt_realloc(void *block, size_t size) __attribute__((warn_unused_result,
-                                                                     alloc_size(2)));
+MOLT_API void *molt_realloc(void *block, size_t size)
+    __attribute__((warn_unused_result, alloc_size(2)));
 
 /* Gives a block back; NULL is allowed. errno is kept. Any thread may free any block. */
 MOLT_API void molt_free(void *block);
@@ -83,22 +84,22 @@ MOLT_API int molt_trim(size_t keep_bytes);
 /* Sums over the whole process. Counted on demand: other threads' blocks may change meanwhile, so
  * with several threads running the sums are close, not exact. Everything in bytes or blocks. */
 struct molt_stats {
-    size_t live_blocks;        /* blocks in use */
-    size_t live_bytes;         /* their usable sizes */
-    size_t pool_bytes;         /* … of which in pools (up to 32 KiB each) */
-    size_t run_bytes;          /* … of which in runs (up to 2 MiB each) */
-    size_t huge_bytes;         /* … of which with a mapping of their own */
-    size_t huge_blocks;        /* blocks with a mapping of their own */
-    size_t free_bytes;         /* free blocks in pools, and free pages that were used before */
-    size_t dirty_bytes;        /* … of which whole pages that could go back to the OS */
-    size_t cached_bytes;       /* mappings of freed huge blocks, kept for the next one */
-    size_t committed_bytes;    /* memory taken from the OS: arenas, huge blocks, cache */
-    size_t peak_bytes;         /* highest committed_bytes so far */
-    size_t metadata_bytes;     /* molt's own tables */
-    size_t purged_bytes;       /* returned to the OS so far */
-    size_t arenas;             /* pieces of 4 MiB in use */
-    size_t heaps;              /* thread heaps: of running threads and parked */
-    size_t parked_heaps;       /* heaps whose thread has ended, waiting for a new one */
+    size_t live_blocks;     /* blocks in use */
+    size_t live_bytes;      /* their usable sizes */
+    size_t pool_bytes;      /* … of which in pools (up to 32 KiB each) */
+    size_t run_bytes;       /* … of which in runs (up to 2 MiB each) */
+    size_t huge_bytes;      /* … of which with a mapping of their own */
+    size_t huge_blocks;     /* blocks with a mapping of their own */
+    size_t free_bytes;      /* free blocks in pools, and free pages that were used before */
+    size_t dirty_bytes;     /* … of which whole pages that could go back to the OS */
+    size_t cached_bytes;    /* mappings of freed huge blocks, kept for the next one */
+    size_t committed_bytes; /* memory taken from the OS: arenas, huge blocks, cache */
+    size_t peak_bytes;      /* highest committed_bytes so far */
+    size_t metadata_bytes;  /* molt's own tables */
+    size_t purged_bytes;    /* returned to the OS so far */
+    size_t arenas;          /* pieces of 4 MiB in use */
+    size_t heaps;           /* thread heaps: of running threads and parked */
+    size_t parked_heaps;    /* heaps whose thread has ended, waiting for a new one */
 };
 
 /* Fills *out, at most out_size bytes of it (pass sizeof *out: a program built with an older or a

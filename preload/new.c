@@ -34,48 +34,48 @@ static COLD void *new_aligned_failed(const char *name, size_t size, size_t align
     return ((new_aligned_function *)next_definition(name))(size, alignment, extra);
 }
 
-#define DEFINE_NEW(name)                                                                           \
-    EXPORT void *name(size_t size, const void *extra);                                             \
-    EXPORT void *name(size_t size, const void *extra)                                              \
-    {                                                                                              \
-        void *block = malloc_fast(size);                                                           \
-        return LIKELY(block != NULL) ? block : new_failed(#name, size, extra);                     \
+#define DEFINE_NEW(name)                                                       \
+    EXPORT void *name(size_t size, const void *extra);                         \
+    EXPORT void *name(size_t size, const void *extra)                          \
+    {                                                                          \
+        void *block = malloc_fast(size);                                       \
+        return LIKELY(block != NULL) ? block : new_failed(#name, size, extra); \
     }
 
-#define DEFINE_NEW_ALIGNED(name)                                                                   \
-    EXPORT void *name(size_t size, size_t alignment, const void *extra);                           \
-    EXPORT void *name(size_t size, size_t alignment, const void *extra)                            \
-    {                                                                                              \
-        void *block = malloc_aligned(alignment, size);                                             \
-        return LIKELY(block != NULL) ? block : new_aligned_failed(#name, size, alignment, extra);  \
+#define DEFINE_NEW_ALIGNED(name)                                                                  \
+    EXPORT void *name(size_t size, size_t alignment, const void *extra);                          \
+    EXPORT void *name(size_t size, size_t alignment, const void *extra)                           \
+    {                                                                                             \
+        void *block = malloc_aligned(alignment, size);                                            \
+        return LIKELY(block != NULL) ? block : new_aligned_failed(#name, size, alignment, extra); \
     }
 
-#define DEFINE_DELETE(name)                                                                        \
-    EXPORT void name(void *p);                                                                     \
-    EXPORT void name(void *p)                                                                      \
-    {                                                                                              \
-        free_fast(p);                                                                              \
+#define DEFINE_DELETE(name)    \
+    EXPORT void name(void *p); \
+    EXPORT void name(void *p)  \
+    {                          \
+        free_fast(p);          \
     }
 
-DEFINE_NEW(_Znwm)                                /* new(size) */
-DEFINE_NEW(_Znam)                                /* new[](size) */
-DEFINE_NEW(_ZnwmRKSt9nothrow_t)                  /* new(size, nothrow) */
-DEFINE_NEW(_ZnamRKSt9nothrow_t)                  /* new[](size, nothrow) */
-DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_t)         /* new(size, align) */
-DEFINE_NEW_ALIGNED(_ZnamSt11align_val_t)         /* new[](size, align) */
+DEFINE_NEW(_Znwm)                                      /* new(size) */
+DEFINE_NEW(_Znam)                                      /* new[](size) */
+DEFINE_NEW(_ZnwmRKSt9nothrow_t)                        /* new(size, nothrow) */
+DEFINE_NEW(_ZnamRKSt9nothrow_t)                        /* new[](size, nothrow) */
+DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_t)               /* new(size, align) */
+DEFINE_NEW_ALIGNED(_ZnamSt11align_val_t)               /* new[](size, align) */
 DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t) /* new(size, align, nothrow) */
 DEFINE_NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t) /* new[](size, align, nothrow) */
 
 /* The pool's record knows size and alignment: every delete is the plain one. */
-DEFINE_DELETE(_ZdlPv)                            /* delete(p) */
-DEFINE_DELETE(_ZdaPv)                            /* delete[](p) */
-DEFINE_DELETE(_ZdlPvm)                           /* delete(p, size) */
-DEFINE_DELETE(_ZdaPvm)                           /* delete[](p, size) */
-DEFINE_DELETE(_ZdlPvRKSt9nothrow_t)              /* delete(p, nothrow) */
-DEFINE_DELETE(_ZdaPvRKSt9nothrow_t)              /* delete[](p, nothrow) */
-DEFINE_DELETE(_ZdlPvSt11align_val_t)             /* delete(p, align) */
-DEFINE_DELETE(_ZdaPvSt11align_val_t)             /* delete[](p, align) */
-DEFINE_DELETE(_ZdlPvmSt11align_val_t)            /* delete(p, size, align) */
-DEFINE_DELETE(_ZdaPvmSt11align_val_t)            /* delete[](p, size, align) */
+DEFINE_DELETE(_ZdlPv)                              /* delete(p) */
+DEFINE_DELETE(_ZdaPv)                              /* delete[](p) */
+DEFINE_DELETE(_ZdlPvm)                             /* delete(p, size) */
+DEFINE_DELETE(_ZdaPvm)                             /* delete[](p, size) */
+DEFINE_DELETE(_ZdlPvRKSt9nothrow_t)                /* delete(p, nothrow) */
+DEFINE_DELETE(_ZdaPvRKSt9nothrow_t)                /* delete[](p, nothrow) */
+DEFINE_DELETE(_ZdlPvSt11align_val_t)               /* delete(p, align) */
+DEFINE_DELETE(_ZdaPvSt11align_val_t)               /* delete[](p, align) */
+DEFINE_DELETE(_ZdlPvmSt11align_val_t)              /* delete(p, size, align) */
+DEFINE_DELETE(_ZdaPvmSt11align_val_t)              /* delete[](p, size, align) */
 DEFINE_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t) /* delete(p, align, nothrow) */
 DEFINE_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t) /* delete[](p, align, nothrow) */

@@ -1,6 +1,9 @@
 /* arena.c: taking and releasing pages. */
 #include "arena.h"
 
+#include "footprint.h"
+
+#include "base/assert.h"
 #include "base/bits.h"
 
 #include <string.h>
@@ -45,16 +48,19 @@ static void set_slots(struct arena *arena, uint32_t number, unsigned first, unsi
 static void mark_used(uint32_t number, unsigned first, unsigned end)
 {
     struct arena *arena = arena_by_number(number);
+    DEBUG_ASSERT(bits_find(arena->used, true, first, end) == end);
     arena_totals.idle_pages -= bits_count(arena->dirty, first, end);
     arena_totals.used_pages += end - first;
     bits_set(arena->used, first, end);
     bits_clear(arena->old, first, end);
     set_slots(arena, number, first, end);
+    DEBUG_ASSERT(arena_is_valid(number));
 }
 
 static void mark_free(uint32_t number, unsigned first, unsigned end)
 {
     struct arena *arena = arena_by_number(number);
+    DEBUG_ASSERT(bits_find(arena->used, false, first, end) == end);
     arena_totals.idle_pages += bits_count(arena->dirty, first, end);
     arena_totals.used_pages -= end - first;
     bits_clear(arena->used, first, end);
@@ -65,6 +71,7 @@ static void mark_free(uint32_t number, unsigned first, unsigned end)
         first--;
     if (range_end - first > map.longest[number])
         map.longest[number] = (uint16_t)(range_end - first);
+    DEBUG_ASSERT(arena_is_valid(number));
 }
 
 static uint32_t restore_arena(void)
@@ -88,6 +95,7 @@ static bool add_arena(void)
     if (number == UINT32_MAX)
         return false;
     struct arena *arena = arena_by_number(number);
+    footprint_grow(ARENA_BYTES);
     arena->free_slots = ~UINT64_C(0);
     map.longest[number] = (uint16_t)arena_page_count();
     if (number < free_slot_hint)
@@ -311,6 +319,28 @@ static void drop_arena(uint32_t number)
     map.longest[number] = 0;
     arena->dropped = true;
     dropped_arenas++;
+    footprint_shrink(ARENA_BYTES);
+}
+
+bool arena_is_valid(uint32_t number)
+{
+    const struct arena *arena = arena_by_number(number);
+    unsigned count = arena_page_count();
+    for (unsigned slot = 0; slot < ARENA_POOLS; slot++) {
+        unsigned first = slot * slot_pages(), end = first + slot_pages();
+        bool is_free = bits_find(arena->used, true, first, end) == end;
+        bool is_dirty = is_free && bits_find(arena->dirty, true, first, end) != end;
+        if ((arena->free_slots >> slot & 1) != is_free ||
+            (arena->dirty_slots >> slot & 1) != is_dirty)
+            return false;
+    }
+    for (unsigned end, first = bits_find(arena->used, false, 0, count); first < count;
+         first = bits_find(arena->used, false, end, count)) {
+        end = bits_find(arena->used, true, first, count);
+        if (end - first > map.longest[number])
+            return false;
+    }
+    return true;
 }
 
 bool arena_drop_free(void)

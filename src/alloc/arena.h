@@ -29,9 +29,9 @@ struct arena {
     uint64_t used[ARENA_PAGES_MAX / 64];
     uint64_t dirty[ARENA_PAGES_MAX / 64];
     uint64_t old[ARENA_PAGES_MAX / 64];
-    uint64_t free_slots;                  /* pool slots with no used page */
-    uint64_t dirty_slots;                 /* … of which some page is dirty */
-    bool dropped;                         /* its memory was given back: no page can be taken */
+    uint64_t free_slots;                    /* pool slots with no used page */
+    uint64_t dirty_slots;                   /* … of which some page is dirty */
+    bool dropped;                           /* its memory was given back: no page can be taken */
     _Atomic uint16_t runs[ARENA_PAGES_MAX]; /* at a run's first page: its pages; else 0 */
 };
 
@@ -82,6 +82,10 @@ bool arena_resize_run(uintptr_t start, size_t pages);
 /* The free pages [first, end) have been returned to the OS and read as zero. The caller holds the
  * lock. */
 void arena_clean_pages(uint32_t number, unsigned first, unsigned end);
+
+/* Whether slots and longest[] agree with the page bits. The caller holds the lock. For assertions.
+ */
+bool arena_is_valid(uint32_t number);
 
 /* Gives up the memory of all arenas without used pages, also for the limits that count mappings and
  * not pages; they come back when needed. Whether there were any. */

@@ -1,9 +1,11 @@
 /* heap.c: which pool serves a class, and when a pool goes. */
 #include "heap.h"
 
-#include "arena.h"  // arena_take_slot, arena_release_slot
+#include "arena.h" // arena_take_slot, arena_release_slot
 #include "map.h"
 #include "remote.h" // remote_collect
+
+#include "base/assert.h"
 
 _Static_assert(sizeof(struct heap) <= HEAP_STRIDE, "a heap fits its place in the map");
 
@@ -135,6 +137,7 @@ struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero)
 {
     *zero = false;
     remote_collect(heap);
+    DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
     struct block *block = heap->free[size_class];
     if (block == NULL) {
         struct pool *pool = choose_pool(heap, size_class);
@@ -145,6 +148,7 @@ struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero)
             block = carve(heap, pool, zero);
     }
     heap->free[size_class] = block_next(block);
+    DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
     return block;
 }
 
@@ -177,6 +181,7 @@ static void settle(struct heap *heap, struct pool *pool)
 
 void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block)
 {
+    DEBUG_ASSERT(pool_is_valid(pool));
     block_set_next(block, *pool->list);
     *pool->list = block;
     pool->left--;
@@ -223,12 +228,30 @@ void heap_note_released(struct heap *heap, size_t bytes)
     heap->tick_due = true;
 }
 
+bool heap_class_is_valid(const struct heap *heap, unsigned size_class)
+{
+    const struct pool *active = map_pool_by_number(heap->active[size_class]);
+    if (active == NULL ? heap->free[size_class] != NULL
+                       : pool_state(active) != POOL_ACTIVE || !pool_is_valid(active) ||
+                             active->list != &heap->free[size_class])
+        return false;
+    const struct pool *first = map_pool_by_number(heap->partial[size_class]);
+    for (const struct pool *pool = first; pool != NULL;) {
+        const struct pool *next = map_pool_by_number(pool->next);
+        if (pool_state(pool) != POOL_PARTIAL || !pool_is_valid(pool) ||
+            pool->heap != heap->number || pool->size_class != size_class ||
+            map_pool_by_number(next->prev) != pool)
+            return false;
+        pool = next == first ? NULL : next;
+    }
+    return true;
+}
+
 void heap_release_empty(struct heap *heap)
 {
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
         struct pool *pool = map_pool_by_number(heap->active[size_class]);
-        if (pool == NULL ||
-            pool_count_list(pool, heap->free[size_class]) != pool_carved(pool))
+        if (pool == NULL || pool_count_list(pool, heap->free[size_class]) != pool_carved(pool))
             continue;
         heap->active[size_class] = 0;
         heap->free[size_class] = NULL;

@@ -44,18 +44,18 @@ struct outbox_slot {
 };
 
 struct heap {
-    struct block *free[CLASS_COUNT];    /* heads of the ACTIVE pools' lists */
-    uint8_t class_of[TABLE_MAX + 1];    /* size to class: here, so that malloc finds both at once */
-    uint32_t active[CLASS_COUNT];       /* pool numbers, 0 is none */
-    uint32_t partial[CLASS_COUNT];      /* the ring's first */
-    uint16_t number;                    /* its place in the address map */
-    _Atomic uint8_t state;              /* enum heap_state */
-    volatile bool busy;                 /* the owner is inside a slow path */
-    uint32_t next_parked;               /* in the stack of parked heaps */
-    bool tick_due;                      /* time for a look at the clock (tick.h) */
-    uint32_t tick_frees;                /* frees of a class between two looks */
-    uint64_t looked_ms;                 /* the last look; of a parked heap: when it was parked */
-    size_t released_bytes;              /* given back since the last arming (heap_arm) */
+    struct block *free[CLASS_COUNT]; /* heads of the ACTIVE pools' lists */
+    uint8_t class_of[TABLE_MAX + 1]; /* size to class: here, so that malloc finds both at once */
+    uint32_t active[CLASS_COUNT];    /* pool numbers, 0 is none */
+    uint32_t partial[CLASS_COUNT];   /* the ring's first */
+    uint16_t number;                 /* its place in the address map */
+    _Atomic uint8_t state;           /* enum heap_state */
+    volatile bool busy;              /* the owner is inside a slow path */
+    uint32_t next_parked;            /* in the stack of parked heaps */
+    bool tick_due;                   /* time for a look at the clock (tick.h) */
+    uint32_t tick_frees;             /* frees of a class between two looks */
+    uint64_t looked_ms;              /* the last look; of a parked heap: when it was parked */
+    size_t released_bytes;           /* given back since the last arming (heap_arm) */
     struct outbox_slot outbox[OUTBOX_SLOTS];
     CACHE_ALIGNED _Atomic uint32_t pending; /* stack of own pools with a chain from others */
 };
@@ -87,6 +87,9 @@ void heap_arm(struct heap *heap);
 
 /* Counts `bytes` that went back to the arenas (or as a huge block); arms when it is much. */
 void heap_note_released(struct heap *heap, size_t bytes);
+
+/* Whether the class's pools are in the states and places they should be. For assertions. */
+bool heap_class_is_valid(const struct heap *heap, unsigned size_class);
 
 /* Releases ACTIVE pools without live blocks. */
 void heap_release_empty(struct heap *heap);

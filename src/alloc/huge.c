@@ -1,6 +1,8 @@
 /* huge.c: the table of huge blocks and the cache of their mappings. */
 #include "huge.h"
 
+#include "footprint.h"
+
 #include "base/options.h"
 #include "base/tunables.h"
 #include "os/os.h"
@@ -126,8 +128,10 @@ static struct cached cache[HUGE_CACHE_SLOTS];
 static bool give_back(void *address, size_t bytes)
 {
     bool gone = os_unmap(address, bytes) || os_purge(address, bytes);
-    if (gone)
+    if (gone) {
         huge_totals.purged_bytes += bytes;
+        footprint_shrink(bytes);
+    }
     return gone;
 }
 
@@ -176,6 +180,14 @@ static void keep(void *address, size_t bytes)
     huge_totals.cached_bytes += bytes;
 }
 
+static void note_resized(size_t from, size_t to)
+{
+    if (to > from)
+        footprint_grow(to - from);
+    else
+        footprint_shrink(from - to);
+}
+
 /* The cached mapping nearest in size, resized to `bytes`; NULL if there is none. `*carried` becomes
  * the bytes that may not be zero. */
 static void *take_cached(size_t bytes, size_t *carried)
@@ -197,6 +209,7 @@ static void *take_cached(size_t bytes, size_t *carried)
     if (address == NULL)
         return NULL;
     *carried = best->bytes < bytes ? best->bytes : bytes;
+    note_resized(best->bytes, bytes);
     huge_totals.cached_bytes -= best->bytes;
     best->address = NULL;
     return address;
@@ -243,8 +256,8 @@ void *huge_alloc(size_t size, size_t alignment, bool zero)
     if (make_room()) {
         if (alignment == os_page_bytes())
             p = take_cached(bytes, &carried);
-        if (p == NULL)
-            p = map_aligned(bytes, alignment);
+        if (p == NULL && (p = map_aligned(bytes, alignment)) != NULL)
+            footprint_grow(bytes);
         if (p != NULL)
             add_block((uintptr_t)p, bytes);
     }
@@ -288,6 +301,7 @@ void *huge_resize(void *p, size_t size)
         entry = find(p, 0); /* make_room may have replaced the table */
         moved = os_remap(p, entry->bytes, bytes);
         if (moved != NULL) {
+            note_resized(entry->bytes, bytes);
             remove_block(entry);
             add_block((uintptr_t)moved, bytes);
         }

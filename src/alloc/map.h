@@ -28,19 +28,19 @@ struct arena;
 struct heap;
 
 struct map {
-    char *pools;             /* the pool records, from slot 0 */
-    uintptr_t pool_mask;     /* (number of slots - 1) * sizeof(struct pool) */
-    uintptr_t base;          /* of the window */
-    size_t bytes;            /* its size; 0 until map_init */
-    struct arena *arenas;    /* arena records, by map_arena_number */
-    uint16_t *longest;       /* per arena: no free range has more pages than this */
-    uint32_t arena_mask;     /* number of arenas the window has room for, - 1 */
+    char *pools;                /* the pool records, from slot 0 */
+    uintptr_t pool_mask;        /* (number of slots - 1) * sizeof(struct pool) */
+    uintptr_t base;             /* of the window */
+    size_t bytes;               /* its size; 0 until map_init */
+    struct arena *arenas;       /* arena records, by map_arena_number */
+    uint16_t *longest;          /* per arena: no free range has more pages than this */
+    uint32_t arena_mask;        /* number of arenas the window has room for, - 1 */
     _Atomic uint32_t arena_end; /* arenas [0, arena_end) of the window have been made usable */
-    bool reserved;           /* the window is ours: arenas need only be committed */
-    char *heaps;             /* heap structs, HEAP_STRIDE apart */
-    uint32_t heap_max;       /* the highest heap number */
-    uint32_t heap_end;       /* heaps up to this number are writable */
-    size_t metadata_bytes;   /* committed in the tables */
+    bool reserved;              /* the window is ours: arenas need only be committed */
+    char *heaps;                /* heap structs, HEAP_STRIDE apart */
+    uint32_t heap_max;          /* the highest heap number */
+    uint32_t heap_end;          /* heaps up to this number are writable */
+    size_t metadata_bytes;      /* committed in the tables */
 };
 
 extern HIDDEN struct map map;

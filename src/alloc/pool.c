@@ -66,3 +66,23 @@ unsigned pool_count_list(const struct pool *pool, const struct block *list)
     }
     return count;
 }
+
+bool pool_is_valid(const struct pool *pool)
+{
+    unsigned carved = pool_carved(pool);
+    uint64_t open_limit = carved * (pool->magic * pool_block_bytes(pool));
+    if (carved > pool->capacity || pool->capacity * pool_block_bytes(pool) > POOL_BYTES ||
+        pool_start(pool) % POOL_BYTES != 0)
+        return false;
+    switch (pool_state(pool)) {
+    case POOL_ACTIVE:
+        return pool->list != &pool->own && pool->own == NULL && pool->limit == open_limit;
+    case POOL_PARTIAL:
+        return pool->list == &pool->own && pool->limit == open_limit &&
+               pool_count_list(pool, pool->own) + pool->left == carved;
+    case POOL_FULL:
+        return pool->own == NULL && pool->limit == 0 && pool->left == carved;
+    default:
+        return false;
+    }
+}

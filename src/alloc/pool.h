@@ -48,24 +48,24 @@
 enum pool_state { POOL_NONE, POOL_ACTIVE, POOL_PARTIAL, POOL_FULL };
 
 struct pool {
-    uintptr_t origin;              /* start + the owner's cookie */
-    uint64_t magic;                /* tells a block's start from its inside */
-    uint64_t limit;                /* carved * step; 0 makes every free slow */
-    struct block **list;           /* where a freed block goes: &own or the heap's slot */
-    struct block *own;             /* free blocks of a PARTIAL pool */
-    uint32_t left;                 /* frees to the next slow one: ACTIVE: a look at the clock;
-                                      PARTIAL, FULL: live blocks */
-    _Atomic uint16_t carved;       /* blocks that exist */
-    uint16_t capacity;             /* blocks that fit */
-    uint16_t heap;                 /* the owner's number */
-    uint8_t size_class;            /* of its blocks */
-    _Atomic uint8_t state;         /* enum pool_state */
-    uint32_t next, prev;           /* ring of the heap's PARTIAL pools: numbers, 0 is none */
-    uint8_t clean_page;            /* pages from here on are known to be zero */
-    uint16_t block_eighths;        /* a block's bytes / 8 */
+    uintptr_t origin;        /* start + the owner's cookie */
+    uint64_t magic;          /* tells a block's start from its inside */
+    uint64_t limit;          /* carved * step; 0 makes every free slow */
+    struct block **list;     /* where a freed block goes: &own or the heap's slot */
+    struct block *own;       /* free blocks of a PARTIAL pool */
+    uint32_t left;           /* frees to the next slow one: ACTIVE: a look at the clock;
+                                PARTIAL, FULL: live blocks */
+    _Atomic uint16_t carved; /* blocks that exist */
+    uint16_t capacity;       /* blocks that fit */
+    uint16_t heap;           /* the owner's number */
+    uint8_t size_class;      /* of its blocks */
+    _Atomic uint8_t state;   /* enum pool_state */
+    uint32_t next, prev;     /* ring of the heap's PARTIAL pools: numbers, 0 is none */
+    uint8_t clean_page;      /* pages from here on are known to be zero */
+    uint16_t block_eighths;  /* a block's bytes / 8 */
     CACHE_ALIGNED _Atomic uint64_t remote; /* chain of blocks freed by others: count above 48 bits
                                               of address */
-    uint32_t pending_next;         /* in the owner's stack of pools with a chain */
+    uint32_t pending_next;                 /* in the owner's stack of pools with a chain */
 } CACHE_ALIGNED;
 
 _Static_assert(sizeof(struct pool) == 2 * CACHE_LINE, "the owner's line and the others'");
@@ -146,5 +146,8 @@ struct block *pool_carve(struct pool *pool, bool *zero);
 /* Counts the free blocks of a list, at most the pool's capacity; stops at a link that leads out of
  * the pool (another thread may be changing the list). */
 unsigned pool_count_list(const struct pool *pool, const struct block *list);
+
+/* Whether the record agrees with itself; walks the list of a PARTIAL pool. For assertions. */
+bool pool_is_valid(const struct pool *pool);
 
 #endif

@@ -2,6 +2,7 @@
 #include "stats.h"
 
 #include "arena.h"
+#include "footprint.h"
 #include "heap.h"
 #include "huge.h"
 #include "map.h"
@@ -13,8 +14,7 @@
 
 static unsigned free_blocks(const struct pool *pool)
 {
-    unsigned waiting =
-        (unsigned)(atomic_load_explicit(&pool->remote, memory_order_relaxed) >> 48);
+    unsigned waiting = (unsigned)(atomic_load_explicit(&pool->remote, memory_order_relaxed) >> 48);
     unsigned carved = pool_carved(pool);
     if (pool_state(pool) == POOL_ACTIVE) {
         const struct block *list = map_heap(pool->heap)->free[pool->size_class];
@@ -48,15 +48,6 @@ static void count_arena(uint32_t number, struct molt_stats *stats)
     }
 }
 
-static void raise_peak(size_t committed, struct molt_stats *stats)
-{
-    static _Atomic size_t peak;
-    size_t seen = atomic_load_explicit(&peak, memory_order_relaxed);
-    while (seen < committed && !atomic_compare_exchange_weak(&peak, &seen, committed))
-        continue;
-    stats->peak_bytes = seen < committed ? committed : seen;
-}
-
 void stats_get(struct molt_stats *out)
 {
     struct molt_stats stats = {0};
@@ -70,13 +61,12 @@ void stats_get(struct molt_stats *out)
     stats.dirty_bytes = arena_totals.idle_pages << os_page_shift;
     stats.free_bytes += stats.dirty_bytes;
     stats.cached_bytes = huge_totals.cached_bytes;
-    stats.committed_bytes = arenas * ARENA_BYTES + stats.huge_bytes + stats.cached_bytes;
+    stats.committed_bytes = footprint_now();
+    stats.peak_bytes = footprint_peak();
     stats.metadata_bytes = map.metadata_bytes + huge_totals.table_bytes;
-    stats.purged_bytes =
-        (arena_totals.purged_pages << os_page_shift) + huge_totals.purged_bytes;
+    stats.purged_bytes = (arena_totals.purged_pages << os_page_shift) + huge_totals.purged_bytes;
     stats.arenas = arenas;
     registry_count(&stats.heaps, &stats.parked_heaps);
-    raise_peak(stats.committed_bytes, &stats);
     *out = stats;
 }
 
@@ -86,7 +76,10 @@ struct field {
 };
 
 static const struct field fields[] = {
-#define FIELD(name, help) {#name, help, offsetof(struct molt_stats, name)}
+#define FIELD(name, help)                              \
+    {                                                  \
+#name, help, offsetof(struct molt_stats, name) \
+    }
     FIELD(live_blocks, "blocks in use"),
     FIELD(live_bytes, "their usable bytes"),
     FIELD(pool_bytes, "live bytes in pools"),

@@ -9,7 +9,7 @@
 
 #include "os/os.h"
 
-#define SOON_MS 4u  /* the clock's own step */
+#define SOON_MS 4u /* the clock's own step */
 #define LATE_MS 20u
 
 static void adapt(struct heap *heap, uint64_t elapsed_ms)

@@ -43,8 +43,8 @@ static const struct unit time_units[] = {{"ms", 1}, {"s", 1000}, {"", 1}, {NULL,
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
 
 static const struct unit switch_words[] = {
-    {"0", 0},  {"1", 1},   {"no", 0},    {"yes", 1},  {"off", 0},
-    {"on", 1}, {"", 1},    {"false", 0}, {"true", 1}, {NULL, 0},
+    {"0", 0},  {"1", 1}, {"no", 0},    {"yes", 1},  {"off", 0},
+    {"on", 1}, {"", 1},  {"false", 0}, {"true", 1}, {NULL, 0},
 };
 
 static bool equals(const char *text, size_t length, const char *word)
@@ -119,8 +119,7 @@ long options_get(const char *name, size_t name_length, char *buffer, size_t size
     if (option == NULL)
         return -1;
     struct report_line line = {.length = 0};
-    report_append(&line, "%zu%s", (size_t)*option->value,
-                  option->type == OPTION_TIME ? "ms" : "");
+    report_append(&line, "%zu%s", (size_t)*option->value, option->type == OPTION_TIME ? "ms" : "");
     if (line.length < size) {
         memcpy(buffer, line.text, line.length);
         buffer[line.length] = '\0';
