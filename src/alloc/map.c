@@ -95,11 +95,14 @@ static bool set_window(uintptr_t base, unsigned shift, bool reserved)
 
 static bool reserve_window(void)
 {
-    for (unsigned shift = shift_for(options.reserve); shift >= WINDOW_SHIFT_MIN; shift--) {
+    size_t wanted = options.reserve != 0 ? options.reserve : os_memory_bytes() * WINDOW_PER_MEMORY;
+    for (unsigned shift = shift_for(wanted); shift >= WINDOW_SHIFT_MIN; shift--) {
         size_t bytes = ((size_t)1 << shift) + BASE_ALIGNMENT;
         void *window = os_reserve(bytes);
         if (window == NULL)
             continue;
+        if (!options.thp)
+            os_forbid_huge_pages(window, bytes);
         if (map_tables(shift, SIZE_MAX))
             return set_window((uintptr_t)window, shift, true);
         os_unmap(window, bytes);
@@ -154,14 +157,24 @@ static bool commit_arena(uint32_t number, bool *taken)
 {
     void *start = (void *)map_arena_start(number);
     *taken = false;
-    return map.reserved ? os_commit(start, ARENA_BYTES)
-                        : os_map_at(start, ARENA_BYTES, taken) != NULL;
+    if (map.reserved)
+        return os_commit(start, ARENA_BYTES);
+    if (os_map_at(start, ARENA_BYTES, taken) == NULL)
+        return false;
+    if (!options.thp)
+        os_forbid_huge_pages(start, ARENA_BYTES);
+    return true;
 }
 
 bool map_drop_arena(uint32_t number)
 {
     void *start = (void *)map_arena_start(number);
-    return map.reserved ? os_decommit(start, ARENA_BYTES) : os_unmap(start, ARENA_BYTES);
+    if (!map.reserved)
+        return os_unmap(start, ARENA_BYTES);
+    bool dropped = os_decommit(start, ARENA_BYTES);
+    if (dropped && !options.thp)
+        os_forbid_huge_pages(start, ARENA_BYTES);
+    return dropped;
 }
 
 bool map_restore_arena(uint32_t number)

@@ -20,19 +20,22 @@ enum option_type {
 };
 
 /* X(name, type, default, fixed, description): `fixed` once memory has been allocated. */
-#define OPTION_TABLE(X)                                                                      \
-    X(decay, OPTION_TIME, 500, false,                                                        \
-      "free pages go back to the OS when unused for one to two times this long")             \
-    X(dirty, OPTION_BYTES, (uint64_t)256 << 20, false,                                       \
-      "free pages above this go back without waiting for their decay")                       \
-    X(huge_cache, OPTION_BYTES, (uint64_t)64 << 20, false,                                   \
-      "freed huge blocks kept mapped for the next ones, at most this many bytes")            \
-    X(reserve, OPTION_BYTES, (uint64_t)1 << 40, true,                                        \
-      "address space set aside at the start (no memory); halved until the OS grants it")     \
-    X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")      \
-    X(strict, OPTION_SWITCH, 0, true, "an unknown option or a bad value ends the program")   \
-    X(verbose, OPTION_SWITCH, 0, true, "say on standard error that molt is loaded, and how") \
-    X(fail_os, OPTION_COUNT, 0, true,                                                        \
+#define OPTION_TABLE(X)                                                                            \
+    X(decay, OPTION_TIME, 500, false,                                                              \
+      "free pages go back to the OS when unused for one to two times this long")                   \
+    X(dirty, OPTION_BYTES, (uint64_t)256 << 20, false,                                             \
+      "free pages above this go back without waiting for their decay")                             \
+    X(huge_cache, OPTION_BYTES, (uint64_t)64 << 20, false,                                         \
+      "freed huge blocks kept mapped for the next ones, at most this many bytes")                  \
+    X(reserve, OPTION_BYTES, 0, true,                                                              \
+      "address space set aside at the start (no memory), halved until the OS grants it; 0: eight " \
+      "times the machine's memory")                                                                \
+    X(thp, OPTION_SWITCH, 0, true,                                                                 \
+      "let the kernel use transparent huge pages for pools and runs: faster, larger")              \
+    X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \
+    X(strict, OPTION_SWITCH, 0, true, "an unknown option or a bad value ends the program")         \
+    X(verbose, OPTION_SWITCH, 0, true, "say on standard error that molt is loaded, and how")       \
+    X(fail_os, OPTION_COUNT, 0, true,                                                              \
       "for tests: the n-th and later requests for memory to the OS fail (0: none)")
 
 struct options {

@@ -2,7 +2,7 @@
  *
  * The address space, from large to small:
  *
- *   window   up to 1 TiB     every pool and run lies in it; one index into the pool table a pool
+ *   window   up to 16 TiB    every pool and run lies in it; one index into the pool table a pool
  *   arena    4 MiB           the step in which the window becomes usable memory
  *   pool     64 KiB          blocks of one size class
  *   page     the OS page     what runs are made of, and the step in which a pool is carved
@@ -13,8 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WINDOW_SHIFT_MAX 40
+#define WINDOW_SHIFT_MAX 44
 #define WINDOW_SHIFT_MIN 28
+/* Unless an option says otherwise the window has room for this many times the machine's memory: its
+ * tables are a 400th of it, and mlockall would touch them all. */
+#define WINDOW_PER_MEMORY 8
 
 #define ARENA_SHIFT 22
 #define ARENA_BYTES ((size_t)1 << ARENA_SHIFT)

@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -143,6 +144,13 @@ bool os_purge(void *address, size_t bytes)
     return done;
 }
 
+void os_forbid_huge_pages(void *address, size_t bytes)
+{
+    int saved = errno;
+    madvise(address, bytes, MADV_NOHUGEPAGE); /* EINVAL: there are none */
+    errno = saved;
+}
+
 void *os_map_wiped_on_fork(void)
 {
     void *page = os_map(os_page_bytes());
@@ -201,6 +209,12 @@ size_t os_address_limit(void)
     if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return SIZE_MAX;
     return (size_t)limit.rlim_cur;
+}
+
+size_t os_memory_bytes(void)
+{
+    struct sysinfo info;
+    return sysinfo(&info) == 0 ? (size_t)info.totalram * info.mem_unit : (size_t)1 << 32;
 }
 
 uint64_t os_now_ms(void)

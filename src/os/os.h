@@ -37,6 +37,9 @@ uint64_t os_random(void);
 /* RLIMIT_AS in bytes; SIZE_MAX when there is none. */
 size_t os_address_limit(void);
 
+/* The machine's memory in bytes. */
+size_t os_memory_bytes(void);
+
 /* Milliseconds of a clock that never goes back; a few ms coarse, a few ns cheap. */
 uint64_t os_now_ms(void);
 
@@ -78,6 +81,10 @@ void *os_remap(void *address, size_t old_bytes, size_t new_bytes);
 
 /* Gives the memory back and keeps the mapping. True only if it reads as zero from now on. */
 bool os_purge(void *address, size_t bytes);
+
+/* Keeps transparent huge pages out of a range, for as long as it is mapped: one touched byte shall
+ * cost one page. */
+void os_forbid_huge_pages(void *address, size_t bytes);
 
 /* A page that reads as zero in every forked child; NULL where the kernel does not offer it. */
 void *os_map_wiped_on_fork(void);
