@@ -123,6 +123,10 @@ format:
 format-check:
 	clang-format --dry-run --Werror $(FORMATTED)
 
+check-shell:
+	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/cases/run \
+	    tests/programs/run tests/programs/*.sh bench/demo bench/instructions
+
 tidy:
 	clang-tidy --quiet $(SOURCES) $(PRELOAD) -- -std=gnu17 -D_GNU_SOURCE -Isrc -Iinclude
 
@@ -172,4 +176,4 @@ help:
 
 FORCE:
 .PHONY: all debug check layers check-library check-programs check-instructions deps demo demo-deps \
-        format format-check tidy warnings install uninstall clean help FORCE
+        format format-check check-shell tidy warnings install uninstall clean help FORCE
