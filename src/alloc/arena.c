@@ -311,6 +311,28 @@ void arena_clean_pages(uint32_t number, unsigned first, unsigned end)
     set_slots(arena, number, first, end);
 }
 
+void arena_repair(void)
+{
+    unsigned count = arena_page_count();
+    arena_totals.used_pages = arena_totals.idle_pages = 0;
+    dirty_slot_count = dropped_arenas = 0;
+    free_slot_hint = dirty_slot_hint = 0;
+    for (uint32_t number = 0; number < map_arena_end(); number++) {
+        struct arena *arena = arena_by_number(number);
+        dropped_arenas += arena->dropped;
+        if (arena->dropped)
+            continue;
+        unsigned dirty = bits_count(arena->dirty, 0, count);
+        for (unsigned w = 0; w < ARENA_PAGES_MAX / 64; w++)
+            dirty -= (unsigned)__builtin_popcountll(arena->dirty[w] & arena->used[w]);
+        arena_totals.idle_pages += dirty;
+        arena_totals.used_pages += bits_count(arena->used, 0, count);
+        arena->dirty_slots = 0;
+        set_slots(arena, number, 0, count);
+        map.longest[number] = (uint16_t)count;
+    }
+}
+
 static void drop_arena(uint32_t number)
 {
     struct arena *arena = arena_by_number(number);

@@ -87,6 +87,9 @@ void arena_clean_pages(uint32_t number, unsigned first, unsigned end);
  */
 bool arena_is_valid(uint32_t number);
 
+/* Derives everything from the page bits again, in a forked child whose parent was changing them. */
+void arena_repair(void);
+
 /* Gives up the memory of all arenas without used pages, also for the limits that count mappings and
  * not pages; they come back when needed. Whether there were any. */
 bool arena_drop_free(void);

@@ -30,8 +30,10 @@ void fork_in_child(void)
 
 void fork_repair(void)
 {
-    lock_reset_in_child(&arena_lock);
-    lock_reset_in_child(&huge_lock);
+    if (lock_reset_in_child(&arena_lock))
+        arena_repair();
+    if (lock_reset_in_child(&huge_lock))
+        huge_repair();
     lock_reset_in_child(&registry_lock);
     registry_reset_in_child(thread_self.heap);
     *fork_page = 1;

@@ -3,7 +3,8 @@
  * No lock is held across fork: the C library takes its own locks around the handlers, in an order
  * that would deadlock. Instead the child repairs what the threads it does not have left behind.
  * What it sees is as if each of them had been stopped at some instruction, so:
- *   - locks of others are freed; what they protect is always consistent but for leaked free pages;
+ *   - locks of others are freed; what one of them was changing is derived again from what is true
+ * at every instruction: the page bits, the table of huge blocks;
  *   - heaps of others are parked for adoption; a heap whose owner was inside a slow path is dead:
  *     its blocks stay readable, and frees of them are ignored.
  *

@@ -262,7 +262,7 @@ void *huge_alloc(size_t size, size_t alignment, bool zero)
             add_block((uintptr_t)p, bytes);
     }
     lock_release(&huge_lock);
-    if (zero && carried > 0)
+    if (p != NULL && zero && carried > 0)
         zero_carried(p, carried);
     return p;
 }
@@ -289,25 +289,38 @@ size_t huge_free(void *p)
     return bytes;
 }
 
+/* The entry is marked freed while the mapping moves: a forked child that sees it half-way loses the
+ * block, but holds no entry for an address that is no block. */
 void *huge_resize(void *p, size_t size)
 {
     size_t bytes = os_round_to_pages(size);
     if (bytes < size)
         return NULL;
+    void *moved = NULL;
     lock_acquire(&huge_lock);
-    struct entry *entry = find(p, 0);
-    void *moved = bytes == entry->bytes ? p : NULL;
-    if (moved == NULL && make_room()) {
-        entry = find(p, 0); /* make_room may have replaced the table */
-        moved = os_remap(p, entry->bytes, bytes);
-        if (moved != NULL) {
-            note_resized(entry->bytes, bytes);
-            remove_block(entry);
-            add_block((uintptr_t)moved, bytes);
-        }
+    if (make_room()) {
+        struct entry *entry = find(p, 0);
+        size_t old_bytes = entry->bytes;
+        remove_block(entry);
+        moved = bytes == old_bytes ? p : os_remap(p, old_bytes, bytes);
+        if (moved != NULL)
+            note_resized(old_bytes, bytes);
+        add_block((uintptr_t)(moved != NULL ? moved : p), moved != NULL ? bytes : old_bytes);
     }
     lock_release(&huge_lock);
     return moved;
+}
+
+void huge_repair(void)
+{
+    memset(cache, 0, sizeof cache); /* one may be unmapped or moved already */
+    huge_totals.cached_bytes = huge_totals.bytes = huge_totals.blocks = 0;
+    for (size_t i = 0; table != NULL && i < table->capacity; i++) {
+        if (!is_live(&table->entries[i]))
+            continue;
+        huge_totals.bytes += table->entries[i].bytes;
+        huge_totals.blocks++;
+    }
 }
 
 uintptr_t huge_find(const void *p, size_t *bytes)

@@ -36,6 +36,10 @@ size_t huge_free(void *p);
 /* Resizes the block, moving it with its pages if need be; NULL leaves it as it was. */
 void *huge_resize(void *p, size_t size);
 
+/* Derives the totals from the table again and forgets the cache, in a forked child whose parent was
+ * changing them. */
+void huge_repair(void);
+
 /* The huge block that p points into; 0 if there is none. For messages. */
 uintptr_t huge_find(const void *p, size_t *bytes);
 

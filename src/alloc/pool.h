@@ -68,7 +68,7 @@ struct pool {
     uint32_t pending_next;                 /* in the owner's stack of pools with a chain */
 } CACHE_ALIGNED;
 
-_Static_assert(sizeof(struct pool) == 2 * CACHE_LINE, "the owner's line and the others'");
+_Static_assert(sizeof(struct pool) == (size_t)2 * CACHE_LINE, "the owner's line and the others'");
 
 static inline uintptr_t pool_start(const struct pool *pool)
 {

@@ -3,7 +3,7 @@
  * No lock is taken before fork, so a child may find one held by a thread that it does not have.
  * The lock names its owner: the child frees every lock that is not its own thread's
  * (lock_reset_in_child). What a lock protects is therefore kept so that stopping at any
- * instruction loses at most some free memory, never consistency. */
+ * instruction loses at most some memory, and that all else can be derived again. */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
 
@@ -59,11 +59,12 @@ static inline void lock_release(struct lock *lock)
         lock_wake(lock);
 }
 
-/* In a forked child: frees the lock unless the only thread left is its holder. */
-static inline void lock_reset_in_child(struct lock *lock)
+/* In a forked child: frees the lock unless the only thread left is its holder. Whether a thread
+ * that is gone held it. */
+static inline bool lock_reset_in_child(struct lock *lock)
 {
-    if (!lock_is_mine(lock))
-        atomic_store_explicit(&lock->state, 0, memory_order_release);
+    return !lock_is_mine(lock) &&
+           atomic_exchange_explicit(&lock->state, 0, memory_order_release) != 0;
 }
 
 #endif

@@ -1,0 +1,40 @@
+# tests/cases: one program per *.c and *.cc, one shared library per lib/*.c.
+# For the top Makefile, which defines BUILD, CC and CXX and includes this file.
+
+CASES_DIR := tests/cases
+CASES_OUT := $(BUILD)/tests/cases
+
+CASES_C    := $(patsubst $(CASES_DIR)/%.c,$(CASES_OUT)/%,$(wildcard $(CASES_DIR)/*.c))
+CASES_CC   := $(patsubst $(CASES_DIR)/%.cc,$(CASES_OUT)/%,$(wildcard $(CASES_DIR)/*.cc))
+CASES_LIBS := $(patsubst $(CASES_DIR)/lib/%.c,$(CASES_OUT)/lib%.so,$(wildcard $(CASES_DIR)/lib/*.c))
+CASES_ALL  := $(CASES_C) $(CASES_CC) $(CASES_LIBS)
+
+# No optimisation may see that a malloc and its free belong together.
+CASES_FLAGS    := -O1 -g -fno-builtin -pthread -Wall -Wextra -Wconversion -Wshadow
+CASES_CFLAGS   := -std=gnu17 $(CASES_FLAGS)
+CASES_CXXFLAGS := -std=c++17 -fsized-deallocation $(CASES_FLAGS)
+
+# Cases that are linked against a library of their own: it runs before main.
+CASES_LINKED := early ifunc
+$(foreach case,$(CASES_LINKED),$(eval $(CASES_OUT)/$(case): $(CASES_OUT)/lib$(case).so))
+$(CASES_LINKED:%=$(CASES_OUT)/%): \
+    CASE_LINK = -L$(CASES_OUT) -l$(@F) -Wl,-rpath,'$$ORIGIN'
+
+$(CASES_C): $(CASES_OUT)/%: $(CASES_DIR)/%.c $(CASES_DIR)/case.h $(CASES_DIR)/cases.mk
+	@mkdir -p $(@D)
+	$(CC) $(CASES_CFLAGS) -o $@ $< $(CASE_LINK) -ldl
+
+$(CASES_CC): $(CASES_OUT)/%: $(CASES_DIR)/%.cc $(CASES_DIR)/case.h $(CASES_DIR)/cases.mk
+	@mkdir -p $(@D)
+	$(CXX) $(CASES_CXXFLAGS) -o $@ $< -ldl
+
+# RUNPATH is the library's own directory: what deepbind.c looks for.
+$(CASES_LIBS): $(CASES_OUT)/lib%.so: $(CASES_DIR)/lib/%.c $(CASES_DIR)/cases.mk
+	@mkdir -p $(@D)
+	$(CC) $(CASES_CFLAGS) -fPIC -shared -o $@ $< -Wl,--enable-new-dtags,-rpath,'$$ORIGIN' -ldl
+
+.PHONY: cases check-cases
+cases: $(CASES_ALL)
+
+check-cases: $(CASES_ALL) $(BUILD)/libmolt.so
+	BUILD=$(BUILD) $(CASES_DIR)/run $(abspath $(BUILD))/libmolt.so
