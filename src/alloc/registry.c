@@ -64,14 +64,15 @@ void registry_park(struct heap *heap)
     lock_release(&registry_lock);
 }
 
-/* Under the lock, which keeps a parked heap from being adopted. */
-static void reap(struct heap *heap, bool release_empty)
+/* Under the lock, which keeps a parked heap from being adopted. One that was parked before
+ * `parked_before_ms` is emptied too. */
+static void reap(struct heap *heap, uint64_t parked_before_ms)
 {
     if (state_of(heap) != HEAP_PARKED)
         return;
     heap->busy = true;
     remote_collect(heap);
-    if (release_empty)
+    if (heap->looked_ms <= parked_before_ms)
         heap_release_empty(heap);
     heap->busy = false;
 }
@@ -84,8 +85,7 @@ void registry_reap(uint64_t now_ms)
         return;
     for (unsigned i = 0; i < REAPED_AT_ONCE && i < map.heap_end; i++) {
         reap_cursor = reap_cursor % map.heap_end + 1;
-        struct heap *heap = map_heap(reap_cursor);
-        reap(heap, now_ms - heap->looked_ms >= options.decay);
+        reap(map_heap(reap_cursor), now_ms > options.decay ? now_ms - options.decay : 0);
     }
     lock_release(&registry_lock);
 }
@@ -94,7 +94,7 @@ void registry_reap_all(void)
 {
     lock_acquire(&registry_lock);
     for (uint32_t number = 1; number <= map.heap_end; number++)
-        reap(map_heap(number), true);
+        reap(map_heap(number), UINT64_MAX);
     lock_release(&registry_lock);
 }
 
