@@ -51,13 +51,13 @@ void free_aligned_sized(void *p, size_t alignment, size_t size);
  * cannot be right stops the program. */
 EXPORT void free_sized(void *p, size_t size)
 {
-    free_checked(p, size);
+    free_checked(p, size, false);
 }
 
 EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
 {
     (void)alignment;
-    free_checked(p, size);
+    free_checked(p, size, true);
 }
 
 /* ---- Alignment ---- */

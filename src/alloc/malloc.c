@@ -39,11 +39,21 @@ static void *alloc_run(size_t size, size_t alignment, bool zero)
     return lock_is_mine(&arena_lock) ? NULL : run_alloc(size, alignment, zero);
 }
 
-static void *alloc_in_pool(unsigned size_class, size_t size, bool zero)
+/* A class fits an alignment if it is a multiple of it: pools start at multiples of their size. */
+static unsigned size_class_for(size_t size, size_t alignment)
+{
+    unsigned size_class = size_class_of(size);
+    while (size_class_bytes(size_class) % alignment != 0)
+        size_class++;
+    return size_class;
+}
+
+static void *alloc_in_pool(size_t size, size_t alignment, bool zero)
 {
     struct heap *heap = thread_enter();
     if (heap == NULL)
-        return alloc_huge(size, 1, zero);
+        return alloc_huge(size, alignment, zero);
+    unsigned size_class = size_class_for(size, alignment);
     bool is_zero = false;
     struct block *block = pop(&heap->free[size_class]);
     if (block == NULL)
@@ -57,16 +67,10 @@ static void *alloc_in_pool(unsigned size_class, size_t size, bool zero)
     return block;
 }
 
-/* One attempt. A class fits an alignment if it is a multiple of it: pools start at multiples of
- * their size. */
 static void *try_alloc(size_t size, size_t alignment, bool zero)
 {
-    if (size <= BLOCK_MAX && alignment <= BLOCK_MAX) {
-        unsigned size_class = size_class_of(size);
-        while (size_class_bytes(size_class) % alignment != 0)
-            size_class++;
-        return alloc_in_pool(size_class, size, zero);
-    }
+    if (size <= BLOCK_MAX && alignment <= BLOCK_MAX)
+        return alloc_in_pool(size, alignment, zero);
     void *block = NULL;
     if (size <= RUN_MAX && alignment <= RUN_MAX)
         block = alloc_run(size, alignment, zero);
@@ -204,10 +208,17 @@ NOINLINE void free_drained(struct pool *pool)
     thread_leave(heap);
 }
 
-void free_checked(void *p, size_t size)
+/* Whether a block of `bytes` may serve `size` as it stands: it fits and at least half is used. */
+static bool still_fits(size_t bytes, size_t size)
+{
+    return size <= bytes && size >= bytes / 2;
+}
+
+void free_checked(void *p, size_t size, bool aligned)
 {
     size_t bytes = malloc_block_bytes(p, "free_sized");
-    if (p != NULL && size > bytes)
+    bool too_small = !still_fits(bytes, size) && malloc_good_size(size) != bytes && !aligned;
+    if (p != NULL && (size > bytes || too_small))
         misuse_report_size(p, size, bytes);
     free_fast(p);
 }
@@ -230,12 +241,6 @@ size_t malloc_block_bytes(const void *p, const char *operation)
     if (bytes == 0)
         misuse_report(operation, p);
     return bytes;
-}
-
-/* Whether a block of `bytes` may serve `size` as it stands: it fits and at least half is used. */
-static bool still_fits(size_t bytes, size_t size)
-{
-    return size <= bytes && size >= bytes / 2;
 }
 
 /* The block resized without copying; NULL if that cannot be. */

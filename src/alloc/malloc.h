@@ -21,6 +21,7 @@
 #include "base/tunables.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -32,7 +33,7 @@ void *malloc_aligned(size_t alignment, size_t size); /* alignment: a power of tw
 void *malloc_resize(void *block, size_t size);       /* realloc */
 void free_slow(void *p);
 void free_drained(struct pool *pool);
-void free_checked(void *p, size_t size);
+void free_checked(void *p, size_t size, bool aligned); /* free_sized, free_aligned_sized */
 size_t malloc_block_bytes(const void *p, const char *operation); /* 0 for NULL */
 size_t malloc_good_size(size_t size);
 void *malloc_no_memory(void); /* NULL, errno ENOMEM */
