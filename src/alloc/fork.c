@@ -14,7 +14,7 @@ volatile uint32_t *fork_page = &plain_page;
 
 void fork_init(void)
 {
-    uint32_t *page = os_map_wiped_on_fork();
+    uint32_t *page = fork_page == &plain_page ? os_map_wiped_on_fork() : NULL;
     if (page == NULL)
         return;
     *page = 1;

@@ -35,19 +35,29 @@ static void read_options(void)
         options_parse(text, "MOLT");
 }
 
+/* What must not be done again when memory was refused and the next call tries once more. */
+static void prepare_once(void)
+{
+    static bool prepared;
+    if (prepared)
+        return;
+    prepared = true;
+    read_options();
+    os_fail(options.fail_os, true);
+    block_key = block_key_from(os_random());
+    thread_init();
+}
+
 bool init_slow(void)
 {
     if (lock_is_mine(&init_lock))
         return false; /* a signal handler inside the first allocation */
     lock_acquire(&init_lock);
     if (map.bytes == 0) {
+        prepare_once();
         os_init();
-        read_options();
-        os_fail(options.fail_os, true);
-        block_key = block_key_from(os_random());
         fork_init();
-        if (thread_init())
-            map_init();
+        map_init();
     }
     lock_release(&init_lock);
     return map.bytes != 0;

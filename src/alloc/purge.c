@@ -16,7 +16,8 @@
 
 /* Under arena_lock. */
 static struct {
-    uint32_t next;       /* the arena the sweep comes to next; 0: none is under way */
+    bool under_way;
+    uint32_t next;       /* the arena it comes to next */
     uint64_t started_ms; /* when it began */
     uint64_t looked_ms;  /* the last look at the clock */
 } sweep;
@@ -70,19 +71,21 @@ static size_t quota_since(uint64_t elapsed_ms)
 
 static void sweep_locked(uint64_t now_ms)
 {
-    if (sweep.next == 0 && !over_budget() && now_ms - sweep.started_ms < options.decay)
-        return;
-    if (sweep.next == 0)
-        sweep.started_ms = now_ms;
-    size_t quota = quota_since(now_ms - sweep.looked_ms);
-    uint32_t end = map_arena_end();
-    while (sweep.next < end && quota > 0) {
-        quota -= sweep_arena(sweep.next, over_budget(), quota);
-        if (quota > 0)
-            sweep.next++;
-    }
-    if (sweep.next >= end)
+    if (!sweep.under_way) {
+        if (!over_budget() && now_ms - sweep.started_ms < options.decay)
+            return;
+        sweep.under_way = true;
         sweep.next = 0;
+        sweep.started_ms = now_ms;
+    }
+    size_t quota = quota_since(now_ms - sweep.looked_ms);
+    while (sweep.next < map_arena_end()) {
+        quota -= sweep_arena(sweep.next, over_budget(), quota);
+        if (quota == 0)
+            return; /* the same arena again: it may have more */
+        sweep.next++;
+    }
+    sweep.under_way = false;
 }
 
 void purge_tick(uint64_t now_ms)

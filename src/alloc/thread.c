@@ -11,6 +11,7 @@ THREAD_LOCAL struct thread thread_self;
 static THREAD_LOCAL bool thread_ended; /* its destructor has run: borrow from now on */
 
 static pthread_key_t exit_key;
+static bool has_exit_key;
 
 static void park_at_exit(void *heap)
 {
@@ -19,9 +20,9 @@ static void park_at_exit(void *heap)
     registry_park(heap);
 }
 
-bool thread_init(void)
+void thread_init(void)
 {
-    return pthread_key_create(&exit_key, park_at_exit) == 0;
+    has_exit_key = pthread_key_create(&exit_key, park_at_exit) == 0;
 }
 
 static struct heap *mark_busy(struct heap *heap)
@@ -40,15 +41,12 @@ static struct heap *adopt(void)
     struct heap *heap = registry_adopt();
     if (heap == NULL)
         return NULL;
-    mark_busy(heap);
-    if (!thread_ended) {
-        thread_self = (struct thread){heap, heap_cookie(heap), TABLE_MAX + 1};
-        /* May call calloc: the heap is installed, but busy, so leave it for the moment. */
-        heap->busy = false;
-        pthread_setspecific(exit_key, heap);
-        mark_busy(heap);
-    }
-    return heap;
+    if (thread_ended)
+        return mark_busy(heap);
+    thread_self = (struct thread){heap, heap_cookie(heap), TABLE_MAX + 1};
+    if (has_exit_key)
+        pthread_setspecific(exit_key, heap); /* may call calloc, which has a heap by now */
+    return mark_busy(heap);
 }
 
 struct heap *thread_enter_existing(void)

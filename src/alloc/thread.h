@@ -15,7 +15,6 @@
 
 #include "base/attributes.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct thread {
@@ -36,7 +35,8 @@ struct heap *thread_enter_existing(void);
 /* Leaves the slow path, with a look at the clock if one is due. */
 void thread_leave(struct heap *heap);
 
-/* The key whose destructor parks the heap. False when the process has no key left. */
-bool thread_init(void);
+/* Makes the key whose destructor parks the heap. Where the process has no key left, heaps of ended
+ * threads stay with them. */
+void thread_init(void);
 
 #endif
