@@ -29,7 +29,8 @@ static void publish(struct pool *pool, struct block *first, struct block *last, 
     do {
         block_set_next(last, (const struct block *)(old & ADDRESS_MASK));
         new = (uintptr_t)first | ((old >> COUNT_SHIFT) + count) << COUNT_SHIFT;
-    } while (!atomic_compare_exchange_weak_explicit(&pool->remote, &old, new, memory_order_release,
+        /* Acquire: a 0 that the owner stored comes after its last look at pending_next. */
+    } while (!atomic_compare_exchange_weak_explicit(&pool->remote, &old, new, memory_order_acq_rel,
                                                     memory_order_relaxed));
     if (old == 0)
         notify(owner, pool);
@@ -82,7 +83,7 @@ void remote_collect(struct heap *heap)
     while (number != 0) {
         struct pool *pool = map_pool_by_number(number);
         number = pool->pending_next;
-        uint64_t chain = atomic_exchange_explicit(&pool->remote, 0, memory_order_acquire);
+        uint64_t chain = atomic_exchange_explicit(&pool->remote, 0, memory_order_acq_rel);
         heap_take_chain(heap, pool, (struct block *)(chain & ADDRESS_MASK),
                         (unsigned)(chain >> COUNT_SHIFT));
     }

@@ -1,0 +1,62 @@
+# tests/unit and tests/model, linked with molt's core: in a process whose malloc is the libc's.
+# For the top Makefile, whose rules for a variant's objects and core library this uses.
+#
+#   make check-unit    all suites          $(BUILD)/release/unit [--list] [SUITE]…
+#   make check-model   random operations   $(BUILD)/release/model [--seed S] [--ops N] …
+#   make check-asan    check-tsan check-ubsan: both, shorter, in the sanitized variants
+
+UNIT_SOURCES  := $(sort $(wildcard tests/unit/*.c))
+MODEL_SOURCES := tests/model/model.c
+UNIT_LIBS      = $(shell pkg-config --libs check)
+
+# unit_variant NAME, the variant's compiler flags, directory of the result
+define unit_variant
+$(1)_UNIT  := $$(UNIT_SOURCES:%.c=$(BUILD)/obj/$(1)/%.o)
+$(1)_MODEL := $$(MODEL_SOURCES:%.c=$(BUILD)/obj/$(1)/%.o)
+
+$(3)/unit: $$($(1)_UNIT) $(3)/libmolt-core.a
+	$$(CC) $$(LDFLAGS) $(2) $$^ -o $$@ -pthread $$(UNIT_LIBS)
+
+$(3)/model: $$($(1)_MODEL) $(3)/libmolt-core.a
+	$$(CC) $$(LDFLAGS) $(2) $$^ -o $$@ -pthread
+
+-include $$($(1)_UNIT:.o=.d) $$($(1)_MODEL:.o=.d)
+endef
+
+$(eval $(call unit_variant,release,,$(BUILD)/release))
+$(eval $(call unit_variant,debug,,$(BUILD)/debug))
+$(eval $(call unit_variant,asan,-fsanitize=address,$(BUILD)/asan))
+$(eval $(call unit_variant,tsan,-fsanitize=thread,$(BUILD)/tsan))
+$(eval $(call unit_variant,ubsan,-fsanitize=undefined,$(BUILD)/ubsan))
+
+# So that reports name lines and inlined functions.
+$(foreach variant,asan tsan ubsan,$(eval $(BUILD)/obj/$(variant)/%: CFLAGS += -g))
+
+# The model under the plain names, for LD_PRELOAD.
+$(BUILD)/tests/model-preload: $(MODEL_SOURCES)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -std=gnu17 $(WARNINGS) -fno-builtin -DMODEL_STANDARD_NAMES $< -o $@ \
+	    -pthread -ldl
+
+check-unit: $(BUILD)/release/unit
+	$<
+
+check-model: $(BUILD)/release/model $(BUILD)/tests/model-preload $(BUILD)/libmolt.so
+	$< --seed 1
+	$< --seed 1000 --seconds 6
+	$< --threads 4 --seed 2 --seconds 4
+	$< --threads 16 --seed 3 --seconds 4
+	LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) $(BUILD)/tests/model-preload --seed 4
+	LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) $(BUILD)/tests/model-preload --threads 4 --seconds 3
+
+# A sanitizer's own memory and time are no fault of the tests.
+check-asan check-tsan check-ubsan: export CK_TIMEOUT_MULTIPLIER = 20
+check-tsan: export TSAN_OPTIONS = suppressions=tests/tsan.supp history_size=4 $(TSAN_MORE)
+check-asan: export ASAN_OPTIONS = detect_leaks=0 allocator_may_return_null=1
+
+check-asan check-tsan check-ubsan: check-%: $(BUILD)/%/unit $(BUILD)/%/model
+	$(BUILD)/$*/unit
+	$(BUILD)/$*/model --seed 5 --ops 100000
+	$(BUILD)/$*/model --threads 4 --seed 6 --ops 200000
+
+.PHONY: check-unit check-model check-asan check-tsan check-ubsan

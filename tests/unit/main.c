@@ -1,0 +1,63 @@
+/* main.c: runs all suites, or those named: unit [--list] [SUITE]… */
+#include "suites.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef Suite *suite_function(void);
+
+static const struct {
+    const char *name;
+    suite_function *make;
+} suites[] = {
+    {"bits", suite_bits},
+    {"report", suite_report},
+    {"options", suite_options},
+    {"size_class", suite_size_class},
+    {"block", suite_block},
+    {"pool", suite_pool},
+    {"arena", suite_arena},
+    {"purge", suite_purge},
+    {"huge", suite_huge},
+    {"heap", suite_heap},
+    {"remote", suite_remote},
+    {"registry", suite_registry},
+    {"malloc", suite_malloc},
+    {"misuse", suite_misuse},
+    {"stats", suite_stats},
+    {"ctl", suite_ctl},
+    {"os_failures", suite_os_failures},
+};
+
+static int list_suites(void)
+{
+    for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++)
+        puts(suites[i].name);
+    return 0;
+}
+
+static int is_wanted(const char *name, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return 1;
+    return argc <= 1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--script") == 0)
+        return os_failures_script();
+    if (argc == 2 && strcmp(argv[1], "--list") == 0)
+        return list_suites();
+    SRunner *runner = srunner_create(NULL);
+    for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++)
+        if (is_wanted(suites[i].name, argc, argv))
+            srunner_add_suite(runner, suites[i].make());
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    int run = srunner_ntests_run(runner);
+    srunner_free(runner);
+    return failed == 0 && run > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,28 @@
+/* suites.h: the suites that main.c runs, one a module. */
+#ifndef UNIT_SUITES_H
+#define UNIT_SUITES_H
+
+#include <check.h>
+
+Suite *suite_bits(void);
+Suite *suite_report(void);
+Suite *suite_options(void);
+Suite *suite_size_class(void);
+Suite *suite_block(void);
+Suite *suite_pool(void);
+Suite *suite_arena(void);
+Suite *suite_purge(void);
+Suite *suite_huge(void);
+Suite *suite_heap(void);
+Suite *suite_remote(void);
+Suite *suite_registry(void);
+Suite *suite_malloc(void);
+Suite *suite_misuse(void);
+Suite *suite_stats(void);
+Suite *suite_ctl(void);
+Suite *suite_os_failures(void);
+
+/* The program run again as `unit --script`: see test_os_failures.c. */
+int os_failures_script(void);
+
+#endif

@@ -1,0 +1,73 @@
+/* test_block.c: the encoded link. */
+#include "suites.h"
+#include "unit.h"
+
+#include "alloc/block.h"
+
+#include <string.h>
+
+START_TEST(test_key)
+{
+    ck_assert_uint_eq(block_key >> 48, BLOCK_MARK); /* set when the process started */
+    ck_assert_uint_ne(block_key << 16, 0);
+    ck_assert_uint_eq(block_key_from(0), (uintptr_t)BLOCK_MARK << 48);
+    ck_assert_uint_eq(block_key_from(~UINT64_C(0)) >> 48, BLOCK_MARK);
+    ck_assert_uint_ne(block_key_from(0x123456789abcdef0), block_key_from(0x223456789abcdef0));
+}
+END_TEST
+
+START_TEST(test_links)
+{
+    struct block blocks[3] = {{0}, {0}, {0}};
+    block_set_next(&blocks[0], &blocks[2]);
+    block_set_next(&blocks[2], &blocks[1]);
+    block_set_next(&blocks[1], NULL);
+    ck_assert_ptr_eq(block_next(&blocks[0]), &blocks[2]);
+    ck_assert_ptr_eq(block_next(&blocks[2]), &blocks[1]);
+    ck_assert_ptr_null(block_next(&blocks[1]));
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert(block_is_marked(&blocks[i]));
+}
+END_TEST
+
+START_TEST(test_link_hides_the_address)
+{
+    struct block block = {0}, next = {0};
+    block_set_next(&block, &next);
+    ck_assert_uint_ne(block.link & 0xffffffffffff, (uintptr_t)&next);
+    block_set_next(&block, NULL);
+    ck_assert_uint_ne(block.link & 0xffffffffffff, 0);
+}
+END_TEST
+
+static bool word_is_marked(uint64_t word)
+{
+    return block_is_marked(&word);
+}
+
+START_TEST(test_live_data_has_no_mark)
+{
+    double numbers[] = {0.0, -1.0, 1e300, -1e-300, __builtin_nan(""), __builtin_inf()};
+    ck_assert(!word_is_marked(0));
+    ck_assert(!word_is_marked(~UINT64_C(0)));
+    ck_assert(!word_is_marked((uintptr_t)&numbers));
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        ck_assert(!block_is_marked(&numbers[i]));
+    for (unsigned shift = 0; shift < 64; shift++)
+        REQUIRE(!word_is_marked(UINT64_C(1) << shift), "shift %u", shift);
+    ck_assert(word_is_marked((uint64_t)BLOCK_MARK << 48));
+    ck_assert(word_is_marked((uint64_t)BLOCK_MARK << 48 | 0x123456));
+}
+END_TEST
+
+Suite *suite_block(void)
+{
+    Suite *suite = suite_create("block");
+    TCase *tests = tcase_create("block");
+    tcase_add_test(tests, test_key);
+    tcase_add_test(tests, test_links);
+    tcase_add_test(tests, test_link_hides_the_address);
+    tcase_add_test(tests, test_live_data_has_no_mark);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

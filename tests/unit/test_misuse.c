@@ -1,0 +1,306 @@
+/* test_misuse.c: pointers that are no live blocks end the process with one clear line. */
+#include "suites.h"
+#include "unit.h"
+
+#include "molt.h"
+#include "os/os.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+static void do_free(void *p)
+{
+    molt_free(p);
+}
+
+static void do_realloc(void *p)
+{
+    if (molt_realloc(p, 100) == NULL)
+        return;
+}
+
+static void do_usable(void *p)
+{
+    if (molt_usable_size(p) == 0)
+        return;
+}
+
+static void expect(void (*function)(void *), void *p, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The line, up to its end. */
+static void expect(void (*function)(void *), void *p, const char *format, ...)
+{
+    char words[300] = "molt: error: ";
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(words + strlen(words), sizeof words - strlen(words), format, arguments);
+    va_end(arguments);
+    unit_expect_abort(function, p, words);
+}
+
+/* ---- Blocks that were freed ---- */
+
+START_TEST(test_double_free_in_pools)
+{
+    static const size_t sizes[] = {1, 8, 64, 1000, 5000, 32768};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        char *p = molt_malloc(sizes[i]), *q = molt_malloc(sizes[i]);
+        size_t usable = molt_usable_size(p);
+        molt_free(p);
+        expect(do_free, p, "double free of %p (%zu bytes)\n", (void *)p, usable);
+        molt_free(q); /* so that p is not the first of the list */
+        expect(do_free, p, "double free of %p (%zu bytes)\n", (void *)p, usable);
+        expect(do_free, q, "double free of %p (%zu bytes)\n", (void *)q, usable);
+        expect(do_realloc, p, "invalid realloc of %p", (void *)p);
+        expect(do_usable, p, "invalid malloc_usable_size of %p", (void *)p);
+    }
+}
+END_TEST
+
+START_TEST(test_double_free_of_a_released_pool)
+{
+    char *blocks[70];
+    for (unsigned i = 0; i < COUNT_OF(blocks); i++)
+        blocks[i] = molt_malloc(1024);
+    for (unsigned i = 0; i < COUNT_OF(blocks); i++)
+        molt_free(blocks[i]);
+    expect(do_free, blocks[5], "double free of %p (1024 bytes)\n", (void *)blocks[5]);
+    molt_trim(0);
+    expect(do_free, blocks[5], "double free of %p (1024 bytes)\n", (void *)blocks[5]);
+}
+END_TEST
+
+START_TEST(test_double_free_of_a_run)
+{
+    char *p = molt_malloc(100000);
+    molt_free(p);
+    expect(do_free, p, "double free of %p", (void *)p);
+    expect(do_realloc, p, "invalid realloc of %p", (void *)p);
+}
+END_TEST
+
+START_TEST(test_double_free_of_huge)
+{
+    char *p = molt_malloc(5 << 20);
+    molt_free(p);
+    expect(do_free, p, "double free of %p (%d bytes)\n", (void *)p, 5 << 20);
+    expect(do_realloc, p, "invalid realloc of %p", (void *)p);
+    expect(do_usable, p, "invalid malloc_usable_size of %p", (void *)p);
+}
+END_TEST
+
+static void *free_there(void *p)
+{
+    molt_free(molt_malloc(1)); /* so that there is an outbox */
+    molt_free(p);
+    return NULL;
+}
+
+/* Freed by another thread, with the block in its outbox or on its way. */
+START_TEST(test_double_free_after_a_remote_one)
+{
+    char *p = molt_malloc(64);
+    unit_in_thread(free_there, p);
+    expect(do_free, p, "double free of %p (64 bytes)\n", (void *)p);
+}
+END_TEST
+
+static void free_twice_there(void *p)
+{
+    unit_in_thread(free_there, p);
+    unit_in_thread(free_there, p);
+}
+
+START_TEST(test_double_remote_free)
+{
+    char *p = molt_malloc(64);
+    expect(free_twice_there, p, "double free of %p (64 bytes)\n", (void *)p);
+}
+END_TEST
+
+static void *take_there(void *out)
+{
+    *(char **)out = molt_malloc(64);
+    return NULL;
+}
+
+START_TEST(test_double_free_after_exit_of_the_owner)
+{
+    char *p;
+    unit_in_thread(take_there, &p);
+    char *own = molt_malloc(1);
+    unit_in_thread(free_there, p);
+    expect(do_free, p, "double free of %p (64 bytes)\n", (void *)p);
+    molt_free(own);
+}
+END_TEST
+
+/* ---- Addresses that never were blocks ---- */
+
+START_TEST(test_inside_a_block)
+{
+    static const size_t sizes[] = {64, 1000, 5000, 32768};
+    static const size_t offsets[] = {1, 8, 16, 31};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        char *p = molt_malloc(sizes[i]);
+        for (size_t j = 0; j < COUNT_OF(offsets); j++) {
+            expect(do_free, p + offsets[j],
+                   "invalid free of %p: %zu bytes inside a block of %zu bytes at %p\n",
+                   (void *)(p + offsets[j]), offsets[j], molt_usable_size(p), (void *)p);
+            expect(do_realloc, p + offsets[j], "invalid realloc of %p: %zu bytes inside",
+                   (void *)(p + offsets[j]), offsets[j]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_inside_large_blocks)
+{
+    static const size_t sizes[] = {100000, 5 << 20};
+    size_t offsets[] = {8, os_page_bytes(), 3 * os_page_bytes() + 16};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        char *p = molt_malloc(sizes[i]);
+        for (size_t j = 0; j < COUNT_OF(offsets); j++)
+            expect(do_free, p + offsets[j],
+                   "invalid free of %p: %zu bytes inside a block of %zu bytes at %p\n",
+                   (void *)(p + offsets[j]), offsets[j], molt_usable_size(p), (void *)p);
+    }
+}
+END_TEST
+
+START_TEST(test_blocks_that_are_not_carved)
+{
+    char *p = molt_malloc(64);
+    expect(do_free, p + 60000 / 64 * 64, "invalid free of %p", (void *)(p + 60000 / 64 * 64));
+}
+END_TEST
+
+START_TEST(test_foreign_memory)
+{
+    static _Alignas(4096) char fixed[8192];
+    _Alignas(64) char local[128];
+    char *mapped = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *molts = molt_malloc(64);
+    char *const strangers[] = {
+        local,         local + 8,         fixed,     fixed + 4096,    mapped,
+        mapped + 4096, molts + (1 << 22), (char *)8, (char *)do_free, (char *)0x7fffffffffff0000};
+    for (size_t i = 0; i < COUNT_OF(strangers); i++) {
+        expect(do_free, strangers[i], "invalid free of %p", (void *)strangers[i]);
+        expect(do_realloc, strangers[i], "invalid realloc of %p", (void *)strangers[i]);
+        expect(do_usable, strangers[i], "invalid malloc_usable_size of %p", (void *)strangers[i]);
+    }
+}
+END_TEST
+
+/* Addresses that differ from a live block's by the size of a window, or of an arena. */
+START_TEST(test_aliases)
+{
+    char *p = molt_malloc(64);
+    for (unsigned shift = 22; shift < 47; shift++) {
+        char *alias = (char *)((uintptr_t)p ^ (uintptr_t)1 << shift);
+        expect(do_free, alias, "invalid free of %p", (void *)alias);
+    }
+}
+END_TEST
+
+/* ---- Sized free ---- */
+
+struct sized {
+    char *p;
+    size_t size;
+};
+
+static void do_free_sized(void *argument)
+{
+    struct sized *sized = argument;
+    molt_free_sized(sized->p, sized->size);
+}
+
+/* One size class, one page or more too large. */
+START_TEST(test_sized_free_too_large)
+{
+    static const size_t sizes[] = {8, 64, 1000, 5000, 100000, 5 << 20};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct sized sized = {.p = molt_malloc(sizes[i])};
+        sized.size = molt_usable_size(sized.p) + 1;
+        expect(do_free_sized, &sized, "invalid free_sized of %p: %zu bytes said", (void *)sized.p,
+               sized.size);
+        sized.size = SIZE_MAX;
+        expect(do_free_sized, &sized, "invalid free_sized of %p", (void *)sized.p);
+    }
+}
+END_TEST
+
+START_TEST(test_sized_free_too_small)
+{
+    static const size_t sizes[] = {64, 1000, 5000, 100000, 5 << 20};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct sized sized = {.p = molt_malloc(sizes[i]), .size = sizes[i] / 4};
+        expect(do_free_sized, &sized, "invalid free_sized of %p: %zu bytes said", (void *)sized.p,
+               sized.size);
+    }
+}
+END_TEST
+
+START_TEST(test_sized_free_of_the_right_size)
+{
+    static const size_t sizes[] = {0, 1, 8, 9, 64, 1000, 5000, 100000, 5 << 20};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        molt_free_sized(molt_malloc(sizes[i]), sizes[i]);
+    char *p = molt_realloc(molt_malloc(1000), 600); /* stays where it is */
+    molt_free_sized(p, 600);
+    struct molt_stats stats;
+    molt_stats_get(&stats, sizeof stats);
+    ck_assert_uint_eq(stats.live_blocks, 0);
+}
+END_TEST
+
+START_TEST(test_sized_free_of_a_freed_block)
+{
+    struct sized sized = {.p = molt_malloc(64), .size = 64};
+    molt_free(sized.p);
+    expect(do_free_sized, &sized, "invalid free_sized of %p", (void *)sized.p);
+}
+END_TEST
+
+/* The whole of standard error is one line. */
+START_TEST(test_one_line)
+{
+    char *p = molt_malloc(64), text[1000];
+    molt_free(p);
+    int status = unit_child(do_free, p, text, sizeof text);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
+}
+END_TEST
+
+Suite *suite_misuse(void)
+{
+    Suite *suite = suite_create("misuse");
+    TCase *tests = tcase_create("misuse");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, test_double_free_in_pools);
+    tcase_add_test(tests, test_double_free_of_a_released_pool);
+    tcase_add_test(tests, test_double_free_of_a_run);
+    tcase_add_test(tests, test_double_free_of_huge);
+    tcase_add_test(tests, test_double_free_after_a_remote_one);
+    tcase_add_test(tests, test_double_remote_free);
+    tcase_add_test(tests, test_double_free_after_exit_of_the_owner);
+    tcase_add_test(tests, test_inside_a_block);
+    tcase_add_test(tests, test_inside_large_blocks);
+    tcase_add_test(tests, test_blocks_that_are_not_carved);
+    tcase_add_test(tests, test_foreign_memory);
+    tcase_add_test(tests, test_aliases);
+    tcase_add_test(tests, test_sized_free_too_large);
+    tcase_add_test(tests, test_sized_free_too_small);
+    tcase_add_test(tests, test_sized_free_of_the_right_size);
+    tcase_add_test(tests, test_sized_free_of_a_freed_block);
+    tcase_add_test(tests, test_one_line);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -1,0 +1,273 @@
+/* test_options.c: the parser, its units, and what it says of bad settings. */
+#include "suites.h"
+#include "unit.h"
+
+#include "base/options.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+static enum option_result set(const char *name, const char *value)
+{
+    return options_set(name, strlen(name), value, strlen(value), false);
+}
+
+static void expect(const char *name, const char *value, const uint64_t *option, uint64_t number)
+{
+    enum option_result result = set(name, value);
+    if (result != OPTION_DONE || *option != number)
+        ck_abort_msg("%s=%s: result %d, value %ju", name, value, (int)result, (uintmax_t)*option);
+}
+
+START_TEST(test_defaults)
+{
+    ck_assert_uint_eq(options.decay, 500);
+    ck_assert_uint_eq(options.dirty, 256 << 20);
+    ck_assert_uint_eq(options.stats, 0);
+    ck_assert_uint_eq(options.strict, 0);
+    ck_assert_uint_eq(options.fail_os, 0);
+}
+END_TEST
+
+START_TEST(test_bytes)
+{
+    expect("dirty", "0", &options.dirty, 0);
+    expect("dirty", "123", &options.dirty, 123);
+    expect("dirty", "3K", &options.dirty, 3 << 10);
+    expect("dirty", "64M", &options.dirty, 64 << 20);
+    expect("dirty", "2G", &options.dirty, UINT64_C(2) << 30);
+    expect("dirty", "5T", &options.dirty, UINT64_C(5) << 40);
+    expect("dirty", "18446744073709551615", &options.dirty, UINT64_MAX);
+    expect("dirty", "16777215T", &options.dirty, UINT64_C(16777215) << 40);
+}
+END_TEST
+
+START_TEST(test_time)
+{
+    expect("decay", "7", &options.decay, 7);
+    expect("decay", "250ms", &options.decay, 250);
+    expect("decay", "3s", &options.decay, 3000);
+    expect("decay", "0", &options.decay, 0);
+}
+END_TEST
+
+START_TEST(test_switch)
+{
+    static const char *const on[] = {"1", "yes", "on", "true", ""};
+    static const char *const off[] = {"0", "no", "off", "false"};
+    for (size_t i = 0; i < COUNT_OF(on); i++)
+        expect("stats", on[i], &options.stats, 1);
+    for (size_t i = 0; i < COUNT_OF(off); i++)
+        expect("stats", off[i], &options.stats, 0);
+}
+END_TEST
+
+START_TEST(test_bad_values)
+{
+    static const char *const bad[][2] = {
+        {"dirty", ""},
+        {"dirty", "M"},
+        {"dirty", "-1"},
+        {"dirty", "+1"},
+        {"dirty", " 1"},
+        {"dirty", "1 "},
+        {"dirty", "1.5M"},
+        {"dirty", "64MB"},
+        {"dirty", "0x10"},
+        {"dirty", "18446744073709551616"},
+        {"dirty", "99999999999999999999999"},
+        {"dirty", "16777216T"},
+        {"dirty", "1s"},
+        {"decay", ""},
+        {"decay", "1M"},
+        {"decay", "1m"},
+        {"decay", "ms"},
+        {"decay", "18446744073709551s1"},
+        {"decay", "18446744073709552s"},
+        {"stats", "2"},
+        {"stats", "maybe"},
+        {"stats", "YES"},
+        {"fail_os", "1K"},
+        {"fail_os", ""},
+    };
+    struct options before = options;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        enum option_result result = set(bad[i][0], bad[i][1]);
+        if (result != OPTION_BAD_VALUE)
+            ck_abort_msg("%s=%s: result %d", bad[i][0], bad[i][1], (int)result);
+    }
+    ck_assert_mem_eq(&before, &options, sizeof options);
+}
+END_TEST
+
+START_TEST(test_unknown)
+{
+    static const char *const names[] = {"", "deca", "decays", "Decay", "nothing", "dirty "};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        ck_assert_int_eq(set(names[i], "1"), OPTION_UNKNOWN);
+}
+END_TEST
+
+START_TEST(test_fixed)
+{
+    struct options before = options;
+    ck_assert_int_eq(options_set("reserve", 7, "1G", 2, true), OPTION_FIXED);
+    ck_assert_int_eq(options_set("strict", 6, "1", 1, true), OPTION_FIXED);
+    ck_assert_int_eq(options_set("reserve", 7, "1X", 2, true), OPTION_BAD_VALUE);
+    ck_assert_mem_eq(&before, &options, sizeof options);
+    ck_assert_int_eq(options_set("decay", 5, "9ms", 3, true), OPTION_DONE);
+    ck_assert_uint_eq(options.decay, 9);
+}
+END_TEST
+
+/* What options_get writes, options_set reads. */
+START_TEST(test_get_and_set_again)
+{
+    static const char *const names[] = {
+#define X(name, type, preset, fixed, description) #name,
+        OPTION_TABLE(X)
+#undef X
+    };
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        char text[64], again[64];
+        long length = options_get(names[i], strlen(names[i]), text, sizeof text);
+        ck_assert_int_gt(length, 0);
+        ck_assert_uint_eq((size_t)length, strlen(text));
+        ck_assert_int_eq(set(names[i], text), OPTION_DONE);
+        ck_assert_int_eq(options_get(names[i], strlen(names[i]), again, sizeof again), length);
+        ck_assert_str_eq(text, again);
+    }
+}
+END_TEST
+
+START_TEST(test_get)
+{
+    char text[8] = "unread";
+    options.decay = 1234;
+    ck_assert_int_eq(options_get("decay", 5, text, sizeof text), 6);
+    ck_assert_str_eq(text, "1234ms");
+    strcpy(text, "unread");
+    ck_assert_int_eq(options_get("decay", 5, text, 6), 6); /* no room for the NUL */
+    ck_assert_str_eq(text, "unread");
+    ck_assert_int_eq(options_get("decay", 5, NULL, 0), 6);
+    ck_assert_int_eq(options_get("dekay", 5, text, sizeof text), -1);
+}
+END_TEST
+
+static void parse(void *text)
+{
+    options_parse(text, "MOLT");
+}
+
+/* The values must be there, and nothing said. */
+static void parse_silently(void *text)
+{
+    options_parse(text, "MOLT");
+    if (options.decay != 2000 || options.dirty != 1 << 20 || options.stats != 1)
+        _exit(1);
+}
+
+START_TEST(test_lists)
+{
+    static const char *const lists[] = {
+        "decay=2s,dirty=1M,stats=1",
+        "decay=2s\ndirty=1M\nstats",
+        ",,decay=2s,,dirty=1024K,stats=yes,",
+        "# a comment, decay=5s\ndecay=2s # decay=7s\n\n  dirty=1M\nstats=on\n",
+        "decay=1s,dirty=2M,stats=0,decay=2s,dirty=1M,stats=1",
+        "\tdecay=2000ms dirty=1M stats=true#",
+    };
+    char text[2048];
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        char list[256];
+        strcpy(list, lists[i]);
+        int status = unit_child(parse_silently, list, text, sizeof text);
+        if (status != 0 || text[0] != '\0')
+            ck_abort_msg("'%s': status %d, said '%s'", lists[i], status, text);
+    }
+}
+END_TEST
+
+START_TEST(test_empty_lists)
+{
+    struct options before = options;
+    options_parse("", "MOLT");
+    options_parse(" , \n,\t#", "MOLT");
+    ck_assert_mem_eq(&before, &options, sizeof options);
+}
+END_TEST
+
+static void expect_words(const char *setting, const char *words)
+{
+    char list[2048], text[2048];
+    strcpy(list, setting);
+    int status = unit_child(parse, list, text, sizeof text);
+    if (status != 0 || strncmp(text, "molt: warning: ", 15) != 0 || strstr(text, words) == NULL)
+        ck_abort_msg("'%s': status %d, said '%s', not '%s'", setting, status, text, words);
+    if (strchr(text, '\n') != strrchr(text, '\n'))
+        ck_abort_msg("'%s': more than one line: '%s'", setting, text);
+}
+
+START_TEST(test_nearest_name)
+{
+    expect_words("deccay=1s", "did you mean 'decay'?");
+    expect_words("drty=1M", "did you mean 'dirty'?");
+    expect_words("dirty=1M,hugecache=1M", "did you mean 'huge_cache'?");
+    expect_words("statistics=1", "did you mean 'stats'?");
+    expect_words("Verbose=1", "did you mean 'verbose'?");
+    expect_words("strikt", "did you mean 'strict'?");
+}
+END_TEST
+
+START_TEST(test_bad_settings_are_told)
+{
+    expect_words("decay=5x", "'decay=5x' has no valid value");
+    expect_words("decay", "'decay' has no valid value");
+    expect_words("=5", "unknown option '=5'");
+    expect_words("decay=1s,dirty=big,nothing=1", "'dirty=big'"); /* only the first one */
+}
+END_TEST
+
+START_TEST(test_long_settings_are_cut)
+{
+    char list[1500];
+    memset(list, 'a', sizeof list - 1);
+    list[sizeof list - 1] = '\0';
+    expect_words(list, "unknown option 'aaaaaaaa");
+    memcpy(list, "decay=", 6);
+    expect_words(list, "'decay=aaaaaaa");
+}
+END_TEST
+
+START_TEST(test_strict)
+{
+    unit_expect_abort(parse, (char[]){"strict=1,deccay=1s"}, "did you mean 'decay'?");
+    unit_expect_abort(parse, (char[]){"decay=1x,strict"}, "'decay=1x' has no valid value");
+    char text[2048];
+    ck_assert_int_eq(unit_child(parse, (char[]){"strict=1,decay=1s"}, text, sizeof text), 0);
+    ck_assert_str_eq(text, "");
+}
+END_TEST
+
+Suite *suite_options(void)
+{
+    Suite *suite = suite_create("options");
+    TCase *tests = tcase_create("options");
+    tcase_add_test(tests, test_defaults);
+    tcase_add_test(tests, test_bytes);
+    tcase_add_test(tests, test_time);
+    tcase_add_test(tests, test_switch);
+    tcase_add_test(tests, test_bad_values);
+    tcase_add_test(tests, test_unknown);
+    tcase_add_test(tests, test_fixed);
+    tcase_add_test(tests, test_get_and_set_again);
+    tcase_add_test(tests, test_get);
+    tcase_add_test(tests, test_lists);
+    tcase_add_test(tests, test_empty_lists);
+    tcase_add_test(tests, test_nearest_name);
+    tcase_add_test(tests, test_bad_settings_are_told);
+    tcase_add_test(tests, test_long_settings_are_cut);
+    tcase_add_test(tests, test_strict);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -1,0 +1,234 @@
+/* test_registry.c: heaps of threads that come and go. */
+#include "suites.h"
+#include "unit.h"
+
+#include "alloc/heap.h"
+#include "alloc/map.h"
+#include "alloc/registry.h"
+#include "alloc/thread.h"
+#include "base/options.h"
+#include "molt.h"
+#include "os/os.h"
+
+#include <pthread.h>
+#include <string.h>
+
+static void expect_heaps(size_t heaps, size_t parked)
+{
+    size_t found, found_parked;
+    registry_count(&found, &found_parked);
+    ck_assert_uint_eq(found, heaps);
+    ck_assert_uint_eq(found_parked, parked);
+}
+
+/* What a thread leaves behind. */
+struct legacy {
+    char *block; /* live */
+    struct heap *heap;
+    unsigned number; /* of its heap */
+};
+
+static void *leave_a_block(void *argument)
+{
+    struct legacy *legacy = argument;
+    legacy->block = molt_malloc(100);
+    molt_free(molt_malloc(3000));
+    memset(legacy->block, 7, 100);
+    legacy->heap = thread_self.heap;
+    legacy->number = thread_self.heap->number;
+    return NULL;
+}
+
+START_TEST(test_park_and_adopt)
+{
+    struct legacy first, second;
+    expect_heaps(0, 0);
+    unit_in_thread(leave_a_block, &first);
+    expect_heaps(1, 1);
+    ck_assert_int_eq(atomic_load(&first.heap->state), HEAP_PARKED);
+    ck_assert_uint_gt(first.number, 0);
+    unit_in_thread(leave_a_block, &second);
+    expect_heaps(1, 1);
+    ck_assert_uint_eq(second.number, first.number);
+    ck_assert_ptr_ne(second.block, first.block);
+    char *p = molt_malloc(1); /* this thread adopts it too */
+    expect_heaps(1, 0);
+    ck_assert_uint_eq(thread_self.heap->number, first.number);
+    molt_free(first.block);
+    molt_free(second.block);
+    molt_free(p);
+}
+END_TEST
+
+START_TEST(test_last_parked_is_first_adopted)
+{
+    struct heap *a = registry_adopt(), *b = registry_adopt(), *c = registry_adopt();
+    ck_assert_ptr_nonnull(c);
+    expect_heaps(3, 0);
+    ck_assert(a != b && b != c && a != c);
+    registry_park(b);
+    registry_park(a);
+    expect_heaps(3, 2);
+    ck_assert_ptr_eq(registry_adopt(), a);
+    ck_assert_ptr_eq(registry_adopt(), b);
+    expect_heaps(3, 0);
+}
+END_TEST
+
+/* Blocks of an ended thread: freed by another, taken back by whoever reaps. */
+START_TEST(test_reap_all)
+{
+    struct legacy legacy;
+    char *own = molt_malloc(1);
+    unit_in_thread(leave_a_block, &legacy);
+    struct pool *pool = map_pool(legacy.block);
+    ck_assert_uint_ne(pool->heap, thread_self.heap->number);
+    ck_assert_int_eq(pool_state(pool), POOL_ACTIVE);
+    registry_reap_all();
+    ck_assert_int_eq(pool_state(pool), POOL_ACTIVE); /* a block lives */
+    ck_assert_int_eq(legacy.block[99], 7);
+    molt_free(legacy.block);
+    molt_trim(0);
+    ck_assert_int_eq(pool_state(pool), POOL_NONE);
+    expect_heaps(2, 1);
+    molt_free(own);
+}
+END_TEST
+
+/* The ACTIVE pools of a heap that is parked for long go back, those of a young one stay. */
+START_TEST(test_reap_waits)
+{
+    struct legacy legacy;
+    options.decay = 100000;
+    unit_in_thread(leave_a_block, &legacy);
+    struct pool *pool = map_pool(legacy.block);
+    char *own = molt_malloc(1);
+    ck_assert_uint_eq(thread_self.heap->number, legacy.number);
+    molt_free(own);
+    molt_free(legacy.block);
+    unit_in_thread(leave_a_block, &legacy);
+    pool = map_pool(legacy.block);
+    molt_free(legacy.block);
+    molt_free(molt_malloc(40000)); /* hands the outbox over, if it looks at the clock */
+    uint64_t now = os_now_ms();
+    registry_reap(now);
+    ck_assert_int_eq(pool_state(pool), POOL_ACTIVE);
+    registry_reap(now + 2 * options.decay);
+    registry_reap(now + 2 * options.decay);
+    if (atomic_load(&pool->remote) == 0 && thread_self.heap->outbox[0].pool == NULL)
+        ck_assert(pool_state(pool) == POOL_NONE || pool_state(pool) == POOL_ACTIVE);
+}
+END_TEST
+
+/* ---- Many threads ---- */
+
+static void *use_a_little(void *argument)
+{
+    char *blocks[50];
+    unsigned key = (unsigned)(uintptr_t)argument;
+    for (unsigned i = 0; i < COUNT_OF(blocks); i++)
+        unit_fill(blocks[i] = molt_malloc(10 + 20 * i), 10 + 20 * i, key + i);
+    for (unsigned i = 0; i < COUNT_OF(blocks); i++) {
+        REQUIRE(unit_is_filled(blocks[i], 10 + 20 * i, key + i), "block %u", i);
+        molt_free(blocks[i]);
+    }
+    return NULL;
+}
+
+START_TEST(test_churn)
+{
+    struct molt_stats early, late;
+    for (unsigned i = 0; i < 50; i++)
+        unit_in_thread(use_a_little, (void *)(uintptr_t)i);
+    molt_stats_get(&early, sizeof early);
+    for (unsigned i = 0; i < 3000; i++)
+        unit_in_thread(use_a_little, (void *)(uintptr_t)i);
+    molt_stats_get(&late, sizeof late);
+    expect_heaps(1, 1);
+    ck_assert_uint_eq(late.live_blocks, 0);
+    ck_assert_uint_eq(late.committed_bytes, early.committed_bytes);
+    ck_assert_uint_eq(late.metadata_bytes, early.metadata_bytes);
+}
+END_TEST
+
+START_TEST(test_many_at_once)
+{
+    enum { THREADS = 60 };
+    for (unsigned round = 0; round < 5; round++) {
+        pthread_t threads[THREADS];
+        for (uintptr_t i = 0; i < THREADS; i++)
+            ck_assert_int_eq(pthread_create(&threads[i], NULL, use_a_little, (void *)i), 0);
+        for (unsigned i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+    }
+    size_t heaps, parked;
+    registry_count(&heaps, &parked);
+    ck_assert_uint_le(heaps, THREADS);
+    ck_assert_uint_eq(heaps, parked);
+    struct molt_stats stats;
+    molt_stats_get(&stats, sizeof stats);
+    ck_assert_uint_eq(stats.live_blocks, 0);
+    molt_trim(0);
+    molt_stats_get(&stats, sizeof stats);
+    ck_assert_uint_eq(stats.free_bytes, 0);
+    ck_assert_uint_eq(stats.dirty_bytes, 0);
+}
+END_TEST
+
+/* ---- After the last destructor ---- */
+
+static pthread_key_t late_key;
+static char *late_block;
+static unsigned late_calls;
+
+/* Runs in each round of destructors, so also after molt's own. */
+static void use_late(void *argument)
+{
+    char *p = molt_malloc(100), *large = molt_calloc(1, 100000);
+    REQUIRE(p != NULL && large != NULL, "late call %u", late_calls);
+    memset(p, 1, 100);
+    molt_free(large);
+    p = molt_realloc(p, 5000);
+    molt_free(late_block);
+    late_block = p;
+    late_calls++;
+    pthread_setspecific(late_key, argument);
+}
+
+static void *end_late(void *argument)
+{
+    pthread_setspecific(late_key, argument);
+    molt_free(molt_malloc(1));
+    return NULL;
+}
+
+START_TEST(test_late_destructors)
+{
+    pthread_key_create(&late_key, use_late);
+    for (unsigned i = 0; i < 20; i++)
+        unit_in_thread(end_late, &late_key);
+    ck_assert_uint_ge(late_calls, 40);
+    expect_heaps(1, 1);
+    molt_free(late_block);
+    molt_trim(0);
+    struct molt_stats stats;
+    molt_stats_get(&stats, sizeof stats);
+    ck_assert_uint_eq(stats.live_blocks, 0);
+}
+END_TEST
+
+Suite *suite_registry(void)
+{
+    Suite *suite = suite_create("registry");
+    TCase *tests = tcase_create("registry");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, test_park_and_adopt);
+    tcase_add_test(tests, test_last_parked_is_first_adopted);
+    tcase_add_test(tests, test_reap_all);
+    tcase_add_test(tests, test_reap_waits);
+    tcase_add_test(tests, test_churn);
+    tcase_add_test(tests, test_many_at_once);
+    tcase_add_test(tests, test_late_destructors);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

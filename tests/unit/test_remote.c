@@ -1,0 +1,258 @@
+/* test_remote.c: blocks that another thread frees. The test's thread owns the pools; helper threads
+ * run one after the other, so that each step can be looked at. */
+#include "suites.h"
+#include "unit.h"
+
+#include "alloc/heap.h"
+#include "alloc/map.h"
+#include "alloc/remote.h"
+#include "alloc/thread.h"
+#include "molt.h"
+
+#include <pthread.h>
+#include <string.h>
+
+enum { SIZE = 64, BLOCKS = POOL_BYTES / SIZE };
+
+static char *blocks[BLOCKS];
+
+static void take_blocks(void)
+{
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        blocks[i] = molt_malloc(SIZE);
+        memset(blocks[i], (int)i, SIZE);
+    }
+}
+
+static unsigned waiting(const void *p)
+{
+    return (unsigned)(atomic_load(&map_pool(p)->remote) >> 48);
+}
+
+static uint32_t pending(void)
+{
+    return atomic_load(&thread_self.heap->pending);
+}
+
+/* What a helper thread does with the test's blocks. */
+struct work {
+    unsigned first, end; /* of blocks[]: freed */
+    bool without_heap;   /* no malloc of its own first */
+    bool flushes;
+    unsigned seen_waiting; /* before the flush */
+};
+
+static void *free_blocks(void *argument)
+{
+    struct work *work = argument;
+    void *own = work->without_heap ? NULL : molt_malloc(1);
+    for (unsigned i = work->first; i < work->end; i++)
+        molt_free(blocks[i]);
+    work->seen_waiting = waiting(blocks[0]);
+    if (work->flushes && thread_self.heap != NULL)
+        remote_flush(thread_self.heap);
+    molt_free(own);
+    return NULL;
+}
+
+static unsigned free_elsewhere(unsigned first, unsigned end, bool without_heap)
+{
+    struct work work = {.first = first, .end = end, .without_heap = without_heap};
+    unit_in_thread(free_blocks, &work);
+    return work.seen_waiting;
+}
+
+/* Nothing is handed over until a chain is complete; the thread's end hands over the rest. */
+START_TEST(test_outbox)
+{
+    take_blocks();
+    ck_assert_uint_eq(free_elsewhere(0, OUTBOX_BLOCKS - 1, false), 0);
+    ck_assert_uint_eq(waiting(blocks[0]), OUTBOX_BLOCKS - 1);
+    ck_assert_uint_eq(pending(), map_pool_number(map_pool(blocks[0])));
+    ck_assert_uint_eq(free_elsewhere(100, 100 + OUTBOX_BLOCKS + 3, false), 2 * OUTBOX_BLOCKS - 1);
+    ck_assert_uint_eq(waiting(blocks[0]), 2 * OUTBOX_BLOCKS + 2);
+}
+END_TEST
+
+START_TEST(test_collect)
+{
+    take_blocks();
+    struct pool *pool = map_pool(blocks[0]);
+    unsigned live = pool_carved(pool);
+    char *more = molt_malloc(SIZE); /* the pool becomes FULL */
+    ck_assert_ptr_ne(map_pool(more), pool);
+    ck_assert_int_eq(pool_state(pool), POOL_FULL);
+    free_elsewhere(0, 50, false);
+    ck_assert_uint_eq(pool->left, live);
+    remote_collect(thread_self.heap);
+    ck_assert_uint_eq(pending(), 0);
+    ck_assert_uint_eq(waiting(blocks[0]), 0);
+    ck_assert_int_eq(pool_state(pool), POOL_PARTIAL);
+    ck_assert_uint_eq(pool->left, live - 50);
+    ck_assert_uint_eq(pool_count_list(pool, pool->own), 50);
+    ck_assert(heap_class_is_valid(thread_self.heap, pool->size_class));
+    for (unsigned i = 50; i < BLOCKS; i++)
+        REQUIRE((unsigned char)blocks[i][SIZE - 1] == (unsigned char)i, "block %u", i);
+}
+END_TEST
+
+/* A refill collects before it takes new memory. */
+START_TEST(test_refill_collects)
+{
+    take_blocks();
+    free_elsewhere(0, BLOCKS / 2, false);
+    for (unsigned i = 0; i < BLOCKS / 2; i++) {
+        char *p = molt_malloc(SIZE);
+        REQUIRE(map_pool(p) == map_pool(blocks[0]), "block %u", i);
+        memset(p, 1, SIZE);
+    }
+    for (unsigned i = BLOCKS / 2; i < BLOCKS; i++)
+        REQUIRE((unsigned char)blocks[i][SIZE - 1] == (unsigned char)i, "block %u", i);
+}
+END_TEST
+
+/* A pool whose blocks were all freed by others goes back. */
+START_TEST(test_collected_pool_goes_back)
+{
+    take_blocks();
+    char *more = molt_malloc(SIZE);
+    free_elsewhere(0, BLOCKS, false);
+    ck_assert_int_eq(pool_state(map_pool(blocks[0])), POOL_FULL);
+    remote_collect(thread_self.heap);
+    ck_assert_int_eq(pool_state(map_pool(blocks[0])), POOL_NONE);
+    ck_assert(heap_class_is_valid(thread_self.heap, size_class_of(SIZE)));
+    molt_free(more);
+}
+END_TEST
+
+/* The owner's frees and the others' meet in one pool. */
+START_TEST(test_both_free)
+{
+    take_blocks();
+    char *more = molt_malloc(SIZE);
+    struct pool *pool = map_pool(blocks[0]);
+    free_elsewhere(0, BLOCKS / 2, false);
+    for (unsigned i = BLOCKS / 2; i < BLOCKS; i++)
+        molt_free(blocks[i]);
+    ck_assert_int_eq(pool_state(pool), POOL_PARTIAL); /* never empty while blocks are on the way */
+    ck_assert_uint_eq(pool->left, BLOCKS / 2);
+    remote_collect(thread_self.heap);
+    ck_assert_int_eq(pool_state(pool), POOL_NONE);
+    molt_free(more);
+}
+END_TEST
+
+/* A thread that never allocated has no outbox. */
+START_TEST(test_thread_without_heap)
+{
+    take_blocks();
+    ck_assert_uint_eq(free_elsewhere(0, 5, true), 5);
+    ck_assert_uint_eq(waiting(blocks[0]), 5);
+    remote_collect(thread_self.heap);
+    ck_assert_uint_eq(waiting(blocks[0]), 0);
+}
+END_TEST
+
+START_TEST(test_free_now)
+{
+    take_blocks();
+    remote_free_now(map_pool(blocks[1]), (struct block *)blocks[1]);
+    remote_free_now(map_pool(blocks[2]), (struct block *)blocks[2]);
+    ck_assert_uint_eq(waiting(blocks[1]), 2);
+    ck_assert_uint_eq(pending(), map_pool_number(map_pool(blocks[1])));
+    remote_collect(thread_self.heap);
+    ck_assert_ptr_eq(molt_malloc(SIZE), blocks[2]);
+    ck_assert_ptr_eq(molt_malloc(SIZE), blocks[1]);
+}
+END_TEST
+
+/* Large blocks do not wait in an outbox. */
+START_TEST(test_large_blocks)
+{
+    for (unsigned i = 0; i < 4; i++)
+        blocks[i] = molt_malloc(OUTBOX_BYTES);
+    ck_assert_uint_eq(free_elsewhere(0, 2, false), 2);
+}
+END_TEST
+
+/* More foreign pools than the outbox has places. */
+START_TEST(test_many_pools)
+{
+    enum { COUNT = 40 };
+    for (unsigned i = 0; i < COUNT; i++) {
+        blocks[i] = molt_malloc(8 + 16 * i);
+        memset(blocks[i], 1, 8 + 16 * i);
+    }
+    struct molt_stats before, after;
+    molt_stats_get(&before, sizeof before);
+    ck_assert_uint_eq(before.live_blocks, COUNT);
+    free_elsewhere(0, COUNT, false);
+    remote_collect(thread_self.heap);
+    molt_stats_get(&after, sizeof after);
+    ck_assert_uint_eq(after.live_blocks, 0);
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
+        ck_assert(heap_class_is_valid(thread_self.heap, size_class));
+}
+END_TEST
+
+/* ---- Both at once ---- */
+
+enum { RING = 1024, ROUNDS = 400000 };
+
+static _Atomic(char *) ring[RING];
+
+static void *consume(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        char *p;
+        while ((p = atomic_exchange(&ring[i % RING], NULL)) == NULL)
+            sched_yield();
+        REQUIRE(unit_is_filled(p, 16 + i % 200, i), "block %u", i);
+        molt_free(p);
+    }
+    return NULL;
+}
+
+/* One thread allocates, the other frees, and the heap does not grow. */
+START_TEST(test_producer_and_consumer)
+{
+    pthread_t consumer;
+    struct molt_stats early = {0}, late;
+    pthread_create(&consumer, NULL, consume, NULL);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        char *p = molt_malloc(16 + i % 200);
+        unit_fill(p, 16 + i % 200, i);
+        while (atomic_load(&ring[i % RING]) != NULL)
+            sched_yield();
+        atomic_store(&ring[i % RING], p);
+        if (i == ROUNDS / 4)
+            molt_stats_get(&early, sizeof early);
+    }
+    pthread_join(consumer, NULL);
+    molt_stats_get(&late, sizeof late);
+    ck_assert_uint_le(late.committed_bytes, early.committed_bytes);
+    molt_trim(0);
+    molt_stats_get(&late, sizeof late);
+    ck_assert_uint_eq(late.live_blocks, 0);
+}
+END_TEST
+
+Suite *suite_remote(void)
+{
+    Suite *suite = suite_create("remote");
+    TCase *tests = tcase_create("remote");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, test_outbox);
+    tcase_add_test(tests, test_collect);
+    tcase_add_test(tests, test_refill_collects);
+    tcase_add_test(tests, test_collected_pool_goes_back);
+    tcase_add_test(tests, test_both_free);
+    tcase_add_test(tests, test_thread_without_heap);
+    tcase_add_test(tests, test_free_now);
+    tcase_add_test(tests, test_large_blocks);
+    tcase_add_test(tests, test_many_pools);
+    tcase_add_test(tests, test_producer_and_consumer);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
