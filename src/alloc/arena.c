@@ -164,8 +164,8 @@ void arena_release_slot(uintptr_t start, size_t touched_bytes)
 /* ---- Runs ---- */
 
 struct fit {
-    unsigned first, length; /* the free range it lies in: pages */
-    unsigned at;            /* the first page of the run in it */
+    unsigned length; /* of the free range it lies in: pages */
+    unsigned at;     /* the first page of the run in it */
 };
 
 /* The smallest free range of the arena in which `pages` fit at the alignment, the lowest of equals.
@@ -181,7 +181,7 @@ static bool best_fit(uint32_t number, unsigned pages, unsigned alignment, struct
         unsigned length = end - first;
         unsigned at = (first + alignment - 1) & ~(alignment - 1);
         if (at + pages <= end && length < fit->length)
-            *fit = (struct fit){first, length, at};
+            *fit = (struct fit){length, at};
         if (length > longest)
             longest = length;
     }
@@ -333,35 +333,20 @@ void arena_repair(void)
     }
 }
 
-static void drop_arena(uint32_t number)
+/* `dropped` is set before the memory goes: a forked child that sees it half-way must not use it. */
+static bool drop_arena(uint32_t number)
 {
     struct arena *arena = arena_by_number(number);
+    arena->dropped = true;
+    if (!map_drop_arena(number)) {
+        arena->dropped = false;
+        return false;
+    }
     arena_clean_pages(number, 0, arena_page_count());
     arena->free_slots = 0;
     map.longest[number] = 0;
-    arena->dropped = true;
     dropped_arenas++;
     footprint_shrink(ARENA_BYTES);
-}
-
-bool arena_is_valid(uint32_t number)
-{
-    const struct arena *arena = arena_by_number(number);
-    unsigned count = arena_page_count();
-    for (unsigned slot = 0; slot < ARENA_POOLS; slot++) {
-        unsigned first = slot * slot_pages(), end = first + slot_pages();
-        bool is_free = bits_find(arena->used, true, first, end) == end;
-        bool is_dirty = is_free && bits_find(arena->dirty, true, first, end) != end;
-        if ((arena->free_slots >> slot & 1) != is_free ||
-            (arena->dirty_slots >> slot & 1) != is_dirty)
-            return false;
-    }
-    for (unsigned end, first = bits_find(arena->used, false, 0, count); first < count;
-         first = bits_find(arena->used, false, end, count)) {
-        end = bits_find(arena->used, true, first, count);
-        if (end - first > map.longest[number])
-            return false;
-    }
     return true;
 }
 
@@ -369,12 +354,9 @@ bool arena_drop_free(void)
 {
     bool any = false;
     lock_acquire(&arena_lock);
-    for (uint32_t number = 0; number < map_arena_end(); number++) {
-        if (arena_by_number(number)->free_slots == ~UINT64_C(0) && map_drop_arena(number)) {
-            drop_arena(number);
+    for (uint32_t number = 0; number < map_arena_end(); number++)
+        if (arena_by_number(number)->free_slots == ~UINT64_C(0) && drop_arena(number))
             any = true;
-        }
-    }
     lock_release(&arena_lock);
     return any;
 }

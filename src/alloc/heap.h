@@ -52,6 +52,7 @@ struct heap {
     _Atomic uint8_t state;           /* enum heap_state */
     volatile bool busy;              /* the owner is inside a slow path */
     uint32_t next_parked;            /* in the stack of parked heaps */
+    bool settled;                    /* parked, and emptied since blocks last came home */
     bool tick_due;                   /* time for a look at the clock (tick.h) */
     uint32_t tick_frees;             /* frees of a class between two looks */
     uint64_t looked_ms;              /* the last look; of a parked heap: when it was parked */

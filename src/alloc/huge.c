@@ -165,18 +165,14 @@ static struct cached *empty_place(void)
 /* Keeps a mapping, at the cost of the oldest ones; one above the whole budget goes at once. */
 static void keep(void *address, size_t bytes)
 {
-    struct cached *place = NULL;
-    if (bytes <= options.huge_cache) {
-        bool dropped = true;
-        while (dropped && ((place = empty_place()) == NULL ||
-                           huge_totals.cached_bytes + bytes > options.huge_cache))
-            dropped = drop(oldest());
-    }
-    if (place == NULL) {
+    bool fits = bytes <= options.huge_cache;
+    while (fits && (empty_place() == NULL || huge_totals.cached_bytes + bytes > options.huge_cache))
+        fits = drop(oldest());
+    if (!fits) {
         give_back(address, bytes);
         return;
     }
-    *place = (struct cached){address, bytes, os_now_ms()};
+    *empty_place() = (struct cached){address, bytes, os_now_ms()};
     huge_totals.cached_bytes += bytes;
 }
 
@@ -298,11 +294,13 @@ void *huge_resize(void *p, size_t size)
         return NULL;
     void *moved = NULL;
     lock_acquire(&huge_lock);
-    if (make_room()) {
-        struct entry *entry = find(p, 0);
+    struct entry *entry = find(p, 0);
+    if (entry != NULL && entry->bytes == bytes) {
+        moved = p;
+    } else if (make_room() && (entry = find(p, 0)) != NULL) {
         size_t old_bytes = entry->bytes;
         remove_block(entry);
-        moved = bytes == old_bytes ? p : os_remap(p, old_bytes, bytes);
+        moved = os_remap(p, old_bytes, bytes);
         if (moved != NULL)
             note_resized(old_bytes, bytes);
         add_block((uintptr_t)(moved != NULL ? moved : p), moved != NULL ? bytes : old_bytes);

@@ -100,9 +100,8 @@ static void *alloc(size_t size, size_t alignment, bool zero)
 /* Sizes above the table find their list here; most calls end in this function. */
 NOINLINE void *malloc_slow(size_t size)
 {
-    struct heap *heap = thread_self.heap;
-    if (size > TABLE_MAX && size <= BLOCK_MAX && heap != NULL) {
-        struct block *block = pop(&heap->free[size_class_of(size)]);
+    if (size > TABLE_MAX && size <= BLOCK_MAX && thread_self.small_limit != 0) {
+        struct block *block = pop(&thread_self.heap->free[size_class_of(size)]);
         if (LIKELY(block != NULL)) {
             block->link = 0;
             return block;

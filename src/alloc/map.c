@@ -6,6 +6,8 @@
 #include "base/options.h"
 #include "os/os.h"
 
+#include <string.h>
+
 /* The tables become writable for this many arenas, or heaps, at a time. */
 #define GROUP_ARENAS 16u
 #define GROUP_HEAPS 16u
@@ -136,20 +138,22 @@ static bool commit_table(void *start, size_t bytes)
     size_t length = os_round_to_pages((uintptr_t)start + bytes - first);
     if (!os_commit((void *)first, length))
         return false;
-    map.metadata_bytes += bytes;
+    map.metadata_bytes += length;
     return true;
 }
 
-/* Makes the records of a whole group writable when its first arena is added. */
+/* Makes the records of a whole group of arenas writable before its first one is added. */
 static bool commit_records(uint32_t number)
 {
-    if (number % GROUP_ARENAS != 0)
+    if (number < map.records_end)
         return true;
-    uint32_t group = map.arena_mask + 1 < GROUP_ARENAS ? map.arena_mask + 1 : GROUP_ARENAS;
-    return commit_table(map_pool((void *)map_arena_start(number)),
-                        group * ARENA_POOLS * sizeof(struct pool)) &&
-           commit_table(&map.arenas[number], group * sizeof(struct arena)) &&
-           commit_table(&map.longest[number], group * sizeof(uint16_t));
+    if (!commit_table(map_pool((void *)map_arena_start(number)),
+                      GROUP_ARENAS * ARENA_POOLS * sizeof(struct pool)) ||
+        !commit_table(&map.arenas[number], GROUP_ARENAS * sizeof(struct arena)) ||
+        !commit_table(&map.longest[number], GROUP_ARENAS * sizeof(uint16_t)))
+        return false;
+    map.records_end = number + GROUP_ARENAS;
+    return true;
 }
 
 /* Makes an arena's memory usable. *taken: others have mapped something there. */
@@ -191,7 +195,9 @@ uint32_t map_add_arena(void)
         bool usable = commit_arena(number, &taken);
         if (!usable && !taken)
             break;
-        /* An arena whose place is taken by others stays in the numbering, without free pages. */
+        /* An arena whose place is taken by others stays in the numbering, all its pages used. */
+        if (!usable)
+            memset(map.arenas[number].used, 0xff, sizeof map.arenas[number].used);
         atomic_store_explicit(&map.arena_end, number + 1, memory_order_release);
         if (usable)
             return number;

@@ -36,6 +36,7 @@ struct map {
     uint16_t *longest;          /* per arena: no free range has more pages than this */
     uint32_t arena_mask;        /* number of arenas the window has room for, - 1 */
     _Atomic uint32_t arena_end; /* arenas [0, arena_end) of the window have been made usable */
+    uint32_t records_end;       /* arenas up to here have writable records */
     bool reserved;              /* the window is ours: arenas need only be committed */
     char *heaps;                /* heap structs, HEAP_STRIDE apart */
     uint32_t heap_max;          /* the highest heap number */

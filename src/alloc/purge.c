@@ -17,48 +17,69 @@
 /* Under arena_lock. */
 static struct {
     bool under_way;
-    uint32_t next;       /* the arena it comes to next */
-    uint64_t started_ms; /* when it began */
-    uint64_t looked_ms;  /* the last look at the clock */
+    uint32_t next;         /* the arena it comes to next */
+    uint64_t started_ms;   /* when it began */
+    uint64_t looked_ms;    /* the last look at the clock */
+    size_t refused;        /* idle pages that the OS would not take, in the sweep under way */
+    size_t refused_before; /* … and in the last whole one: they do not count towards the budget */
 } sweep;
 
-/* Returns the pages of `which` until `quota` is spent; clears their dirty bits. */
-static size_t purge_pages(uint32_t number, uint64_t *which, size_t quota)
+/* Returns a range of pages, one system call where the OS takes it whole; else (a page of it is
+ * locked) by halves, as long as few pages have been refused in this sweep. Takes a page from
+ * *quota for each one tried. */
+#define REFUSED_MAX 256u
+
+static void purge_range(uint32_t number, unsigned first, unsigned end, size_t *quota)
 {
-    unsigned count = arena_page_count();
-    size_t purged = 0;
-    for (unsigned end, first = bits_find(which, true, 0, count); first < count && purged < quota;
-         first = bits_find(which, true, end, count)) {
-        end = bits_find(which, false, first, count);
-        if (end - first > quota - purged)
-            end = first + (unsigned)(quota - purged);
-        void *start = (void *)(map_arena_start(number) + ((uintptr_t)first << os_page_shift));
-        if (!os_purge(start, (size_t)(end - first) << os_page_shift))
-            break; /* locked memory: it stays dirty */
+    void *start = (void *)(map_arena_start(number) + ((uintptr_t)first << os_page_shift));
+    unsigned pages = end - first;
+    if (os_purge(start, (size_t)pages << os_page_shift)) {
         arena_clean_pages(number, first, end);
-        purged += end - first;
+        *quota -= pages < *quota ? pages : *quota;
+    } else if (pages == 1 || sweep.refused >= REFUSED_MAX) {
+        sweep.refused += pages;
+        *quota -= *quota > 0;
+    } else {
+        purge_range(number, first, first + pages / 2, quota);
+        purge_range(number, first + pages / 2, end, quota);
     }
-    return purged;
 }
 
-/* One arena of the sweep; `eager` does not wait for a page to be old. */
-static size_t sweep_arena(uint32_t number, bool eager, size_t quota)
+/* Returns the pages of `which` until the quota is spent. Whether it came to the end. */
+static bool purge_pages(uint32_t number, const uint64_t *which, size_t *quota)
+{
+    unsigned count = arena_page_count();
+    for (unsigned end, first = bits_find(which, true, 0, count); first < count;
+         first = bits_find(which, true, end, count)) {
+        if (*quota == 0)
+            return false;
+        end = bits_find(which, false, first, count);
+        if (end - first > *quota)
+            end = first + (unsigned)*quota;
+        purge_range(number, first, end, quota);
+    }
+    return true;
+}
+
+/* Visits one arena; `eager` does not wait for a page to be old. Whether the visit came to its end:
+ * pages become old then, and only then. */
+static bool visit(uint32_t number, bool eager, size_t *quota)
 {
     struct arena *arena = arena_by_number(number);
     uint64_t due[ARENA_PAGES_MAX / 64];
-    uint64_t any = 0;
-    for (unsigned w = 0; w < ARENA_PAGES_MAX / 64; w++) {
-        uint64_t idle = arena->dirty[w] & ~arena->used[w];
-        due[w] = eager ? idle : idle & arena->old[w];
-        arena->old[w] = idle;
-        any |= due[w];
-    }
-    return any == 0 ? 0 : purge_pages(number, due, quota);
+    for (unsigned w = 0; w < ARENA_PAGES_MAX / 64; w++)
+        due[w] = arena->dirty[w] & ~arena->used[w] & (eager ? ~UINT64_C(0) : arena->old[w]);
+    if (!purge_pages(number, due, quota))
+        return false;
+    for (unsigned w = 0; w < ARENA_PAGES_MAX / 64; w++)
+        arena->old[w] = arena->dirty[w] & ~arena->used[w];
+    return true;
 }
 
 static bool over_budget(void)
 {
-    return arena_totals.idle_pages << os_page_shift > options.dirty;
+    size_t idle = arena_totals.idle_pages, refused = sweep.refused_before;
+    return (idle > refused ? idle - refused : 0) << os_page_shift > options.dirty;
 }
 
 static size_t quota_since(uint64_t elapsed_ms)
@@ -69,44 +90,51 @@ static size_t quota_since(uint64_t elapsed_ms)
     return quota < PAGES_MAX ? quota : PAGES_MAX;
 }
 
-static void sweep_locked(uint64_t now_ms)
+static bool begin(uint64_t now_ms)
 {
-    if (!sweep.under_way) {
-        if (!over_budget() && now_ms - sweep.started_ms < options.decay)
-            return;
-        sweep.under_way = true;
-        sweep.next = 0;
-        sweep.started_ms = now_ms;
-    }
-    size_t quota = quota_since(now_ms - sweep.looked_ms);
-    while (sweep.next < map_arena_end()) {
-        quota -= sweep_arena(sweep.next, over_budget(), quota);
-        if (quota == 0)
-            return; /* the same arena again: it may have more */
-        sweep.next++;
-    }
-    sweep.under_way = false;
+    if (sweep.under_way)
+        return true;
+    if (!over_budget() && now_ms - sweep.started_ms < options.decay)
+        return false;
+    sweep.under_way = true;
+    sweep.next = 0;
+    sweep.started_ms = now_ms;
+    sweep.refused = 0;
+    return true;
 }
 
+/* Goes on with the sweep as far as the quota allows. The lock is free between two arenas. */
 void purge_tick(uint64_t now_ms)
 {
     if (__atomic_load_n(&arena_totals.idle_pages, __ATOMIC_RELAXED) == 0 || !lock_try(&arena_lock))
         return;
-    sweep_locked(now_ms);
+    size_t quota = begin(now_ms) ? quota_since(now_ms - sweep.looked_ms) : 0;
     sweep.looked_ms = now_ms;
+    while (quota > 0 && sweep.under_way) {
+        if (sweep.next >= map_arena_end()) {
+            sweep.under_way = false;
+            sweep.refused_before = sweep.refused;
+        } else if (visit(sweep.next, over_budget(), &quota)) {
+            sweep.next++;
+        }
+        lock_release(&arena_lock);
+        lock_acquire(&arena_lock);
+    }
     lock_release(&arena_lock);
 }
 
 size_t purge_all(size_t keep_bytes)
 {
-    size_t purged = 0;
-    lock_acquire(&arena_lock);
+    size_t keep = keep_bytes >> os_page_shift, purged = 0;
     for (uint32_t number = map_arena_end(); number-- > 0;) {
-        size_t idle = arena_totals.idle_pages, keep = keep_bytes >> os_page_shift;
-        if (idle <= keep)
-            break;
-        purged += sweep_arena(number, true, idle - keep);
+        lock_acquire(&arena_lock);
+        size_t idle = arena_totals.idle_pages, before = arena_totals.purged_pages;
+        size_t quota = idle > keep ? idle - keep : 0;
+        sweep.refused = 0;
+        if (quota > 0)
+            visit(number, true, &quota);
+        purged += arena_totals.purged_pages - before;
+        lock_release(&arena_lock);
     }
-    lock_release(&arena_lock);
     return purged << os_page_shift;
 }

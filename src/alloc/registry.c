@@ -6,6 +6,7 @@
 #include "remote.h"
 
 #include "base/options.h"
+#include "os/os.h" // os_now_ms
 
 struct lock registry_lock;
 
@@ -27,6 +28,7 @@ static void push_parked(struct heap *heap)
     heap->next_parked = parked;
     set_state(heap, HEAP_PARKED);
     parked = heap->number;
+    heap->busy = false;
 }
 
 static struct heap *new_heap(void)
@@ -44,7 +46,9 @@ struct heap *registry_adopt(void)
     struct heap *heap;
     if (parked != 0) {
         heap = map_heap(parked);
+        heap->busy = true;
         parked = heap->next_parked;
+        heap->settled = false;
         set_state(heap, HEAP_OWNED);
     } else {
         heap = new_heap();
@@ -58,22 +62,27 @@ void registry_park(struct heap *heap)
     heap->busy = true;
     remote_flush(heap);
     remote_collect(heap);
-    heap->busy = false;
+    heap->looked_ms = os_now_ms();
     lock_acquire(&registry_lock);
     push_parked(heap);
     lock_release(&registry_lock);
 }
 
 /* Under the lock, which keeps a parked heap from being adopted. One that was parked before
- * `parked_before_ms` is emptied too. */
+ * `parked_before_ms` is emptied too, once: until others free blocks of it nothing changes there. */
 static void reap(struct heap *heap, uint64_t parked_before_ms)
 {
     if (state_of(heap) != HEAP_PARKED)
         return;
+    bool something = remote_waits(heap);
+    bool is_due = heap->looked_ms <= parked_before_ms && (something || !heap->settled);
+    if (!something && !is_due)
+        return;
     heap->busy = true;
     remote_collect(heap);
-    if (heap->looked_ms <= parked_before_ms)
+    if (is_due)
         heap_release_empty(heap);
+    heap->settled = is_due;
     heap->busy = false;
 }
 
@@ -100,6 +109,9 @@ void registry_reap_all(void)
 
 void registry_reset_in_child(const struct heap *mine)
 {
+    /* A handler that interrupted this thread's own change has forked: it goes on in the child. */
+    if (lock_is_mine(&registry_lock))
+        return;
     parked = 0;
     for (uint32_t number = 1; number <= map.heap_end; number++) {
         struct heap *heap = map_heap(number);

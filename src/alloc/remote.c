@@ -36,12 +36,16 @@ static void publish(struct pool *pool, struct block *first, struct block *last, 
         notify(owner, pool);
 }
 
-static void flush_slot(struct outbox_slot *slot)
+/* What is handed over counts as released: it may be the last of a parked heap's pool. */
+static void flush_slot(struct heap *heap, struct outbox_slot *slot)
 {
     struct outbox_slot sent = *slot;
+    if (sent.pool == NULL)
+        return;
+    size_t bytes = sent.blocks * pool_block_bytes(sent.pool);
     *slot = (struct outbox_slot){.pool = NULL};
-    if (sent.pool != NULL)
-        publish(sent.pool, sent.first, sent.last, sent.blocks);
+    publish(sent.pool, sent.first, sent.last, sent.blocks);
+    heap_note_released(heap, bytes);
 }
 
 static struct outbox_slot *slot_for(struct heap *heap, const struct pool *pool)
@@ -53,7 +57,7 @@ void remote_free(struct heap *heap, struct pool *pool, struct block *block)
 {
     struct outbox_slot *slot = slot_for(heap, pool);
     if (slot->pool != pool) {
-        flush_slot(slot);
+        flush_slot(heap, slot);
         slot->pool = pool;
         slot->last = block;
     }
@@ -61,7 +65,7 @@ void remote_free(struct heap *heap, struct pool *pool, struct block *block)
     slot->first = block;
     slot->blocks++;
     if (slot->blocks == OUTBOX_BLOCKS || slot->blocks * pool_block_bytes(pool) >= OUTBOX_BYTES)
-        flush_slot(slot);
+        flush_slot(heap, slot);
 }
 
 void remote_free_now(struct pool *pool, struct block *block)
@@ -72,12 +76,17 @@ void remote_free_now(struct pool *pool, struct block *block)
 void remote_flush(struct heap *heap)
 {
     for (unsigned i = 0; i < OUTBOX_SLOTS; i++)
-        flush_slot(&heap->outbox[i]);
+        flush_slot(heap, &heap->outbox[i]);
+}
+
+bool remote_waits(const struct heap *heap)
+{
+    return atomic_load_explicit(&heap->pending, memory_order_relaxed) != 0;
 }
 
 void remote_collect(struct heap *heap)
 {
-    if (atomic_load_explicit(&heap->pending, memory_order_relaxed) == 0)
+    if (!remote_waits(heap))
         return;
     uint32_t number = atomic_exchange_explicit(&heap->pending, 0, memory_order_acquire);
     while (number != 0) {

@@ -11,6 +11,8 @@
 #ifndef ALLOC_REMOTE_H
 #define ALLOC_REMOTE_H
 
+#include <stdbool.h>
+
 struct block;
 struct heap;
 struct pool;
@@ -24,6 +26,9 @@ void remote_free_now(struct pool *pool, struct block *block);
 
 /* Hands over everything in the outbox. */
 void remote_flush(struct heap *heap);
+
+/* Whether others have left blocks in this heap's pools. */
+bool remote_waits(const struct heap *heap);
 
 /* Takes back what others have freed of this heap's pools. */
 void remote_collect(struct heap *heap);

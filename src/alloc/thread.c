@@ -13,10 +13,33 @@ static THREAD_LOCAL bool thread_ended; /* its destructor has run: borrow from no
 static pthread_key_t exit_key;
 static bool has_exit_key;
 
+/* A signal handler may come between any two of these stores: the fast paths are closed first and
+ * opened last. */
+static void close_fast_paths(void)
+{
+    thread_self.small_limit = 0;
+    thread_self.cookie = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void open_fast_paths(const struct heap *heap)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    thread_self.cookie = heap_cookie(heap);
+    thread_self.small_limit = TABLE_MAX + 1;
+}
+
+static void install(struct heap *heap)
+{
+    thread_self.heap = heap;
+    open_fast_paths(heap);
+}
+
 static void park_at_exit(void *heap)
 {
+    close_fast_paths();
     thread_ended = true;
-    thread_self = (struct thread){NULL, 0, 0};
+    thread_self.heap = NULL;
     registry_park(heap);
 }
 
@@ -27,6 +50,7 @@ void thread_init(void)
 
 static struct heap *mark_busy(struct heap *heap)
 {
+    close_fast_paths();
     heap->busy = true;
     atomic_signal_fence(memory_order_seq_cst);
     return heap;
@@ -41,11 +65,12 @@ static struct heap *adopt(void)
     struct heap *heap = registry_adopt();
     if (heap == NULL)
         return NULL;
-    if (thread_ended)
-        return mark_busy(heap);
-    thread_self = (struct thread){heap, heap_cookie(heap), TABLE_MAX + 1};
-    if (has_exit_key)
-        pthread_setspecific(exit_key, heap); /* may call calloc, which has a heap by now */
+    if (!thread_ended) {
+        install(heap);
+        heap->busy = false;
+        if (has_exit_key)
+            pthread_setspecific(exit_key, heap); /* may call calloc, which has a heap by now */
+    }
     return mark_busy(heap);
 }
 
@@ -64,8 +89,11 @@ void thread_leave(struct heap *heap)
 {
     if (UNLIKELY(heap->tick_due))
         tick(heap);
+    if (UNLIKELY(heap != thread_self.heap)) {
+        registry_park(heap);
+        return;
+    }
     atomic_signal_fence(memory_order_seq_cst);
     heap->busy = false;
-    if (UNLIKELY(heap != thread_self.heap))
-        registry_park(heap);
+    open_fast_paths(heap);
 }

@@ -25,6 +25,9 @@ struct thread {
 
 extern HIDDEN THREAD_LOCAL struct thread thread_self;
 
+/* Inside a slow path the fast ones are closed (no cookie, no size): a signal handler that comes
+ * then takes a slow path itself, and finds the heap busy. */
+
 /* Enters a slow path: the calling thread's heap, marked busy. NULL when there is no memory for a
  * heap, or when a signal handler interrupted this thread's own slow path. */
 struct heap *thread_enter(void);

@@ -1,5 +1,5 @@
 /* lock.c: the waiting half of the lock: spin a little, then sleep in the kernel.
- * The three-state futex lock is that of Drepper, "Futexes Are Tricky" (2011), mutex 2. */
+ * After Drepper, "Futexes Are Tricky" (2011), mutex 2, with the holder in the word. */
 #include "lock.h"
 
 #include <errno.h>
@@ -19,25 +19,39 @@ static inline void spin_pause(void)
 #endif
 }
 
-static void futex(struct lock *lock, int operation, uint32_t value)
+/* The kernel compares 32 bits: the low half of the word, which differs between a free lock, a held
+ * one and one that is waited for. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half comes first");
+
+static void futex(struct lock *lock, int operation, uintptr_t value)
 {
     int saved = errno;
-    syscall(SYS_futex, &lock->state, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+    syscall(SYS_futex, &lock->word, operation | FUTEX_PRIVATE_FLAG, (uint32_t)value, NULL, NULL, 0);
     errno = saved;
+}
+
+/* Takes a free lock. LOCK_WAITED stays set for those who sleep beside the caller. */
+static bool take(struct lock *lock, uintptr_t waited)
+{
+    uintptr_t expected = 0;
+    return atomic_compare_exchange_strong_explicit(&lock->word, &expected, lock_self() | waited,
+                                                   memory_order_acquire, memory_order_relaxed);
 }
 
 NOINLINE void lock_wait(struct lock *lock)
 {
     for (int i = 0; i < SPINS; i++) {
-        uint32_t expected = 0;
-        if (atomic_load_explicit(&lock->state, memory_order_relaxed) == 0 &&
-            atomic_compare_exchange_weak_explicit(&lock->state, &expected, 1, memory_order_acquire,
-                                                  memory_order_relaxed))
+        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && take(lock, 0))
             return;
         spin_pause();
     }
-    while (atomic_exchange_explicit(&lock->state, 2, memory_order_acquire) != 0)
-        futex(lock, FUTEX_WAIT, 2);
+    while (!take(lock, LOCK_WAITED)) {
+        uintptr_t held = atomic_load_explicit(&lock->word, memory_order_relaxed);
+        if (held != 0 &&
+            atomic_compare_exchange_strong_explicit(&lock->word, &held, held | LOCK_WAITED,
+                                                    memory_order_relaxed, memory_order_relaxed))
+            futex(lock, FUTEX_WAIT, held | LOCK_WAITED);
+    }
 }
 
 NOINLINE void lock_wake(struct lock *lock)

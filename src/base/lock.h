@@ -1,9 +1,10 @@
 /* lock.h: a futex lock that a forked child can repair.
  *
  * No lock is taken before fork, so a child may find one held by a thread that it does not have.
- * The lock names its owner: the child frees every lock that is not its own thread's
- * (lock_reset_in_child). What a lock protects is therefore kept so that stopping at any
- * instruction loses at most some memory, and that all else can be derived again. */
+ * The lock's word names its holder: the child frees every lock that is not its own thread's
+ * (lock_reset_in_child), and a signal handler can tell whether it interrupted the holder
+ * (lock_is_mine). What a lock protects is kept so that stopping at any instruction loses at most
+ * some memory, and that all else can be derived again. */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
 
@@ -13,9 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define LOCK_WAITED ((uintptr_t)1) /* somebody sleeps until the lock is free */
+
 struct lock {
-    _Atomic uint32_t state;   /* 0 free, 1 held, 2 held and waited for: the futex word */
-    _Atomic(uintptr_t) owner; /* the holder's thread pointer; 0 when free */
+    _Atomic(uintptr_t) word; /* 0: free; else the holder's thread pointer, with LOCK_WAITED in it */
 };
 
 void lock_wait(struct lock *lock);
@@ -26,37 +28,31 @@ static inline uintptr_t lock_self(void)
     return (uintptr_t)__builtin_thread_pointer();
 }
 
-static inline void lock_acquire(struct lock *lock)
-{
-    uint32_t expected = 0;
-    if (UNLIKELY(!atomic_compare_exchange_strong_explicit(
-            &lock->state, &expected, 1, memory_order_acquire, memory_order_relaxed)))
-        lock_wait(lock);
-    atomic_store_explicit(&lock->owner, lock_self(), memory_order_relaxed);
-}
-
 static inline bool lock_try(struct lock *lock)
 {
-    uint32_t expected = 0;
-    if (!atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
-                                                 memory_order_relaxed))
-        return false;
-    atomic_store_explicit(&lock->owner, lock_self(), memory_order_relaxed);
-    return true;
+    uintptr_t expected = 0;
+    return atomic_compare_exchange_strong_explicit(&lock->word, &expected, lock_self(),
+                                                   memory_order_acquire, memory_order_relaxed);
 }
 
-/* Whether the calling thread holds the lock: true only inside a signal handler that interrupted
- * the holder. */
-static inline bool lock_is_mine(const struct lock *lock)
+static inline void lock_acquire(struct lock *lock)
 {
-    return atomic_load_explicit(&lock->owner, memory_order_relaxed) == lock_self();
+    if (UNLIKELY(!lock_try(lock)))
+        lock_wait(lock);
 }
 
 static inline void lock_release(struct lock *lock)
 {
-    atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
-    if (UNLIKELY(atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2))
+    if (UNLIKELY(atomic_exchange_explicit(&lock->word, 0, memory_order_release) & LOCK_WAITED))
         lock_wake(lock);
+}
+
+/* Whether the calling thread holds the lock: true only inside a signal handler that interrupted
+ * the holder. */
+static inline bool lock_is_mine(struct lock *lock)
+{
+    uintptr_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+    return (word & ~LOCK_WAITED) == lock_self();
 }
 
 /* In a forked child: frees the lock unless the only thread left is its holder. Whether a thread
@@ -64,7 +60,7 @@ static inline void lock_release(struct lock *lock)
 static inline bool lock_reset_in_child(struct lock *lock)
 {
     return !lock_is_mine(lock) &&
-           atomic_exchange_explicit(&lock->state, 0, memory_order_release) != 0;
+           atomic_exchange_explicit(&lock->word, 0, memory_order_release) != 0;
 }
 
 #endif

@@ -212,7 +212,10 @@ START_TEST(test_coalescing)
     take_run(1);
     for (unsigned i = 0; i < 3; i++)
         runs[i] = take_run(20 + i);
-    take_run(arena_page_count() / 2); /* so that the rest of the arena is no better place */
+    take_run(arena_page_count() / 2); /* the rest of the arena: there is no other place */
+    take_run(arena_page_count() / 2 - 1 - 63);
+    take_run(1); /* in a second arena: now it is known that the first is full */
+    ck_assert_uint_eq(map.longest[0], 0);
     for (unsigned i = 0; i < 3; i++)
         arena_release_run(runs[order[i]]);
     ck_assert_uint_eq(take_run(63), runs[0]);

@@ -288,6 +288,19 @@ START_TEST(test_resize_to_the_same)
 }
 END_TEST
 
+/* Whatever the table's fill, what stays as it is needs no memory. */
+START_TEST(test_resize_to_the_same_needs_no_memory)
+{
+    char *blocks[200];
+    for (unsigned i = 0; i < COUNT_OF(blocks); i++) {
+        blocks[i] = take(3 * MIB);
+        os_fail(1, true);
+        REQUIRE(huge_resize(blocks[i], 3 * MIB - 1) == blocks[i], "with %u blocks", i + 1);
+        os_fail(0, false);
+    }
+}
+END_TEST
+
 /* A table full of blocks must make room before it learns of the new address. */
 START_TEST(test_resize_among_many)
 {
@@ -329,6 +342,7 @@ Suite *suite_huge(void)
     tcase_add_test(tests, test_purge_all);
     tcase_add_test(tests, test_resize);
     tcase_add_test(tests, test_resize_to_the_same);
+    tcase_add_test(tests, test_resize_to_the_same_needs_no_memory);
     tcase_add_test(tests, test_resize_among_many);
     suite_add_tcase(suite, tests);
     return suite;

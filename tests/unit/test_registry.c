@@ -5,6 +5,7 @@
 #include "alloc/heap.h"
 #include "alloc/map.h"
 #include "alloc/registry.h"
+#include "alloc/remote.h"
 #include "alloc/thread.h"
 #include "base/options.h"
 #include "molt.h"
@@ -99,24 +100,46 @@ END_TEST
 START_TEST(test_reap_waits)
 {
     struct legacy legacy;
+    char *own = molt_malloc(1);
     options.decay = 100000;
     unit_in_thread(leave_a_block, &legacy);
     struct pool *pool = map_pool(legacy.block);
-    char *own = molt_malloc(1);
-    ck_assert_uint_eq(thread_self.heap->number, legacy.number);
+    ck_assert_uint_ne(legacy.number, thread_self.heap->number);
+    molt_free(legacy.block);
+    remote_flush(thread_self.heap);
+    uint64_t now = os_now_ms();
+    registry_reap(now);
+    ck_assert_uint_eq(atomic_load(&pool->remote), 0); /* taken back at once */
+    ck_assert_int_eq(pool_state(pool), POOL_ACTIVE);
+    registry_reap(now + options.decay + 1);
+    ck_assert_int_eq(pool_state(pool), POOL_NONE);
     molt_free(own);
+}
+END_TEST
+
+static void *only_take(void *argument)
+{
+    struct legacy *legacy = argument;
+    legacy->block = molt_malloc(100);
+    return NULL;
+}
+
+/* The time counts from the parking, also for a thread that never looked at the clock. */
+START_TEST(test_reap_counts_from_parking)
+{
+    struct legacy legacy;
+    char *own = molt_malloc(1);
+    options.decay = 1000;
+    unit_in_thread(only_take, &legacy);
+    struct pool *pool = map_pool(legacy.block);
     molt_free(legacy.block);
-    unit_in_thread(leave_a_block, &legacy);
-    pool = map_pool(legacy.block);
-    molt_free(legacy.block);
-    molt_free(molt_malloc(40000)); /* hands the outbox over, if it looks at the clock */
+    remote_flush(thread_self.heap);
     uint64_t now = os_now_ms();
     registry_reap(now);
     ck_assert_int_eq(pool_state(pool), POOL_ACTIVE);
-    registry_reap(now + 2 * options.decay);
-    registry_reap(now + 2 * options.decay);
-    if (atomic_load(&pool->remote) == 0 && thread_self.heap->outbox[0].pool == NULL)
-        ck_assert(pool_state(pool) == POOL_NONE || pool_state(pool) == POOL_ACTIVE);
+    registry_reap(now + options.decay + 1);
+    ck_assert_int_eq(pool_state(pool), POOL_NONE);
+    molt_free(own);
 }
 END_TEST
 
@@ -226,6 +249,7 @@ Suite *suite_registry(void)
     tcase_add_test(tests, test_last_parked_is_first_adopted);
     tcase_add_test(tests, test_reap_all);
     tcase_add_test(tests, test_reap_waits);
+    tcase_add_test(tests, test_reap_counts_from_parking);
     tcase_add_test(tests, test_churn);
     tcase_add_test(tests, test_many_at_once);
     tcase_add_test(tests, test_late_destructors);
