@@ -333,6 +333,27 @@ void arena_repair(void)
     }
 }
 
+bool arena_is_valid(uint32_t number)
+{
+    const struct arena *arena = arena_by_number(number);
+    unsigned count = arena_page_count();
+    for (unsigned slot = 0; slot < ARENA_POOLS; slot++) {
+        unsigned first = slot * slot_pages(), end = first + slot_pages();
+        bool is_free = bits_find(arena->used, true, first, end) == end;
+        bool is_dirty = is_free && bits_find(arena->dirty, true, first, end) != end;
+        if ((arena->free_slots >> slot & 1) != is_free ||
+            (arena->dirty_slots >> slot & 1) != is_dirty)
+            return false;
+    }
+    for (unsigned end, first = bits_find(arena->used, false, 0, count); first < count;
+         first = bits_find(arena->used, false, end, count)) {
+        end = bits_find(arena->used, true, first, count);
+        if (end - first > map.longest[number])
+            return false;
+    }
+    return true;
+}
+
 /* `dropped` is set before the memory goes: a forked child that sees it half-way must not use it. */
 static bool drop_arena(uint32_t number)
 {

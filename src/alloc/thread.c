@@ -13,31 +13,31 @@ static THREAD_LOCAL bool thread_ended; /* its destructor has run: borrow from no
 static pthread_key_t exit_key;
 static bool has_exit_key;
 
-/* A signal handler may come between any two of these stores: the fast paths are closed first and
- * opened last. */
-static void close_fast_paths(void)
+/* A signal handler may come between any two stores here, and itself enter and leave a slow path,
+ * which opens the fast ones again. So a heap is busy first, then the fast paths are closed; they
+ * are opened last. */
+static struct heap *mark_busy(struct heap *heap)
 {
+    heap->busy = true;
+    atomic_signal_fence(memory_order_seq_cst);
     thread_self.small_limit = 0;
     thread_self.cookie = 0;
     atomic_signal_fence(memory_order_seq_cst);
+    return heap;
 }
 
-static void open_fast_paths(const struct heap *heap)
+static void open_fast_paths(struct heap *heap)
 {
+    atomic_signal_fence(memory_order_seq_cst);
+    heap->busy = false;
     atomic_signal_fence(memory_order_seq_cst);
     thread_self.cookie = heap_cookie(heap);
     thread_self.small_limit = TABLE_MAX + 1;
 }
 
-static void install(struct heap *heap)
-{
-    thread_self.heap = heap;
-    open_fast_paths(heap);
-}
-
 static void park_at_exit(void *heap)
 {
-    close_fast_paths();
+    mark_busy(heap);
     thread_ended = true;
     thread_self.heap = NULL;
     registry_park(heap);
@@ -46,14 +46,6 @@ static void park_at_exit(void *heap)
 void thread_init(void)
 {
     has_exit_key = pthread_key_create(&exit_key, park_at_exit) == 0;
-}
-
-static struct heap *mark_busy(struct heap *heap)
-{
-    close_fast_paths();
-    heap->busy = true;
-    atomic_signal_fence(memory_order_seq_cst);
-    return heap;
 }
 
 /* The first malloc of a thread, or one after its end: then the heap is not installed and
@@ -65,12 +57,16 @@ static struct heap *adopt(void)
     struct heap *heap = registry_adopt();
     if (heap == NULL)
         return NULL;
-    if (!thread_ended) {
-        install(heap);
-        heap->busy = false;
-        if (has_exit_key)
-            pthread_setspecific(exit_key, heap); /* may call calloc, which has a heap by now */
+    if (thread_ended)
+        return mark_busy(heap);
+    if (thread_self.heap != NULL) { /* a signal handler has been faster */
+        registry_park(heap);
+        return thread_enter_existing();
     }
+    thread_self.heap = heap;
+    open_fast_paths(heap);
+    if (has_exit_key)
+        pthread_setspecific(exit_key, heap); /* may call calloc, which has a heap by now */
     return mark_busy(heap);
 }
 
@@ -93,7 +89,5 @@ void thread_leave(struct heap *heap)
         registry_park(heap);
         return;
     }
-    atomic_signal_fence(memory_order_seq_cst);
-    heap->busy = false;
     open_fast_paths(heap);
 }
