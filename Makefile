@@ -6,9 +6,13 @@ SONAME  := libmolt.so.1
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-CC  ?= gcc
-CXX ?= g++
-AR  ?= ar
+# Make has its own ideas of CC and CXX; those of the command line and the environment win.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
 
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CPPFLAGS += -D_GNU_SOURCE -Isrc -Iinclude -MMD -MP
@@ -52,7 +56,7 @@ $(3)/libmolt-core.a: $$($(1)_OBJECTS)
 endef
 
 $(eval $(call variant,release,,$(BUILD)/release))
-$(eval $(call variant,debug,-O0 -DMOLT_DEBUG,$(BUILD)/debug))
+$(eval $(call variant,debug,-O1 -g -DMOLT_DEBUG,$(BUILD)/debug))
 $(eval $(call variant,asan,-O1 -fsanitize=address -DMOLT_DEBUG,$(BUILD)/asan))
 $(eval $(call variant,tsan,-O1 -fsanitize=thread -DMOLT_DEBUG,$(BUILD)/tsan))
 $(eval $(call variant,ubsan,-O1 -fsanitize=undefined -fno-sanitize-recover=all -DMOLT_DEBUG,$(BUILD)/ubsan))
@@ -65,7 +69,12 @@ $(BUILD)/$(SONAME): $(release_OBJECTS) $(release_PRELOAD) preload/molt.map
 $(BUILD)/libmolt.so: $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-$(BUILD)/libmolt.a: $(release_OBJECTS) $(release_PRELOAD)
+# The exported names are one member of the archive: a program that takes malloc from it must not
+# take malloc_usable_size from libc.
+$(BUILD)/obj/release/preload.o: $(release_PRELOAD)
+	$(LD) -r $^ -o $@
+
+$(BUILD)/libmolt.a: $(release_OBJECTS) $(BUILD)/obj/release/preload.o
 	rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/debug/libmolt.so: $(debug_OBJECTS) $(debug_PRELOAD) preload/molt.map
@@ -132,8 +141,8 @@ tidy:
 
 # Both compilers, all warnings, none allowed.
 warnings:
-	+@$(MAKE) -s CC=gcc BUILD=$(BUILD)/gcc CFLAGS='-O2 -Werror' all debug
-	+@$(MAKE) -s CC=clang BUILD=$(BUILD)/clang CFLAGS='-O2 -Werror' all debug
+	+@$(MAKE) -s CC=gcc CXX=g++ BUILD=$(BUILD)/gcc CFLAGS='-O2 -Werror' all debug
+	+@$(MAKE) -s CC=clang CXX=clang++ BUILD=$(BUILD)/clang CFLAGS='-O2 -Werror' all debug
 
 # ---- Installing --------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 /* dlopen.c: plugins that are opened with RTLD_DEEPBIND would use libc's own malloc, and hand its
  * blocks to our free. The flag is cleared on the way to the real dlopen. */
+#include "export.h"
+
 #include <dlfcn.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -8,7 +10,7 @@ typedef void *dlopen_function(const char *path, int flags);
 
 /* The last statement is a tail call (the Makefile keeps -foptimize-sibling-calls on): the real
  * dlopen sees our caller as its caller and searches that one's RUNPATH. */
-__attribute__((visibility("default"))) void *dlopen(const char *path, int flags)
+EXPORT void *dlopen(const char *path, int flags)
 {
     static _Atomic(dlopen_function *) real;
     dlopen_function *next = atomic_load_explicit(&real, memory_order_relaxed);
@@ -16,5 +18,5 @@ __attribute__((visibility("default"))) void *dlopen(const char *path, int flags)
         next = (dlopen_function *)dlsym(RTLD_NEXT, "dlopen");
         atomic_store_explicit(&real, next, memory_order_relaxed);
     }
-    return next(path, flags & ~RTLD_DEEPBIND);
+    return next == NULL ? NULL : next(path, flags & ~RTLD_DEEPBIND);
 }

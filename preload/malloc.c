@@ -1,4 +1,6 @@
 /* malloc.c: the standard names, with glibc's exact behaviour, and glibc's own names for them. */
+#include "export.h"
+
 #include "alloc/malloc.h"
 #include "alloc/trim.h"
 
@@ -8,8 +10,6 @@
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-#define EXPORT __attribute__((visibility("default")))
 
 EXPORT void *malloc(size_t size)
 {
@@ -116,9 +116,6 @@ EXPORT void *pvalloc(size_t size)
 }
 
 /* ---- glibc's other names: programs reach its own heap by none of them ---- */
-
-/* The assembler's alias: the compiler's would ask for every attribute of the declaration again. */
-#define SECOND_NAME(alias, name) __asm__(".globl " #alias "\n.set " #alias ", " #name "\n")
 
 SECOND_NAME(__libc_malloc, malloc);
 SECOND_NAME(__libc_calloc, calloc);

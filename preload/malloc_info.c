@@ -1,4 +1,6 @@
 /* malloc_info.c: glibc's ways to ask about and to tune the heap, answered with molt's figures. */
+#include "export.h"
+
 #include "alloc/malloc.h"
 #include "alloc/stats.h"
 #include "alloc/trim.h"
@@ -9,8 +11,6 @@
 #include <limits.h>
 #include <malloc.h>
 #include <unistd.h>
-
-#define EXPORT __attribute__((visibility("default")))
 
 EXPORT size_t malloc_usable_size(void *block)
 {
@@ -111,3 +111,6 @@ EXPORT int malloc_info(int options, FILE *stream)
                   stats.committed_bytes, stats.peak_bytes, stats.committed_bytes);
     return fwrite(text.text, 1, text.length, stream) == text.length ? 0 : -1;
 }
+
+SECOND_NAME(__libc_mallopt, mallopt);
+SECOND_NAME(__libc_mallinfo, mallinfo);

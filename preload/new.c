@@ -3,13 +3,13 @@
  * C cannot throw. When memory runs out the call goes on to the next definition, libstdc++'s, which
  * tries malloc again, runs the new handler and throws std::bad_alloc or returns NULL; the function
  * is compiled with -fexceptions, so that the exception passes. */
+#include "export.h"
+
 #include "alloc/malloc.h"
 
 #include "base/report.h" // report_fatal
 
 #include <dlfcn.h>
-
-#define EXPORT __attribute__((visibility("default")))
 
 typedef void *new_function(size_t size, const void *extra);
 typedef void *new_aligned_function(size_t size, size_t alignment, const void *extra);

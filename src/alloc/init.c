@@ -14,6 +14,7 @@
 #include "base/report.h"
 #include "os/os.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,12 +27,18 @@ static struct lock init_lock;
 
 static void read_options(void)
 {
-    char text[2048];
+    char text[4096];
     if (os_is_secure())
         return;
-    if (os_read_file(CONFIG_FILE, text, sizeof text) > 0)
+    long length = os_read_file(CONFIG_FILE, text, sizeof text);
+    if (length == (long)sizeof text - 1)
+        report_warning("%s: longer than %zu bytes: ignored", CONFIG_FILE, sizeof text - 2);
+    else if (length > 0)
         options_parse(text, CONFIG_FILE);
-    if (os_environment("MOLT", text, sizeof text) > 0)
+    length = os_environment("MOLT", text, sizeof text);
+    if (length >= (long)sizeof text)
+        report_warning("MOLT: longer than %zu bytes: ignored", sizeof text - 1);
+    else if (length > 0)
         options_parse(text, "MOLT");
 }
 
@@ -51,7 +58,8 @@ static void prepare_once(void)
 bool init_slow(void)
 {
     if (lock_is_mine(&init_lock))
-        return false; /* a signal handler inside the first allocation */
+        return false;  /* a signal handler inside the first allocation */
+    int saved = errno; /* finding out about the machine may fail */
     lock_acquire(&init_lock);
     if (map.bytes == 0) {
         prepare_once();
@@ -60,6 +68,7 @@ bool init_slow(void)
         map_init();
     }
     lock_release(&init_lock);
+    errno = saved;
     return map.bytes != 0;
 }
 

@@ -92,7 +92,7 @@ static void *alloc(size_t size, size_t alignment, bool zero)
         return malloc_no_memory();
     fork_check();
     void *block = try_alloc(size, alignment, zero);
-    if (UNLIKELY(block == NULL) && !is_reentered() && trim_mappings())
+    if (UNLIKELY(block == NULL) && size < map.bytes && !is_reentered() && trim_mappings())
         block = try_alloc(size, alignment, zero);
     return LIKELY(block != NULL) ? block : malloc_no_memory();
 }
@@ -255,6 +255,12 @@ static void *resize_in_place(void *block, size_t bytes, size_t size)
     return still_fits(bytes, size) ? block : NULL;
 }
 
+/* There is no memory to move the block to: if it was to shrink, it serves as it stands. */
+static COLD void *not_moved(void *block, size_t bytes, size_t size)
+{
+    return size <= bytes ? block : NULL;
+}
+
 /* Blocks of other threads, runs and huge blocks. */
 static NOINLINE void *resize_slow(void *block, size_t size)
 {
@@ -264,7 +270,7 @@ static NOINLINE void *resize_slow(void *block, size_t size)
         return resized;
     resized = malloc_fast(size);
     if (resized == NULL)
-        return NULL;
+        return not_moved(block, bytes, size);
     memcpy(resized, block, bytes < size ? bytes : size);
     free_fast(block);
     return resized;
@@ -280,7 +286,7 @@ void *malloc_resize(void *block, size_t size)
         return block;
     void *resized = malloc_fast(size);
     if (UNLIKELY(resized == NULL))
-        return NULL;
+        return not_moved(block, bytes, size);
     memcpy(resized, block, bytes < size ? bytes : size);
     push(pool, block);
     return resized;

@@ -63,7 +63,8 @@ static bool map_tables(unsigned window_shift, size_t address_limit)
     map.heap_max = heap_max;
     map.arena_mask = (1u << (window_shift - ARENA_SHIFT)) - 1;
     map.pools = tables + layout.pools;
-    /* Another thread may be in free(): it must not see the mask without the table. */
+    /* free() reads both without order. No other thread can have a block to free yet: the mask comes
+     * last for those that free NULL. */
     uintptr_t slots = (uintptr_t)1 << (window_shift - POOL_SHIFT);
     __atomic_store_n(&map.pool_mask, (slots - 1) << POOL_RECORD_SHIFT, __ATOMIC_RELEASE);
     return true;

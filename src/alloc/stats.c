@@ -37,6 +37,7 @@ static void count_pool(const struct pool *pool, struct molt_stats *stats)
 static void count_arena(uint32_t number, struct molt_stats *stats)
 {
     const struct pool *pools = map_pool((void *)map_arena_start(number));
+    lock_acquire(&arena_lock); /* so that no arena goes while its blocks' links are read */
     for (unsigned slot = 0; slot < ARENA_POOLS; slot++)
         if (pool_state(&pools[slot]) != POOL_NONE)
             count_pool(&pools[slot], stats);
@@ -46,6 +47,7 @@ static void count_arena(uint32_t number, struct molt_stats *stats)
         stats->live_blocks += pages != 0;
         stats->run_bytes += pages << os_page_shift;
     }
+    lock_release(&arena_lock);
 }
 
 void stats_get(struct molt_stats *out)

@@ -102,7 +102,7 @@ enum option_result options_set(const char *name, size_t name_length, const char 
                                size_t value_length, bool started)
 {
     const struct option *option = find_option(name, name_length);
-    uint64_t number;
+    uint64_t number = 0;
     if (option == NULL)
         return OPTION_UNKNOWN;
     if (!parse_value(option->type, value, value_length, &number))
@@ -170,22 +170,31 @@ struct complaint {
     const char *nearest; /* for an unknown name */
 };
 
-static void take_setting(const char *text, size_t length, struct complaint *complaint)
+#define BLANKS " \t\r"
+#define SEPARATORS BLANKS ",\n"
+
+/* Takes the setting that `text` begins with, "name" or "name = value"; its length. */
+static size_t take_setting(const char *text, struct complaint *complaint)
 {
-    const char *equal = memchr(text, '=', length);
-    size_t name_length = equal != NULL ? (size_t)(equal - text) : length;
-    size_t value_length = equal != NULL ? length - name_length - 1 : 0;
-    enum option_result result =
-        options_set(text, name_length, text + length - value_length, value_length, false);
-    if (result == OPTION_DONE || complaint->setting[0] != '\0')
-        return;
-    if (length >= SHOWN_MAX)
-        length = SHOWN_MAX - 1;
-    memcpy(complaint->setting, text, length);
-    complaint->setting[length] = '\0';
-    if (name_length > length)
-        name_length = length;
-    complaint->nearest = result == OPTION_UNKNOWN ? nearest_name(text, name_length) : NULL;
+    size_t name_length = strcspn(text, SEPARATORS "#=");
+    const char *end = text + name_length;
+    const char *value = end;
+    const char *equal = end + strspn(end, BLANKS);
+    if (*equal == '=') {
+        value = equal + 1 + strspn(equal + 1, BLANKS);
+        end = value + strcspn(value, SEPARATORS "#");
+    }
+    size_t length = (size_t)(end - text);
+    enum option_result result = options_set(text, name_length, value, (size_t)(end - value), false);
+    if (result != OPTION_DONE && complaint->setting[0] == '\0') {
+        size_t shown = length < SHOWN_MAX ? length : SHOWN_MAX - 1;
+        memcpy(complaint->setting, text, shown);
+        complaint->setting[shown] = '\0';
+        complaint->nearest = result == OPTION_UNKNOWN
+                                 ? nearest_name(text, name_length < shown ? name_length : shown)
+                                 : NULL;
+    }
+    return length;
 }
 
 static void complain(const struct complaint *complaint, const char *source)
@@ -206,15 +215,11 @@ void options_parse(const char *text, const char *source)
 {
     struct complaint complaint = {.nearest = NULL};
     while (*text != '\0') {
-        if (*text == '#') {
+        text += strspn(text, SEPARATORS);
+        if (*text == '#')
             text += strcspn(text, "\n");
-            continue;
-        }
-        size_t length = strcspn(text, ", \t\n#");
-        if (length > 0)
-            take_setting(text, length, &complaint);
-        text += length;
-        text += strspn(text, ", \t\n");
+        else if (*text != '\0')
+            text += take_setting(text, &complaint);
     }
     if (complaint.setting[0] != '\0')
         complain(&complaint, source);

@@ -1,8 +1,9 @@
 /* options.h: what a user can set, and the one table behind it.
  *
  * A value comes from, later wins: the table's default, /etc/molt.conf, $MOLT, molt_ctl. Both texts
- * are lists of key=value, separated by commas or new lines; # starts a comment. A setuid program
- * reads neither. Parser, molt_ctl and doc/options.md all follow the table. */
+ * are lists of key=value, separated by commas, blanks or new lines; blanks may stand around the =
+ * too; # starts a comment. A setuid program reads neither. Parser, molt_ctl and doc/options.md all
+ * follow the table. */
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H
 

@@ -253,9 +253,8 @@ static long copy_value(const char *entry, const char *name, char *buffer, size_t
     if (strncmp(entry, name, length) != 0 || entry[length] != '=')
         return -1;
     size_t value = strlen(entry + length + 1);
-    if (value >= size)
-        return -1;
-    memcpy(buffer, entry + length + 1, value + 1);
+    if (value < size)
+        memcpy(buffer, entry + length + 1, value + 1);
     return (long)value;
 }
 

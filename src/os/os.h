@@ -47,7 +47,8 @@ uint64_t os_now_ms(void);
 bool os_is_secure(void);
 
 /* The caller's environment variable, found even before libc has set up `environ`: copied to
- * `buffer`, NUL-terminated. The length, or -1 when it is not set or too long. */
+ * `buffer`, NUL-terminated. The length, or -1 when it is not set; a length of `size` or more was
+ * not copied. */
 long os_environment(const char *name, char *buffer, size_t size);
 
 /* A file's first bytes, NUL-terminated: the length, or -1. */

@@ -176,6 +176,7 @@ START_TEST(test_lists)
         "# a comment, decay=5s\ndecay=2s # decay=7s\n\n  dirty=1M\nstats=on\n",
         "decay=1s,dirty=2M,stats=0,decay=2s,dirty=1M,stats=1",
         "\tdecay=2000ms dirty=1M stats=true#",
+        "decay = 2s, dirty =1M stats= 1\r\n",
     };
     char text[2048];
     for (size_t i = 0; i < COUNT_OF(lists); i++) {
