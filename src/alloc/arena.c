@@ -382,6 +382,17 @@ bool arena_drop_free(void)
     return any;
 }
 
+void arena_limit(size_t address_limit, bool alone)
+{
+    lock_acquire(&arena_lock);
+    bool was_reserved = map.reserved;
+    map_limit(address_limit, alone);
+    for (uint32_t number = 0; was_reserved && number < map_arena_end(); number++)
+        if (arena_by_number(number)->dropped)
+            map_drop_arena(number);
+    lock_release(&arena_lock);
+}
+
 bool arena_was_used(const void *p)
 {
     const struct arena *arena = arena_by_number(map_arena_number(p));

@@ -94,6 +94,9 @@ void arena_repair(void);
  * not pages; they come back when needed. Whether there were any. */
 bool arena_drop_free(void);
 
+/* map_limit, and dropped arenas lose their place in the reservation. */
+void arena_limit(size_t address_limit, bool alone);
+
 /* Whether p lies in a free page that has been part of a pool or run. For messages. */
 bool arena_was_used(const void *p);
 

@@ -70,13 +70,11 @@ static bool map_tables(unsigned window_shift, size_t address_limit)
     return true;
 }
 
-/* Arenas are numbered from the base but records are found by address bits: with the base at a
- * multiple of a group's size no group of records wraps around. */
-#define BASE_ALIGNMENT (GROUP_ARENAS * ARENA_BYTES)
-
-static uintptr_t align_base(uintptr_t address)
+/* The window lies at a multiple of its size, so that records follow each other as their arenas do,
+ * and stay where they are when the window is made smaller (map_limit). */
+static uintptr_t align_up(uintptr_t address, size_t alignment)
 {
-    return (address + BASE_ALIGNMENT - 1) & ~(BASE_ALIGNMENT - 1);
+    return (address + alignment - 1) & ~(alignment - 1);
 }
 
 static unsigned shift_for(size_t bytes)
@@ -90,18 +88,31 @@ static unsigned shift_for(size_t bytes)
 /* Publishes the window: from now on map_init counts as done. */
 static bool set_window(uintptr_t base, unsigned shift, bool reserved)
 {
-    map.base = align_base(base);
+    map.base = base;
     map.reserved = reserved;
     __atomic_store_n(&map.bytes, (size_t)1 << shift, __ATOMIC_RELEASE);
     return true;
+}
+
+/* Reserves `bytes` at a multiple of `bytes`: twice as much first, then the ends are given back. */
+static void *reserve_aligned(size_t bytes)
+{
+    char *start = os_reserve(2 * bytes);
+    if (start == NULL)
+        return NULL;
+    char *window = (char *)align_up((uintptr_t)start, bytes);
+    if (window > start)
+        os_unmap(start, (size_t)(window - start));
+    os_unmap(window + bytes, bytes - (size_t)(window - start));
+    return window;
 }
 
 static bool reserve_window(void)
 {
     size_t wanted = options.reserve != 0 ? options.reserve : os_memory_bytes() * WINDOW_PER_MEMORY;
     for (unsigned shift = shift_for(wanted); shift >= WINDOW_SHIFT_MIN; shift--) {
-        size_t bytes = ((size_t)1 << shift) + BASE_ALIGNMENT;
-        void *window = os_reserve(bytes);
+        size_t bytes = (size_t)1 << shift;
+        void *window = reserve_aligned(bytes);
         if (window == NULL)
             continue;
         if (!options.thp)
@@ -123,13 +134,56 @@ static bool place_window(size_t address_limit)
         return false;
     os_unmap(probe, page);
     unsigned shift = shift_for(address_limit == SIZE_MAX ? (size_t)1 << 36 : address_limit);
-    return map_tables(shift, address_limit) && set_window((uintptr_t)probe / 2, shift, false);
+    uintptr_t base = align_up((uintptr_t)probe / 2, (size_t)1 << shift);
+    return map_tables(shift, address_limit) && set_window(base, shift, false);
 }
 
 bool map_init(void)
 {
     size_t address_limit = os_address_limit();
     return (address_limit == SIZE_MAX && reserve_window()) || place_window(address_limit);
+}
+
+static void unmap_tail(char *from, char *end)
+{
+    char *start = (char *)round_up((uintptr_t)from);
+    if (start < end)
+        os_unmap(start, (size_t)(end - start));
+}
+
+/* The parts of the tables behind what a window of `shift` needs. */
+static void shrink_tables(unsigned shift, size_t address_limit)
+{
+    uint32_t arenas = map.arena_mask + 1, kept = 1u << (shift - ARENA_SHIFT);
+    uint32_t heap_max = heap_limit(shift, address_limit);
+    if (heap_max < map.heap_end + GROUP_HEAPS)
+        heap_max = map.heap_end + GROUP_HEAPS;
+    struct pool *pools = (struct pool *)map.pools;
+    map.pool_mask = (((uintptr_t)1 << (shift - POOL_SHIFT)) - 1) << POOL_RECORD_SHIFT;
+    map.arena_mask = kept - 1;
+    map.bytes = (size_t)1 << shift;
+    unmap_tail((char *)(pools + kept * ARENA_POOLS), (char *)(pools + arenas * ARENA_POOLS));
+    unmap_tail((char *)(map.arenas + kept), (char *)(map.arenas + arenas));
+    unmap_tail((char *)(map.longest + kept), (char *)(map.longest + arenas));
+    if (heap_max < map.heap_max) {
+        unmap_tail((char *)map_heap(heap_max + 1), (char *)map_heap(map.heap_max + 1));
+        map.heap_max = heap_max;
+    }
+}
+
+void map_limit(size_t address_limit, bool alone)
+{
+    unsigned shift = shift_for(address_limit);
+    while ((size_t)map_arena_end() << ARENA_SHIFT > (size_t)1 << shift ||
+           heap_limit(shift, SIZE_MAX) < map.heap_end + GROUP_HEAPS)
+        shift++;
+    if (map.reserved) {
+        uintptr_t end = map_arena_start(map_arena_end());
+        os_unmap((void *)end, map.base + map.bytes - end);
+        map.reserved = false;
+    }
+    if (alone && (size_t)1 << shift < map.bytes)
+        shrink_tables(shift, address_limit);
 }
 
 static bool commit_table(void *start, size_t bytes)

@@ -49,6 +49,11 @@ extern HIDDEN struct map map;
 /* Sets up window and tables: false when the OS gives nothing at all. */
 bool map_init(void);
 
+/* The process is about to limit its address space: gives back what is only reserved. From now on
+ * arenas are mapped one by one. `alone`: no other thread may be inside free(), so that the tables
+ * can be made smaller, too. */
+void map_limit(size_t address_limit, bool alone);
+
 /* Makes the next arena's memory and records usable; its number, or UINT32_MAX. */
 uint32_t map_add_arena(void);
 

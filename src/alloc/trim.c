@@ -5,6 +5,7 @@
 #include "fork.h"
 #include "heap.h"
 #include "huge.h"
+#include "init.h"
 #include "purge.h"
 #include "registry.h"
 #include "remote.h"
@@ -36,4 +37,14 @@ bool trim_mappings(void)
     release_pools();
     bool unmapped = huge_purge_all() > 0;
     return arena_drop_free() || unmapped;
+}
+
+void trim_to_address_limit(size_t bytes)
+{
+    size_t heaps, parked;
+    if (!init_done())
+        return;
+    fork_check();
+    registry_count(&heaps, &parked);
+    arena_limit(bytes, heaps - parked <= 1);
 }

@@ -1,0 +1,29 @@
+/* setrlimit.c: a limit on address space that is set while the program runs (ulimit -v in a shell).
+ * The reservation would be over it at once, and stacks could grow no more: it goes first. */
+#include "export.h"
+
+#include "alloc/trim.h"
+
+#include <stddef.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(struct rlimit) == sizeof(struct rlimit64), "one and the same on 64 bits");
+
+EXPORT int prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *new_limit,
+                   struct rlimit *old_limit)
+{
+    if (resource == RLIMIT_AS && new_limit != NULL && new_limit->rlim_cur != RLIM_INFINITY &&
+        (pid == 0 || pid == getpid()))
+        trim_to_address_limit(new_limit->rlim_cur);
+    return (int)syscall(SYS_prlimit64, pid, resource, new_limit, old_limit);
+}
+
+EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit)
+{
+    return prlimit(0, resource, limit, NULL);
+}
+
+SECOND_NAME(prlimit64, prlimit);
+SECOND_NAME(setrlimit64, setrlimit);
