@@ -6,7 +6,8 @@
  *   - locks of others are freed; what one of them was changing is derived again from what is true
  * at every instruction: the page bits, the table of huge blocks;
  *   - heaps of others are parked for adoption; a heap whose owner was inside a slow path is dead:
- *     its blocks stay readable, and frees of them are ignored.
+ *     its blocks stay readable, and frees of them are ignored;
+ *   - blocks that one of them was just handing to another heap are lost.
  *
  * A page that the kernel wipes in the child tells that a fork has happened, even one by clone() or
  * from a signal handler inside malloc; each slow path asks. A vfork child shares memory and sees

@@ -265,10 +265,13 @@ void *huge_alloc(size_t size, size_t alignment, bool zero)
 
 size_t huge_bytes(const void *p)
 {
-    lock_acquire(&huge_lock);
+    bool is_mine = lock_is_mine(&huge_lock); /* a signal handler: the table is whole all the same */
+    if (!is_mine)
+        lock_acquire(&huge_lock);
     const struct entry *entry = find(p, 0);
     size_t bytes = entry != NULL ? entry->bytes : 0;
-    lock_release(&huge_lock);
+    if (!is_mine)
+        lock_release(&huge_lock);
     return bytes;
 }
 

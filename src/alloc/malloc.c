@@ -10,7 +10,6 @@
 #include "huge.h"
 #include "init.h"
 #include "misuse.h"
-#include "registry.h" // registry_lock
 #include "remote.h"
 #include "run.h"
 #include "trim.h" // trim_mappings
@@ -77,14 +76,6 @@ static void *try_alloc(size_t size, size_t alignment, bool zero)
     return block != NULL ? block : alloc_huge(size, alignment, zero);
 }
 
-/* Whether the thread is inside a slow path already, that is: in a signal handler. */
-static bool is_reentered(void)
-{
-    struct heap *heap = thread_self.heap;
-    return (heap != NULL && heap->busy) || lock_is_mine(&arena_lock) || lock_is_mine(&huge_lock) ||
-           lock_is_mine(&registry_lock);
-}
-
 /* Any size, any alignment. */
 static void *alloc(size_t size, size_t alignment, bool zero)
 {
@@ -92,7 +83,7 @@ static void *alloc(size_t size, size_t alignment, bool zero)
         return malloc_no_memory();
     fork_check();
     void *block = try_alloc(size, alignment, zero);
-    if (UNLIKELY(block == NULL) && size < map.bytes && !is_reentered() && trim_mappings())
+    if (UNLIKELY(block == NULL) && size < map.bytes && !thread_is_reentered() && trim_mappings())
         block = try_alloc(size, alignment, zero);
     return LIKELY(block != NULL) ? block : malloc_no_memory();
 }
@@ -246,7 +237,7 @@ size_t malloc_block_bytes(const void *p, const char *operation)
 static void *resize_in_place(void *block, size_t bytes, size_t size)
 {
     fork_check();
-    if (size <= BLOCK_MAX || bytes <= BLOCK_MAX)
+    if (size <= BLOCK_MAX || bytes <= BLOCK_MAX || thread_is_reentered())
         return still_fits(bytes, size) ? block : NULL;
     if (map_in_arena(block))
         return size <= RUN_MAX && run_resize(block, size) ? block : NULL;

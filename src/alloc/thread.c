@@ -1,6 +1,8 @@
 /* thread.c: adopting at the first malloc, parking at the end. */
 #include "thread.h"
 
+#include "arena.h" // arena_lock
+#include "huge.h"  // huge_lock
 #include "registry.h"
 #include "tick.h"
 
@@ -48,12 +50,17 @@ void thread_init(void)
     has_exit_key = pthread_key_create(&exit_key, park_at_exit) == 0;
 }
 
+bool thread_is_reentered(void)
+{
+    const struct heap *heap = thread_self.heap;
+    return (heap != NULL && heap->busy) || lock_is_mine(&arena_lock) || lock_is_mine(&huge_lock) ||
+           lock_is_mine(&registry_lock);
+}
+
 /* The first malloc of a thread, or one after its end: then the heap is not installed and
  * thread_leave gives it back. */
 static struct heap *adopt(void)
 {
-    if (lock_is_mine(&registry_lock))
-        return NULL;
     struct heap *heap = registry_adopt();
     if (heap == NULL)
         return NULL;
@@ -61,7 +68,7 @@ static struct heap *adopt(void)
         return mark_busy(heap);
     if (thread_self.heap != NULL) { /* a signal handler has been faster */
         registry_park(heap);
-        return thread_enter_existing();
+        return mark_busy(thread_self.heap);
     }
     thread_self.heap = heap;
     open_fast_paths(heap);
@@ -73,12 +80,14 @@ static struct heap *adopt(void)
 struct heap *thread_enter_existing(void)
 {
     struct heap *heap = thread_self.heap;
-    return heap == NULL || heap->busy ? NULL : mark_busy(heap);
+    return heap == NULL || thread_is_reentered() ? NULL : mark_busy(heap);
 }
 
 struct heap *thread_enter(void)
 {
-    return thread_self.heap != NULL ? thread_enter_existing() : adopt();
+    if (thread_is_reentered())
+        return NULL;
+    return thread_self.heap != NULL ? mark_busy(thread_self.heap) : adopt();
 }
 
 void thread_leave(struct heap *heap)

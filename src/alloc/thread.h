@@ -15,6 +15,8 @@
 
 #include "base/attributes.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct thread {
@@ -28,8 +30,11 @@ extern HIDDEN THREAD_LOCAL struct thread thread_self;
 /* Inside a slow path the fast ones are closed (no cookie, no size): a signal handler that comes
  * then takes a slow path itself, and finds the heap busy. */
 
+/* Whether the caller is a signal handler that interrupted its own thread's slow path. */
+bool thread_is_reentered(void);
+
 /* Enters a slow path: the calling thread's heap, marked busy. NULL when there is no memory for a
- * heap, or when a signal handler interrupted this thread's own slow path. */
+ * heap, or when a signal handler has interrupted a slow path. */
 struct heap *thread_enter(void);
 
 /* The same without making a heap for a thread that has none. */
