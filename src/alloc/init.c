@@ -75,8 +75,8 @@ bool init_slow(void)
 static void say_loaded(void)
 {
     struct report_line line = {.length = 0};
-    report_append(&line, "molt: loaded in pid %d: window of %zu GiB at %p, %s\n", (int)getpid(),
-                  map.bytes >> 30, (void *)map.base,
+    report_append(&line, "molt: loaded in pid %d: window of %zu MiB at %p, %s\n", (int)getpid(),
+                  map.bytes >> 20, (void *)map.base,
                   map.reserved ? "reserved" : "not reserved (address limit)");
     report_write(STDERR_FILENO, line.text, line.length);
 }
