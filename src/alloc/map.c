@@ -61,7 +61,8 @@ static bool map_tables(unsigned window_shift, size_t address_limit)
     map.longest = (uint16_t *)(tables + layout.longest);
     map.heaps = tables + layout.heaps;
     map.heap_max = heap_max;
-    map.arena_mask = (1u << (window_shift - ARENA_SHIFT)) - 1;
+    map.arena_max = 1u << (window_shift - ARENA_SHIFT);
+    map.records = (struct pool *)(tables + layout.pools);
     map.pools = tables + layout.pools;
     /* free() reads both without order. No other thread can have a block to free yet: the mask comes
      * last for those that free NULL. */
@@ -70,11 +71,13 @@ static bool map_tables(unsigned window_shift, size_t address_limit)
     return true;
 }
 
-/* The window lies at a multiple of its size, so that records follow each other as their arenas do,
- * and stay where they are when the window is made smaller (map_limit). */
-static uintptr_t align_up(uintptr_t address, size_t alignment)
+/* The window begins wherever the OS has randomly put it, but for this: no group of records wraps
+ * around the end of the table. */
+#define BASE_ALIGNMENT (GROUP_ARENAS * ARENA_BYTES)
+
+static uintptr_t align_base(uintptr_t address)
 {
-    return (address + alignment - 1) & ~(alignment - 1);
+    return (address + BASE_ALIGNMENT - 1) & ~(BASE_ALIGNMENT - 1);
 }
 
 static unsigned shift_for(size_t bytes)
@@ -94,16 +97,18 @@ static bool set_window(uintptr_t base, unsigned shift, bool reserved)
     return true;
 }
 
-/* Reserves `bytes` at a multiple of `bytes`: twice as much first, then the ends are given back. */
+/* Reserves a little more, then gives the ends back. */
 static void *reserve_aligned(size_t bytes)
 {
-    char *start = os_reserve(2 * bytes);
+    char *start = os_reserve(bytes + BASE_ALIGNMENT);
     if (start == NULL)
         return NULL;
-    char *window = (char *)align_up((uintptr_t)start, bytes);
-    if (window > start)
-        os_unmap(start, (size_t)(window - start));
-    os_unmap(window + bytes, bytes - (size_t)(window - start));
+    char *window = (char *)align_base((uintptr_t)start);
+    size_t before = (size_t)(window - start);
+    if (before > 0)
+        os_unmap(start, before);
+    if (before < BASE_ALIGNMENT)
+        os_unmap(window + bytes, BASE_ALIGNMENT - before);
     return window;
 }
 
@@ -134,8 +139,8 @@ static bool place_window(size_t address_limit)
         return false;
     os_unmap(probe, page);
     unsigned shift = shift_for(address_limit == SIZE_MAX ? (size_t)1 << 36 : address_limit);
-    uintptr_t base = align_up((uintptr_t)probe / 2, (size_t)1 << shift);
-    return map_tables(shift, address_limit) && set_window(base, shift, false);
+    return map_tables(shift, address_limit) &&
+           set_window(align_base((uintptr_t)probe / 2), shift, false);
 }
 
 bool map_init(void)
@@ -151,20 +156,47 @@ static void unmap_tail(char *from, char *end)
         os_unmap(start, (size_t)(end - start));
 }
 
-/* The parts of the tables behind what a window of `shift` needs. */
+static size_t slot_count(unsigned window_shift)
+{
+    return (size_t)1 << (window_shift - POOL_SHIFT);
+}
+
+/* The record of the window's first slot, counted from the table's start. */
+static size_t first_record(void)
+{
+    return (size_t)(map_pool((void *)map.base) - map.records);
+}
+
+/* Whether a window of `shift` would leave all records in use where they are, and have room for as
+ * much as the limit allows: its table is the aligned part of the present one in which the first
+ * record lies. */
+static bool can_shrink_to(unsigned shift, size_t address_limit)
+{
+    size_t used = map_arena_end() * ARENA_POOLS, wanted = address_limit >> POOL_SHIFT;
+    size_t room = slot_count(shift) - (first_record() & (slot_count(shift) - 1));
+    return (used > wanted ? used : wanted) <= room &&
+           heap_limit(shift, SIZE_MAX) >= map.heap_end + GROUP_HEAPS;
+}
+
+/* Gives back the tables' address space that a window of `shift` does not need. */
 static void shrink_tables(unsigned shift, size_t address_limit)
 {
-    uint32_t arenas = map.arena_mask + 1, kept = 1u << (shift - ARENA_SHIFT);
+    size_t slots = slot_count(shift), old_slots = (map.pool_mask >> POOL_RECORD_SHIFT) + 1;
+    size_t first = first_record(), part = first & ~(slots - 1);
+    uint32_t arenas = map.arena_max;
+    uint32_t kept = (uint32_t)((part + slots - first) / ARENA_POOLS);
+    map.pools = (char *)(map.records + part);
+    map.pool_mask = (slots - 1) << POOL_RECORD_SHIFT;
+    map.arena_max = kept;
+    map.bytes = (size_t)kept << ARENA_SHIFT;
+    unmap_tail((char *)map.records, (char *)(map.records + part));
+    unmap_tail((char *)(map.records + part + slots), (char *)(map.records + old_slots));
+    unmap_tail((char *)(map.arenas + kept), (char *)(map.arenas + arenas));
+    unmap_tail((char *)(map.longest + kept), (char *)(map.longest + arenas));
+
     uint32_t heap_max = heap_limit(shift, address_limit);
     if (heap_max < map.heap_end + GROUP_HEAPS)
         heap_max = map.heap_end + GROUP_HEAPS;
-    struct pool *pools = (struct pool *)map.pools;
-    map.pool_mask = (((uintptr_t)1 << (shift - POOL_SHIFT)) - 1) << POOL_RECORD_SHIFT;
-    map.arena_mask = kept - 1;
-    map.bytes = (size_t)1 << shift;
-    unmap_tail((char *)(pools + kept * ARENA_POOLS), (char *)(pools + arenas * ARENA_POOLS));
-    unmap_tail((char *)(map.arenas + kept), (char *)(map.arenas + arenas));
-    unmap_tail((char *)(map.longest + kept), (char *)(map.longest + arenas));
     if (heap_max < map.heap_max) {
         unmap_tail((char *)map_heap(heap_max + 1), (char *)map_heap(map.heap_max + 1));
         map.heap_max = heap_max;
@@ -173,16 +205,15 @@ static void shrink_tables(unsigned shift, size_t address_limit)
 
 void map_limit(size_t address_limit, bool alone)
 {
-    unsigned shift = shift_for(address_limit);
-    while ((size_t)map_arena_end() << ARENA_SHIFT > (size_t)1 << shift ||
-           heap_limit(shift, SIZE_MAX) < map.heap_end + GROUP_HEAPS)
-        shift++;
     if (map.reserved) {
         uintptr_t end = map_arena_start(map_arena_end());
         os_unmap((void *)end, map.base + map.bytes - end);
         map.reserved = false;
     }
-    if (alone && (size_t)1 << shift < map.bytes)
+    unsigned shift = shift_for(address_limit);
+    while (shift < WINDOW_SHIFT_MAX && !can_shrink_to(shift, address_limit))
+        shift++;
+    if (alone && slot_count(shift) <= map.pool_mask >> POOL_RECORD_SHIFT)
         shrink_tables(shift, address_limit);
 }
 
@@ -245,7 +276,7 @@ bool map_restore_arena(uint32_t number)
 uint32_t map_add_arena(void)
 {
     uint32_t number = map_arena_end();
-    while (number <= map.arena_mask && commit_records(number)) {
+    while (number < map.arena_max && commit_records(number)) {
         bool taken;
         bool usable = commit_arena(number, &taken);
         if (!usable && !taken)

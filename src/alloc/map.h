@@ -28,13 +28,14 @@ struct arena;
 struct heap;
 
 struct map {
-    char *pools;                /* the pool records, from slot 0 */
+    char *pools;                /* the pool records that addresses find */
     uintptr_t pool_mask;        /* (number of slots - 1) * sizeof(struct pool) */
+    struct pool *records;       /* the table's start: what pool numbers count from */
     uintptr_t base;             /* of the window */
     size_t bytes;               /* its size; 0 until map_init */
     struct arena *arenas;       /* arena records, by map_arena_number */
     uint16_t *longest;          /* per arena: no free range has more pages than this */
-    uint32_t arena_mask;        /* number of arenas the window has room for, - 1 */
+    uint32_t arena_max;         /* arenas that the window has room for */
     _Atomic uint32_t arena_end; /* arenas [0, arena_end) of the window have been made usable */
     uint32_t records_end;       /* arenas up to here have writable records */
     bool reserved;              /* the window is ours: arenas need only be committed */
@@ -86,13 +87,13 @@ static ALWAYS_INLINE struct pool *map_pool(const void *p)
 /* A pool's number, for links in 32 bits: never 0. */
 static inline uint32_t map_pool_number(const struct pool *pool)
 {
-    return (uint32_t)(((uintptr_t)pool - (uintptr_t)map.pools) >> POOL_RECORD_SHIFT) + 1;
+    return (uint32_t)(((uintptr_t)pool - (uintptr_t)map.records) >> POOL_RECORD_SHIFT) + 1;
 }
 
 /* NULL for 0. */
 static inline struct pool *map_pool_by_number(uint32_t number)
 {
-    return number == 0 ? NULL : (struct pool *)map.pools + (number - 1);
+    return number == 0 ? NULL : map.records + (number - 1);
 }
 
 /* ---- Arenas ---- */
