@@ -127,10 +127,15 @@ static struct pool *pool_around(const void *p)
     return map_in_arena(p) && pool_state(pool) != POOL_NONE ? pool : NULL;
 }
 
-static void free_to_pool(struct pool *pool, void *p)
+static void check_live(const struct pool *pool, const void *p, const char *operation)
 {
     if (UNLIKELY(!pool_has_block(pool, p) || pool_block_is_free(pool, p)))
-        misuse_report("free", p);
+        misuse_report(operation, p);
+}
+
+static void free_to_pool(struct pool *pool, void *p)
+{
+    check_live(pool, p, "free");
     struct heap *heap = thread_enter_existing();
     if (heap == NULL) {
         remote_free_now(pool, p);
@@ -221,8 +226,7 @@ size_t malloc_block_bytes(const void *p, const char *operation)
         return 0;
     const struct pool *pool = pool_around(p);
     if (LIKELY(pool != NULL)) {
-        if (UNLIKELY(!pool_has_block(pool, p) || pool_block_is_free(pool, p)))
-            misuse_report(operation, p);
+        check_live(pool, p, operation);
         return pool_block_bytes(pool);
     }
     size_t bytes = map_in_arena(p) ? run_bytes(p) : 0;

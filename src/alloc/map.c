@@ -149,7 +149,8 @@ bool map_init(void)
     return (address_limit == SIZE_MAX && reserve_window()) || place_window(address_limit);
 }
 
-static void unmap_tail(char *from, char *end)
+/* Gives back the whole pages from `from` to `end`, if there are any. */
+static void unmap_between(char *from, char *end)
 {
     char *start = (char *)round_up((uintptr_t)from);
     if (start < end)
@@ -183,22 +184,23 @@ static void shrink_tables(unsigned shift, size_t address_limit)
 {
     size_t slots = slot_count(shift), old_slots = (map.pool_mask >> POOL_RECORD_SHIFT) + 1;
     size_t first = first_record(), part = first & ~(slots - 1);
+    struct pool *old_table = (struct pool *)map.pools, *table = map.records + part;
     uint32_t arenas = map.arena_max;
     uint32_t kept = (uint32_t)((part + slots - first) / ARENA_POOLS);
-    map.pools = (char *)(map.records + part);
+    map.pools = (char *)table;
     map.pool_mask = (slots - 1) << POOL_RECORD_SHIFT;
     map.arena_max = kept;
     map.bytes = (size_t)kept << ARENA_SHIFT;
-    unmap_tail((char *)map.records, (char *)(map.records + part));
-    unmap_tail((char *)(map.records + part + slots), (char *)(map.records + old_slots));
-    unmap_tail((char *)(map.arenas + kept), (char *)(map.arenas + arenas));
-    unmap_tail((char *)(map.longest + kept), (char *)(map.longest + arenas));
+    unmap_between((char *)old_table, (char *)table);
+    unmap_between((char *)(table + slots), (char *)(old_table + old_slots));
+    unmap_between((char *)(map.arenas + kept), (char *)(map.arenas + arenas));
+    unmap_between((char *)(map.longest + kept), (char *)(map.longest + arenas));
 
     uint32_t heap_max = heap_limit(shift, address_limit);
     if (heap_max < map.heap_end + GROUP_HEAPS)
         heap_max = map.heap_end + GROUP_HEAPS;
     if (heap_max < map.heap_max) {
-        unmap_tail((char *)map_heap(heap_max + 1), (char *)map_heap(map.heap_max + 1));
+        unmap_between((char *)map_heap(heap_max + 1), (char *)map_heap(map.heap_max + 1));
         map.heap_max = heap_max;
     }
 }
