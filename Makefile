@@ -102,25 +102,12 @@ check-library: all
 check-programs: all
 	@tests/programs/run $(BUILD)/libmolt.so
 
-# Instruction counts of the fast paths, against their bounds.
-check-instructions: all $(BUILD)/bench/instructions
-	@bench/instructions molt=$(BUILD)/libmolt.so
-
 deps:
 	@tests/install tests/packages tests/programs/packages
 
-# ---- Demonstration ---------------------------------------------------------------------------
+# ---- Benchmarks --------------------------------------------------------------------------------
 
-$(BUILD)/bench/%: bench/%.c
-	@mkdir -p $(@D)
-	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O2 -fno-builtin $< -o $@
-
-demo-deps:
-	@tests/install bench/demo.packages
-
-demo: demo-deps
-	+@$(MAKE) -s all $(BUILD)/bench/measure
-	@bench/demo $(BUILD)/libmolt.so
+include bench/bench.mk
 
 # ---- Source ------------------------------------------------------------------------------------
 
@@ -134,15 +121,15 @@ format-check:
 
 check-shell:
 	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/cases/run \
-	    tests/programs/run tests/programs/*.sh bench/demo bench/instructions
+	    tests/programs/run tests/programs/*.sh
 
 tidy:
 	clang-tidy --quiet $(SOURCES) $(PRELOAD) -- -std=gnu17 -D_GNU_SOURCE -Isrc -Iinclude
 
 # Both compilers, all warnings, none allowed.
 warnings:
-	+@$(MAKE) -s CC=gcc CXX=g++ BUILD=$(BUILD)/gcc CFLAGS='-O2 -Werror' all debug
-	+@$(MAKE) -s CC=clang CXX=clang++ BUILD=$(BUILD)/clang CFLAGS='-O2 -Werror' all debug
+	+@$(MAKE) -s CC=gcc CXX=g++ BUILD=$(BUILD)/gcc CFLAGS='-O2 -Werror' all debug bench-build
+	+@$(MAKE) -s CC=clang CXX=clang++ BUILD=$(BUILD)/clang CFLAGS='-O2 -Werror' all debug bench-build
 
 # ---- Installing --------------------------------------------------------------------------------
 
@@ -170,12 +157,15 @@ help:
 	@printf '%s\n' \
 	    'make               build/libmolt.so and build/libmolt.a' \
 	    'make demo          real programs under the system malloc and under molt' \
+    'make bench-quick   the comparison with other allocators, in three minutes' \
+    'make bench         all of it (bench/run --help: one item, two builds, reports)' \
 	    'make check         all tests (installs what they need)' \
 	    'make debug         build/debug/libmolt.so, with assertions' \
 	    'make check-unit    the modules          make check-model     random operations' \
 	    'make check-cases   pitfalls, semantics  make check-programs  real programs' \
 	    'make check-asan    make check-tsan      make check-ubsan     the modules, sanitized' \
-	    'make check-instructions                 instruction counts of the fast paths' \
+	    'make check-bench   the benchmarks'\'' harness' \
+    'make gate          instructions and memory against what is recorded' \
 	    'make layers        no file uses a layer above its own' \
 	    'make warnings      gcc and clang, all warnings as errors' \
 	    'make format        clang-format (format-check only looks)   make tidy  clang-tidy' \
@@ -184,5 +174,5 @@ help:
 	    'make clean'
 
 FORCE:
-.PHONY: all debug check layers check-library check-programs check-instructions deps demo demo-deps \
-        format format-check check-shell tidy warnings install uninstall clean help FORCE
+.PHONY: all debug check layers check-library check-programs deps format \
+        format-check check-shell tidy warnings install uninstall clean help FORCE

@@ -1,13 +1,15 @@
-/* instructions.c: the fast paths, to be counted under callgrind (bench/instructions runs it).
+/* instructions.c: the fast paths, to be counted under callgrind (bench/run counts).
  *
  *   lifo       malloc(64), free
  *   ring       a ring of 1000 blocks of mixed sizes 16…1024: free the oldest, malloc anew
  *   calloc     calloc(1, 64), free
  *   realloc    malloc(16), realloc by doubling to 1024, free
+ *   remote     free(64) of a block of the main thread, by a second thread
  *
  * Counts include the loop and the calls through the PLT. Argument: which one, and the rounds; the
  * difference of two runs with different rounds, divided by the difference of the rounds, leaves
  * out start-up. */
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,18 +66,43 @@ static void grow(long rounds)
     }
 }
 
+static void *free_all(void *blocks)
+{
+    sink = malloc(64); /* a thread that has a heap of its own */
+    free(sink);
+    for (void **block = blocks; *block; block++)
+        free(*block);
+    return NULL;
+}
+
+static void hand_over(long rounds)
+{
+    void **blocks = calloc((size_t)rounds + 1, sizeof *blocks);
+    pthread_t thread;
+
+    for (long i = 0; i < rounds; i++)
+        blocks[i] = malloc(64);
+    pthread_create(&thread, NULL, free_all, blocks);
+    pthread_join(thread, NULL);
+    free(blocks);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(long rounds);
-    } loops[] = {{"lifo", lifo}, {"ring", ring}, {"calloc", zeroed}, {"realloc", grow}};
+    } loops[] = {{"lifo", lifo},
+                 {"ring", ring},
+                 {"calloc", zeroed},
+                 {"realloc", grow},
+                 {"remote", hand_over}};
     for (size_t i = 0; argc == 3 && i < sizeof loops / sizeof loops[0]; i++) {
         if (strcmp(argv[1], loops[i].name) == 0) {
             loops[i].run(strtol(argv[2], NULL, 10));
             return 0;
         }
     }
-    fprintf(stderr, "usage: %s lifo|ring|calloc|realloc ROUNDS\n", argv[0]);
+    fprintf(stderr, "usage: %s lifo|ring|calloc|realloc|remote ROUNDS\n", argv[0]);
     return 2;
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What tests/programs/run, its scripts and bench/demo share; source it, do not run it.
+# What tests/programs/run, its scripts and the benchmarks share; source it, do not run it.
 #
 # PRELOAD is the library under test, or empty for the system's malloc; QUICK is 1 for small inputs.
 # shellcheck disable=SC2034 # some of the variables are for those who source this
@@ -15,7 +15,7 @@ clean_env=(PATH="/usr/sbin:/usr/bin:$PATH" LC_ALL=C.UTF-8 TZ=UTC PYTHONDONTWRITE
     GIT_AUTHOR_DATE=2001-01-01T00:00:00Z GIT_COMMITTER_DATE=2001-01-01T00:00:00Z
     ${MOLT+MOLT="$MOLT"})
 
-# ---- For run and demo: a scratch directory, and jobs that cannot outlive it --------------------
+# ---- For run: a scratch directory, and jobs that cannot outlive it -------------------------------
 
 job=
 

@@ -1,0 +1,60 @@
+"""Instructions per operation by callgrind: the same on a quiet and on a noisy machine."""
+
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from . import takeover
+from .allocators import Allocator
+from .item import ROOT, Wrong
+from .session import clean_environment
+
+PROGRAM = ROOT / "build/bench/instructions"
+FEW, MANY = 2000, 22000  # rounds; the difference leaves out start-up
+
+# The loops of the program, and the thread whose instructions count.
+LOOPS = {"lifo": 1, "ring": 1, "calloc": 1, "realloc": 1, "remote": 2}
+
+
+def count(allocator: Allocator, loop: str) -> float:
+    """Instructions of one operation of the loop, the loop itself and the PLT included."""
+    _check_takeover(allocator, loop)
+    many, few = (_collect(allocator, loop, rounds) for rounds in (MANY, FEW))
+    return (many - few) / (MANY - FEW)
+
+
+def _check_takeover(allocator: Allocator, loop: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="molt-counts-") as scratch:
+        logs = Path(scratch) / "bindings"
+        done = subprocess.run(
+            [str(PROGRAM), loop, "1"],
+            env=_environment(allocator, Path(scratch)) | takeover.debug_environment(logs),
+            capture_output=True, text=True, check=False)
+        refusal = takeover.refusal(logs, allocator.library)
+        if done.returncode or refusal:
+            reason = refusal or f"status {done.returncode} {done.stderr.strip()[-200:]}"
+            raise Wrong(f"{loop} under {allocator.name}: {reason}")
+
+
+def _environment(allocator: Allocator, directory: Path) -> dict[str, str]:
+    return clean_environment(directory) | {"LD_PRELOAD": str(allocator.library)}
+
+
+def _collect(allocator: Allocator, loop: str, rounds: int) -> int:
+    with tempfile.TemporaryDirectory(prefix="molt-counts-") as scratch:
+        done = subprocess.run(
+            ["valgrind", "--tool=callgrind", "--separate-threads=yes",
+             f"--callgrind-out-file={scratch}/out", str(PROGRAM), loop, str(rounds)],
+            env=_environment(allocator, Path(scratch)), capture_output=True, text=True,
+            check=False)
+        if done.returncode:
+            raise Wrong(f"{loop} under {allocator.name}: {done.stderr.strip()[-200:]}")
+        return _instructions(Path(scratch) / f"out-{LOOPS[loop]:02}")
+
+
+def _instructions(path: Path) -> int:
+    found = re.search(r"^(?:totals|summary): (\d+)", path.read_text(encoding="utf-8"), re.M)
+    if not found:
+        raise Wrong(f"{path.name}: no total")
+    return int(found[1])

@@ -1,0 +1,181 @@
+"""The command line: `bench/run`."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from . import compare, counts, gate, render, results
+from .allocators import MOLT, BadAllocator, find_allocators
+from .estimates import MIN_RUNS
+from .item import ROOT, Item, Wrong
+from .metrics import LATENCIES, PEAK_OVER_LIVE, PEAK_RSS, WALL
+from .progress import Progress
+from .results import Writer
+from .rounds import Rounds
+from .session import prepare
+from .suite import SERIES, SUITES, UnknownItem, select
+from .summary import Summary
+
+USAGE = """bench/run [--suite full|quick|demo] [--only ITEM]... [--peer NAME]... [-n ROUNDS]
+                 [-o FILE]
+       bench/run list                    the items and the allocators
+       bench/run counts [--peer NAME]    instructions of the fast paths
+       bench/run compare A B             two files of results: two builds of molt
+       bench/run report FILE             Markdown and plots beside the file [--readme README.md]
+       bench/run gate [--record]         instructions and memory against what is recorded
+
+PEERS="name=/path/library.so ..." adds allocators, or replaces those of the same name."""
+
+
+def main(arguments: list[str]) -> int:
+    commands = {"run": command_run, "list": command_list, "counts": command_counts,
+                "compare": command_compare, "report": command_report, "gate": command_gate}
+    name = arguments[0] if arguments and arguments[0] in commands else "run"
+    if arguments and arguments[0] == name:
+        arguments = arguments[1:]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what it has started, too
+    try:
+        return commands[name](arguments)
+    except (BadAllocator, UnknownItem, Wrong, results.BadResults, OSError) as error:
+        print(f"bench/run: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser_for() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser("bench/run", usage=USAGE, allow_abbrev=False)
+
+
+# ---- run ---------------------------------------------------------------------------------------
+
+
+def command_run(arguments: list[str]) -> int:
+    parser = parser_for()
+    parser.add_argument("--suite", choices=SUITES, default="full")
+    parser.add_argument("--only", action="append", default=[], metavar="ITEM")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME")
+    parser.add_argument("-n", "--rounds", type=positive, default=10)
+    parser.add_argument("-o", "--output", type=Path)
+    options = parser.parse_args(arguments)
+
+    items = select(options.suite, options.only)
+    allocators = find_allocators(options.peer, os.environ.get("PEERS", ""))
+    output = options.output or ROOT / time.strftime("bench/results/%Y-%m-%d-%H%M%S.jsonl")
+    progress = Progress()
+    ready, skipped = prepare(items, progress.show)
+    writer = Writer(output)
+    rounds = Rounds(ready, allocators, writer, progress)
+    try:
+        rounds.run(options.rounds, SERIES)
+    except KeyboardInterrupt:
+        print("\ninterrupted: what follows is what there is", file=sys.stderr)
+    finally:
+        writer.close()
+        progress.clear()
+    print_summary(Summary(rounds.runs), skipped)
+    print(f"\n{len(rounds.runs)} runs in {os.path.relpath(output)}; "
+          f"bench/run report {os.path.relpath(output)} makes tables and plots")
+    return 1 if any(run.failure for run in rounds.runs if run.allocator == MOLT) or not ready else 0
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def print_summary(summary: Summary, skipped: dict[str, str]) -> None:
+    for metric in (WALL, PEAK_RSS, PEAK_OVER_LIVE, *LATENCIES):
+        table = summary.table(metric)
+        if table.rows:
+            print(f"\n{metric.title}: {summary.baseline}'s median, the others' ratio to it")
+            print(render.text(render.rows_of(summary, table)))
+            for note in render.notes_of(summary, table):
+                print(note)
+    if summary.rounds() < MIN_RUNS:
+        print(f"\nFewer than {MIN_RUNS} rounds: no difference is called significant.")
+    else:
+        print(f"\n{render.SAME}: no significant difference (Mann-Whitney, p >= 0.05).")
+    for line in render.failures_of(summary):
+        print(f"FAILED: {line}")
+    for item, reason in skipped.items():
+        print(f"skipped: {item}: {reason}")
+
+
+# ---- The other commands --------------------------------------------------------------------------
+
+
+def command_list(arguments: list[str]) -> int:
+    parser_for().parse_args(arguments)
+    rows = [[item.name, item.summary] for item in select("full", [])]
+    width = max(len(name) for name, _ in rows)
+    for name, summary in rows:
+        print(f"{name.ljust(width)}  {summary}")
+    print()
+    for allocator in find_allocators([], os.environ.get("PEERS", "")):
+        print(f"{allocator.name.ljust(width)}  {allocator.library} {allocator.version}")
+    return 0
+
+
+def command_counts(arguments: list[str]) -> int:
+    parser = parser_for()
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME")
+    options = parser.parse_args(arguments)
+    progress = Progress()
+    rows = [["", *counts.LOOPS]]
+    for allocator in find_allocators(options.peer, os.environ.get("PEERS", "")):
+        progress.show(f"counting {allocator.name}")
+        rows.append([allocator.name,
+                     *(f"{counts.count(allocator, loop):.1f}" for loop in counts.LOOPS)])
+    progress.clear()
+    print("Instructions per operation, loop and PLT included")
+    print(render.text(rows))
+    return 0
+
+
+def command_compare(arguments: list[str]) -> int:
+    parser = parser_for()
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("--peer", default=MOLT, metavar="NAME")
+    options = parser.parse_args(arguments)
+    print(compare.compare(results.read(options.before), results.read(options.after),
+                          options.peer))
+    return 0
+
+
+def command_report(arguments: list[str]) -> int:
+    from . import report
+
+    parser = parser_for()
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--readme", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    written = report.write(options.file, options.readme)
+    print("\n".join(os.path.relpath(path) for path in written))
+    return 0
+
+
+def command_gate(arguments: list[str]) -> int:
+    parser = parser_for()
+    parser.add_argument("--record", action="store_true")
+    options = parser.parse_args(arguments)
+    items: list[Item] = select("full", list(gate.RSS_ITEMS))
+    progress = Progress()
+    now = gate.measure(items, progress.show)
+    progress.clear()
+    if options.record:
+        gate.write_baseline(now)
+        print(f"recorded in {os.path.relpath(gate.BASELINE)}")
+        return 0
+    verdicts = gate.judge(now, gate.read_baseline())
+    for passes, line in verdicts:
+        print(f"{'ok  ' if passes else 'FAIL'} {line}")
+    failed = sum(not passes for passes, _ in verdicts)
+    print(f"{len(verdicts) - failed} passed, {failed} failed")
+    return 1 if failed else 0
