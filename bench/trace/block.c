@@ -1,18 +1,16 @@
 /* block.c: see block.h. */
 #include "block.h"
 
-#include <stdio.h>
+#include "fail.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { LINE = 64, STAMP = 8 };
 
-static _Noreturn void fail(const char *what, uint32_t number, size_t size)
+static _Noreturn void wrong(const char *what, uint32_t number, size_t size)
 {
-    fprintf(stderr, "replay: the allocator is wrong: %s (slot %u, %zu bytes)\n", what, number,
-            size);
-    _exit(1);
+    fail(FAIL_RUN, "the allocator is wrong: %s (slot %u, %zu bytes)", what, number, size);
 }
 
 /* ---- Stamps: a block of less than two has as much of two as fits ---- */
@@ -51,7 +49,7 @@ static void compare_stamps(const void *block, uint32_t number, size_t size, size
         same = __builtin_memcmp(block, stamps, STAMP) == 0 &&
                __builtin_memcmp((const char *)block + size - STAMP, stamps, STAMP) == 0;
     if (!same)
-        fail("a block was overwritten", number, size);
+        wrong("a block was overwritten", number, size);
 }
 
 /* ---- Memory ---- */
@@ -71,16 +69,16 @@ static void touch_zeros(unsigned char *block, uint32_t number, size_t size)
         size_t length = size - i < LINE ? size - i : LINE;
         unsigned char first = __atomic_exchange_n(block + i, (unsigned char)1, __ATOMIC_RELAXED);
         if (first || memcmp(block + i + 1, zeros, length - 1) != 0)
-            fail("calloc gave memory that is not zero", number, size);
+            wrong("calloc gave memory that is not zero", number, size);
     }
 }
 
 static void check_place(const void *block, uint32_t number, size_t size, size_t alignment)
 {
     if (!block && size)
-        fail("out of memory", number, size);
+        wrong("out of memory", number, size);
     if ((uintptr_t)block & (alignment - 1))
-        fail("a block is not aligned", number, size);
+        wrong("a block is not aligned", number, size);
 }
 
 /* The least that malloc's blocks are aligned to. */

@@ -2,7 +2,6 @@
  * the trace cannot be replayed. */
 #include "check.h"
 
-#include <stdlib.h>
 #include <sys/mman.h>
 
 /* What a thread is about to do. */

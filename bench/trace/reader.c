@@ -1,11 +1,12 @@
 /* reader.c: see reader.h. */
 #include "reader.h"
 
+#include "fail.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -26,8 +27,7 @@ void reader_fail(const struct trace *trace, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "replay: %s: %s\n", trace->path, text);
-    _exit(2);
+    fail(FAIL_FILE, "%s: %s", trace->path, text);
 }
 
 static void *map_lazily(size_t bytes, int flags)
@@ -35,10 +35,8 @@ static void *map_lazily(size_t bytes, int flags)
     void *memory =
         mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 
-    if (memory == MAP_FAILED) {
-        fprintf(stderr, "replay: cannot map %zu bytes: %s\n", bytes, strerror(errno));
-        _exit(2);
-    }
+    if (memory == MAP_FAILED)
+        fail(FAIL_FILE, "cannot map %zu bytes: %s", bytes, strerror(errno));
     return memory;
 }
 

@@ -1,8 +1,9 @@
 /* record.c: libtrace.so, to be preloaded: records what a program does with malloc and its family.
  *
  * MOLT_TRACE=PREFIX has every process write PREFIX.PID, in the format of trace.h; when a process
- * executes another program, that one's trace replaces it. Without MOLT_TRACE all calls pass through
- * to glibc. A child of fork records nothing unless it executes a program, which then does.
+ * executes another program, that one's trace replaces it. PREFIX should be absolute, for programs
+ * that change their directory. Without MOLT_TRACE all calls pass through to glibc. A child of fork
+ * records nothing unless it executes a program, which then does.
  *
  * One lock is held from before the call to glibc until the event is in its stream. That makes the
  * total order: between glibc's return and the event, nobody can be given the same address.

@@ -17,6 +17,7 @@
  * and an event with a handover waits until the slot's events before it have been carried out. */
 #include "block.h"
 #include "check.h"
+#include "fail.h"
 #include "reader.h"
 #include "slot.h"
 
@@ -75,13 +76,19 @@ static enum slot_turn await_slow(const struct slot *slot, const struct event *ev
             continue;
         }
         nanosleep(&pause, NULL);
-        if (now() > deadline) {
-            fprintf(stderr, "replay: %s: thread %u has waited for %d s\n", trace.path, thread,
-                    WAIT_SECONDS);
-            _exit(1);
-        }
+        if (now() > deadline)
+            fail(FAIL_RUN, "%s: thread %u has waited for %d s", trace.path, thread, WAIT_SECONDS);
     }
     return turn;
+}
+
+static void relax(void)
+{
+#if defined __x86_64__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("yield");
+#endif
 }
 
 static enum slot_turn await(const struct slot *slot, const struct event *event, uint32_t thread)
@@ -90,7 +97,7 @@ static enum slot_turn await(const struct slot *slot, const struct event *event, 
         enum slot_turn turn = slot_turn(slot, event, thread);
         if (turn != SLOT_LATER)
             return turn;
-        __builtin_ia32_pause();
+        relax();
     }
     return await_slow(slot, event, thread);
 }
@@ -155,10 +162,8 @@ static void spawn(uint32_t thread)
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     int error = pthread_create(&id, &attributes, play_spawned, reader);
-    if (error) {
-        fprintf(stderr, "replay: pthread_create: %s\n", strerror(error));
-        _exit(1);
-    }
+    if (error)
+        fail(FAIL_RUN, "pthread_create: %s", strerror(error));
     pthread_attr_destroy(&attributes);
 }
 
@@ -217,10 +222,8 @@ static uint64_t resident_set(void)
     text[length] = 0;
     close(file);
     const char *line = strstr(text, "Rss:");
-    if (!line || sscanf(line, "Rss: %llu", &kib) != 1) {
-        fputs("replay: no resident set in /proc/self/smaps_rollup\n", stderr);
-        exit(1);
-    }
+    if (!line || sscanf(line, "Rss: %llu", &kib) != 1)
+        fail(FAIL_RUN, "no resident set in /proc/self/smaps_rollup");
     return kib * 1024;
 }
 

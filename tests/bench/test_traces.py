@@ -364,7 +364,7 @@ class TraceTest(InTemporaryDirectory):
             self.assertLess(resident, 40 << 20)
 
     def test_a_damaged_file_is_refused(self):
-        (file,) = self.record("hand_over")
+        (file,) = self.record("many")
         whole = file.read_bytes()
         damaged = self.directory / "damaged"
         size = len(whole)
