@@ -380,12 +380,14 @@ class Interrupted(InSession):
         return found
 
     def start(self, output: Path) -> subprocess.Popen:
+        """With SIGINT as in a shell's foreground, wherever the test itself runs."""
         good = library(GOOD_LIBRARY)
         process = subprocess.Popen(
             [sys.executable, ROOT / "bench/run", "--only", "shortlived@2", "-n", "1000",
              "--peer", "good", "-o", output],
             env=os.environ | {"PEERS": f"good={good} molt={good}"}, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+            stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
