@@ -32,7 +32,7 @@ class BadAllocator(Exception):
 @dataclass(frozen=True)
 class Allocator:
     name: str
-    library: Path
+    path: Path  # of the library
     package: str = ""
 
     @cached_property
@@ -40,13 +40,13 @@ class Allocator:
         """The package's version, or for other builds the state of the checkout or of the file."""
         if self.package:
             return _output("dpkg-query", "-W", "-f", "${Version}", self.package)
-        if self.name == MOLT:
+        if self.path == _built():
             return _output("git", "-C", str(ROOT), "describe", "--always", "--dirty") or "?"
-        return self.library.name
+        return self.path.name
 
     @cached_property
     def digest(self) -> str:
-        return hashlib.sha256(self.library.read_bytes()).hexdigest()[:12]
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:12]
 
 
 def find_allocators(names: list[str], peers: str) -> list[Allocator]:
@@ -55,7 +55,7 @@ def find_allocators(names: list[str], peers: str) -> list[Allocator]:
     `peers` is the value of PEERS: "name=/path/library.so ...". It adds builds or replaces those of
     the same name, molt's own included.
     """
-    known = {MOLT: Allocator(MOLT, ROOT / "build/libmolt.so")}
+    known = {MOLT: Allocator(MOLT, _built())}
     missing = {}
     for name, (package, soname) in DEBIAN.items():
         library = _find_library(soname)
@@ -66,8 +66,8 @@ def find_allocators(names: list[str], peers: str) -> list[Allocator]:
     for allocator in _parse_peers(peers):
         known[allocator.name] = allocator
         missing.pop(allocator.name, None)
-    if not known[MOLT].library.is_file():
-        raise BadAllocator(f"{known[MOLT].library}: no such library (run make first)")
+    if not known[MOLT].path.is_file():
+        raise BadAllocator(f"{known[MOLT].path}: no such library (run make first)")
     if not names:
         if missing:
             raise BadAllocator("; ".join(missing.values()))
@@ -91,6 +91,10 @@ def unknown(kind: str, name: str, known) -> str:
     near = difflib.get_close_matches(name, list(known), 1, 0.4)
     hint = f"did you mean {near[0]}?" if near else "there are " + ", ".join(known)
     return f"no {kind} is called {name}: {hint}"
+
+
+def _built() -> Path:
+    return ROOT / "build/libmolt.so"
 
 
 def _parse_peers(peers: str) -> list[Allocator]:

@@ -31,14 +31,14 @@ def _check_takeover(allocator: Allocator, loop: str) -> None:
             [str(PROGRAM), loop, "1"],
             env=_environment(allocator, Path(scratch)) | takeover.debug_environment(logs),
             capture_output=True, text=True, check=False)
-        refusal = takeover.refusal(logs, allocator.library)
+        refusal = takeover.refusal(logs, allocator.path)
         if done.returncode or refusal:
             reason = refusal or f"status {done.returncode} {done.stderr.strip()[-200:]}"
             raise Wrong(f"{loop} under {allocator.name}: {reason}")
 
 
 def _environment(allocator: Allocator, directory: Path) -> dict[str, str]:
-    return clean_environment(directory) | {"LD_PRELOAD": str(allocator.library)}
+    return clean_environment(directory) | {"LD_PRELOAD": str(allocator.path)}
 
 
 def _collect(allocator: Allocator, loop: str, rounds: int) -> int:

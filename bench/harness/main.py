@@ -118,7 +118,7 @@ def command_list(arguments: list[str]) -> int:
         print(f"{name.ljust(width)}  {summary}")
     print()
     for allocator in find_allocators([], os.environ.get("PEERS", "")):
-        print(f"{allocator.name.ljust(width)}  {allocator.library} {allocator.version}")
+        print(f"{allocator.name.ljust(width)}  {allocator.path} {allocator.version}")
     return 0
 
 

@@ -72,7 +72,7 @@ class Session:
         logs = self._scratch / "bindings"
         run = self._run(prepared, allocator, 0, takeover.debug_environment(logs))
         if not run.failure:
-            run.failure = takeover.refusal(logs, allocator.library) or ""
+            run.failure = takeover.refusal(logs, allocator.path) or ""
         for log in self._scratch.glob("bindings.*"):
             log.unlink()
         return run
@@ -99,7 +99,7 @@ class Session:
                   version=allocator.version, digest=allocator.digest,
                   time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                   load=os.getloadavg()[0], machine=machine())
-        environment = {"LD_PRELOAD": str(allocator.library), **(extra or {})}
+        environment = {"LD_PRELOAD": str(allocator.path), **(extra or {})}
         try:
             expected = self._expected_answer(prepared, command)
             output, driven = self._execute(prepared, command, environment, options, run)

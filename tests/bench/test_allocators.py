@@ -74,6 +74,10 @@ class Finding(InTemporaryDirectory):
         self.assertEqual(found[-1], Allocator("mine", path))
         self.assertEqual(len(found), 2 + len(DEBIANS))
 
+    def test_another_build_of_molt_has_not_the_checkouts_version(self):
+        path = self.file("libmine.so")
+        self.assertEqual(find_allocators(["molt"], f"molt={path}")[0].version, "libmine.so")
+
     def test_peers_replaces_the_one_of_the_same_name(self):
         path = self.file("libmine.so")
         for name in ("jemalloc", "molt"):
@@ -107,7 +111,7 @@ class Finding(InTemporaryDirectory):
         with mock.patch.object(Path, "cwd", return_value=self.directory), \
                 mock.patch("os.getcwd", return_value=str(self.directory)), \
                 mock.patch.object(Path, "is_file", return_value=True):
-            self.assertEqual(find_allocators([], "mine=libmine.so")[-1].library, path)
+            self.assertEqual(find_allocators([], "mine=libmine.so")[-1].path, path)
 
 
 class Known(InTemporaryDirectory):
