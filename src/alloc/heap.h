@@ -36,11 +36,16 @@ enum heap_state {
     HEAP_DEAD, /* in a forked child: its thread was inside a slow path; never touched again */
 };
 
-/* Blocks of one foreign pool: a chain that is handed over as a whole. */
+/* Blocks of one foreign pool: a chain that is handed over as a whole. The slot knows what the pool's
+ * record would say of an address, so that a free that joins the chain does not wait for a line that
+ * the owner writes on. */
 struct outbox_slot {
-    struct pool *pool;
+    uintptr_t start; /* of the pool */
+    uint64_t magic;  /* the pool's */
+    uint64_t limit;  /* what the pool's was lately; 0: no block may join */
     struct block *first, *last;
-    uint32_t blocks;
+    struct pool *pool; /* NULL: the slot is empty */
+    uint64_t room;     /* blocks that may still join */
 };
 
 struct heap {

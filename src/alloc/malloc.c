@@ -176,7 +176,7 @@ static void free_huge(void *p)
     note_released(bytes);
 }
 
-NOINLINE void free_slow(void *p)
+static NOINLINE void free_slower(void *p)
 {
     if (p == NULL)
         return;
@@ -189,6 +189,12 @@ NOINLINE void free_slow(void *p)
         free_run(p, bytes);
     else
         free_huge(p);
+}
+
+NOINLINE void free_slow(void *p)
+{
+    if (!remote_free_fast(thread_self.heap, p))
+        free_slower(p);
 }
 
 NOINLINE void free_drained(struct pool *pool)

@@ -70,7 +70,7 @@ unsigned pool_count_list(const struct pool *pool, const struct block *list)
 bool pool_is_valid(const struct pool *pool)
 {
     unsigned carved = pool_carved(pool);
-    uint64_t open_limit = carved * (pool->magic * pool_block_bytes(pool));
+    uint64_t open_limit = pool_open_limit(pool);
     if (carved > pool->capacity || pool->capacity * pool_block_bytes(pool) > POOL_BYTES ||
         pool_start(pool) % POOL_BYTES != 0)
         return false;

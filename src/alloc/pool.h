@@ -100,11 +100,16 @@ static inline bool pool_contains(const struct pool *pool, const void *p)
     return (uintptr_t)p - pool_start(pool) < POOL_BYTES;
 }
 
+/* What `limit` is while free is open: carved * step. */
+static inline uint64_t pool_open_limit(const struct pool *pool)
+{
+    return pool_carved(pool) * (pool->magic * pool_block_bytes(pool));
+}
+
 /* Whether p is the start of a carved block, whoever owns the pool. */
 static inline bool pool_has_block(const struct pool *pool, const void *p)
 {
-    uint64_t step = pool->magic * pool_block_bytes(pool);
-    return ((uintptr_t)p - pool_start(pool)) * pool->magic < pool_carved(pool) * step;
+    return ((uintptr_t)p - pool_start(pool)) * pool->magic < pool_open_limit(pool);
 }
 
 /* Whether a block of the pool is free: its link has the mark and leads to a block of the pool, or
@@ -121,8 +126,7 @@ static inline bool pool_block_is_free(const struct pool *pool, const void *p)
 /* Opens free for the blocks that exist by now. */
 static inline void pool_open(struct pool *pool)
 {
-    __atomic_store_n(&pool->limit, pool_carved(pool) * (pool->magic * pool_block_bytes(pool)),
-                     __ATOMIC_RELAXED);
+    __atomic_store_n(&pool->limit, pool_open_limit(pool), __ATOMIC_RELAXED);
 }
 
 /* Sends every free to the slow path. */

@@ -36,35 +36,36 @@ static void publish(struct pool *pool, struct block *first, struct block *last, 
         notify(owner, pool);
 }
 
+/* How many blocks make a chain. */
+static uint64_t chain_blocks(const struct pool *pool)
+{
+    size_t most = OUTBOX_BYTES / pool_block_bytes(pool);
+    return most < 1 ? 1 : most < OUTBOX_BLOCKS ? most : OUTBOX_BLOCKS;
+}
+
 /* What is handed over counts as released: it may be the last of a parked heap's pool. */
 static void flush_slot(struct heap *heap, struct outbox_slot *slot)
 {
     struct outbox_slot sent = *slot;
     if (sent.pool == NULL)
         return;
-    size_t bytes = sent.blocks * pool_block_bytes(sent.pool);
+    uint64_t blocks = chain_blocks(sent.pool) - sent.room;
     *slot = (struct outbox_slot){.pool = NULL};
-    publish(sent.pool, sent.first, sent.last, sent.blocks);
-    heap_note_released(heap, bytes);
-}
-
-static struct outbox_slot *slot_for(struct heap *heap, const struct pool *pool)
-{
-    return &heap->outbox[map_pool_number(pool) % OUTBOX_SLOTS];
+    publish(sent.pool, sent.first, sent.last, blocks);
+    heap_note_released(heap, blocks * pool_block_bytes(sent.pool));
 }
 
 void remote_free(struct heap *heap, struct pool *pool, struct block *block)
 {
-    struct outbox_slot *slot = slot_for(heap, pool);
-    if (slot->pool != pool) {
+    struct outbox_slot *slot = outbox_slot_for(heap, block);
+    if (slot->pool != pool || slot->room == 0) {
         flush_slot(heap, slot);
-        slot->pool = pool;
-        slot->last = block;
+        *slot = (struct outbox_slot){.start = pool_start(pool), .magic = pool->magic, .last = block,
+                                     .pool = pool, .room = chain_blocks(pool)};
     }
-    block_set_next(block, slot->first);
-    slot->first = block;
-    slot->blocks++;
-    if (slot->blocks == OUTBOX_BLOCKS || slot->blocks * pool_block_bytes(pool) >= OUTBOX_BYTES)
+    slot->limit = pool_open_limit(pool);
+    outbox_push(slot, block);
+    if (slot->room == 0)
         flush_slot(heap, slot);
 }
 

@@ -11,11 +11,45 @@
 #ifndef ALLOC_REMOTE_H
 #define ALLOC_REMOTE_H
 
-#include <stdbool.h>
+#include "heap.h"
 
-struct block;
-struct heap;
-struct pool;
+#include "base/attributes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The only slot that may hold a chain of the pool around p. */
+static inline struct outbox_slot *outbox_slot_for(struct heap *heap, const void *p)
+{
+    return &heap->outbox[((uintptr_t)p >> POOL_SHIFT) % OUTBOX_SLOTS];
+}
+
+/* A full chain takes no more. */
+static ALWAYS_INLINE void outbox_push(struct outbox_slot *slot, struct block *block)
+{
+    block_set_next(block, slot->first);
+    slot->first = block;
+    if (UNLIKELY(--slot->room == 0))
+        slot->limit = 0;
+}
+
+/* Adds p to its pool's chain if there is one: false sends the caller to the slow path. The heap is
+ * busy meanwhile, as in a slow path; the fast paths, which leave the outbox alone, stay open. */
+static ALWAYS_INLINE bool remote_free_fast(struct heap *heap, void *p)
+{
+    if (UNLIKELY(heap == NULL) || UNLIKELY(heap->busy))
+        return false;
+    struct outbox_slot *slot = outbox_slot_for(heap, p);
+    if (((uintptr_t)p - slot->start) * slot->magic >= slot->limit ||
+        UNLIKELY(block_is_marked(p)))
+        return false;
+    heap->busy = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    outbox_push(slot, p);
+    atomic_signal_fence(memory_order_seq_cst);
+    heap->busy = false;
+    return true;
+}
 
 /* Puts a block of another heap's pool into the outbox of `heap`. */
 void remote_free(struct heap *heap, struct pool *pool, struct block *block);
