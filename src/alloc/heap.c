@@ -3,7 +3,8 @@
 
 #include "arena.h" // arena_take_slot, arena_release_slot
 #include "map.h"
-#include "remote.h" // remote_collect
+#include "registry.h" // registry_steal
+#include "remote.h"   // remote_collect
 
 #include "base/assert.h"
 
@@ -83,6 +84,26 @@ static void activate(struct heap *heap, struct pool *pool)
     pool_open(pool);
 }
 
+/* The ACTIVE pool, with its free blocks, hangs nowhere any more. */
+static void detach_active(struct heap *heap, struct pool *pool)
+{
+    unsigned size_class = pool->size_class;
+    pool->own = heap->free[size_class];
+    pool->list = &pool->own;
+    heap->free[size_class] = NULL;
+    heap->active[size_class] = 0;
+}
+
+/* A PARTIAL pool with free blocks, which hangs nowhere any more; NULL if there is none. */
+static struct pool *take_partial(struct heap *heap, unsigned size_class)
+{
+    struct pool *pool = map_pool_by_number(heap->partial[size_class]);
+    if (pool == NULL || pool->own == NULL)
+        return NULL;
+    ring_remove(heap, pool);
+    return pool;
+}
+
 static struct pool *new_pool(struct heap *heap, unsigned size_class)
 {
     unsigned clean_page;
@@ -97,7 +118,7 @@ static struct pool *new_pool(struct heap *heap, unsigned size_class)
 /* Every block of the pool is free and it hangs nowhere any more. */
 static void release(struct heap *heap, struct pool *pool)
 {
-    uintptr_t start = pool_start(pool);
+    uintptr_t start = pool->start;
     size_t touched = pool_carved(pool) * pool_block_bytes(pool);
     pool_clear(pool);
     arena_release_slot(start, touched);
@@ -113,21 +134,35 @@ static struct block *carve(struct heap *heap, struct pool *pool, bool *zero)
     return list;
 }
 
+/* A pool with free blocks that is not ACTIVE: an own one, or one of a parked heap. */
+static struct pool *take_pool_with_free(struct heap *heap, unsigned size_class)
+{
+    struct pool *pool = take_partial(heap, size_class);
+    return pool != NULL ? pool : registry_steal(heap, size_class);
+}
+
+/* A pool that is not ACTIVE to carve blocks from. */
+static struct pool *take_pool_with_room(struct heap *heap, unsigned size_class)
+{
+    struct pool *pool = map_pool_by_number(heap->partial[size_class]);
+    if (pool == NULL)
+        return new_pool(heap, size_class);
+    ring_remove(heap, pool);
+    return pool;
+}
+
 /* A pool with free blocks, or with room for more, becomes ACTIVE: free blocks first, then room in
  * the present pool, then in others, then a new pool. */
 static struct pool *choose_pool(struct heap *heap, unsigned size_class)
 {
     struct pool *active = map_pool_by_number(heap->active[size_class]);
-    struct pool *next = map_pool_by_number(heap->partial[size_class]);
-    bool next_has_free = next != NULL && next->own != NULL;
-    if (active != NULL && !next_has_free && pool_carved(active) < active->capacity)
+    struct pool *next = take_pool_with_free(heap, size_class);
+    if (next == NULL && active != NULL && pool_carved(active) < active->capacity)
         return active;
+    if (next == NULL)
+        next = take_pool_with_room(heap, size_class);
     if (active != NULL)
         retire(heap, active);
-    if (next != NULL)
-        ring_remove(heap, next);
-    else
-        next = new_pool(heap, size_class);
     if (next != NULL)
         activate(heap, next);
     return next;
@@ -206,6 +241,36 @@ void heap_take_chain(struct heap *heap, struct pool *pool, struct block *chain, 
     settle(heap, pool);
 }
 
+/* ---- Giving pools to another heap ---- */
+
+struct pool *heap_give_pool(struct heap *heap, const struct heap *to, unsigned size_class)
+{
+    struct pool *pool;
+    if (heap->free[size_class] != NULL) {
+        pool = map_pool_by_number(heap->active[size_class]);
+        detach_active(heap, pool);
+    } else {
+        pool = take_partial(heap, size_class);
+    }
+    if (pool != NULL)
+        pool_set_heap(pool, to->number);
+    return pool;
+}
+
+void heap_move_pool(struct heap *heap, struct heap *to, struct pool *pool)
+{
+    if (pool_state(pool) == POOL_ACTIVE) {
+        detach_active(heap, pool);
+        pool->left = pool_carved(pool) - pool_count_list(pool, pool->own);
+        pool_set_state(pool, POOL_PARTIAL);
+        ring_insert(to, pool, true);
+    } else if (pool_state(pool) == POOL_PARTIAL) {
+        ring_remove(heap, pool);
+        ring_insert(to, pool, pool->own != NULL);
+    }
+    pool_set_heap(pool, to->number);
+}
+
 /* ---- Giving memory back ---- */
 
 void heap_arm(struct heap *heap)
@@ -239,7 +304,7 @@ bool heap_class_is_valid(const struct heap *heap, unsigned size_class)
     for (const struct pool *pool = first; pool != NULL;) {
         const struct pool *next = map_pool_by_number(pool->next);
         if (pool_state(pool) != POOL_PARTIAL || !pool_is_valid(pool) ||
-            pool->heap != heap->number || pool->size_class != size_class ||
+            pool_heap(pool) != heap->number || pool->size_class != size_class ||
             map_pool_by_number(next->prev) != pool)
             return false;
         pool = next == first ? NULL : next;

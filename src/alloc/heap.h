@@ -7,9 +7,10 @@
  *        ── outbox          blocks of other heaps' pools, on their way home (remote.h)
  *        ── pending         own pools in which other threads have left blocks (remote.h)
  *
- * FULL pools hang nowhere: the first free finds them. A pool keeps its heap for life, and a heap
- * outlives its thread: it is parked and adopted by a later one (thread.h), so a pool's owner can
- * be read without a lock.
+ * FULL pools hang nowhere: the first free finds them. A heap outlives its thread: it is parked and
+ * adopted by a later one (thread.h). Only a parked heap's pools change hands (registry.h), and a
+ * former owner passes on what still reaches it (remote.h), so a pool's owner can be read without a
+ * lock.
  *
  * Only the owner touches a heap, but for `pending`. `busy` says that the owner is inside a slow
  * path: a signal handler must not enter it then, and a forked child must not adopt it. The fast
@@ -36,17 +37,17 @@ enum heap_state {
     HEAP_DEAD, /* in a forked child: its thread was inside a slow path; never touched again */
 };
 
-/* Blocks of one foreign pool: a chain that is handed over as a whole. The slot knows what the pool's
- * record would say of an address, so that a free that joins the chain does not wait for a line that
- * the owner writes on. */
+/* Blocks of one foreign pool: a chain that is handed over as a whole. The slot knows what the
+ * pool's record would say of an address, so that a free that joins the chain does not wait for a
+ * line that the owner writes on. */
 struct outbox_slot {
     uintptr_t start; /* of the pool */
     uint64_t magic;  /* the pool's */
     uint64_t limit;  /* what the pool's was lately; 0: no block may join */
     struct block *first, *last;
-    struct pool *pool; /* NULL: the slot is empty */
-    uint64_t room;     /* blocks that may still join */
-};
+    struct pool *pool;
+    uint64_t room; /* blocks that may still join */
+} CACHE_ALIGNED;
 
 struct heap {
     struct block *free[CLASS_COUNT]; /* heads of the ACTIVE pools' lists */
@@ -62,8 +63,10 @@ struct heap {
     uint32_t tick_frees;             /* frees of a class between two looks */
     uint64_t looked_ms;              /* the last look; of a parked heap: when it was parked */
     size_t released_bytes;           /* given back since the last arming (heap_arm) */
-    struct outbox_slot outbox[OUTBOX_SLOTS];
+    uint64_t outbox_used;            /* a bit for each slot that is not empty */
     CACHE_ALIGNED _Atomic uint32_t pending; /* stack of own pools with a chain from others */
+    /* On pages of its own: a thread that frees no other's blocks does not touch them. */
+    _Alignas(1 << PAGE_SHIFT_MIN) struct outbox_slot outbox[OUTBOX_SLOTS];
 };
 
 static inline uintptr_t heap_cookie(const struct heap *heap)
@@ -86,6 +89,15 @@ void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block);
 
 /* Takes back a chain of `count` blocks that others have freed. */
 void heap_take_chain(struct heap *heap, struct pool *pool, struct block *chain, unsigned count);
+
+/* A pool of the class with free blocks leaves the heap, which is parked, and is `to`'s from now on,
+ * which has to make it ACTIVE at once: `left` does not count its live blocks. NULL if there is
+ * none. */
+struct pool *heap_give_pool(struct heap *heap, const struct heap *to, unsigned size_class);
+
+/* A pool changes from a heap, which is parked, to `to`; the caller is about to free a block of
+ * it. */
+void heap_move_pool(struct heap *heap, struct heap *to, struct pool *pool);
 
 /* Makes the next free of each class look at the clock: after much memory was released, so that
  * even a program that does little from now on returns it. */

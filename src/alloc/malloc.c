@@ -10,6 +10,7 @@
 #include "huge.h"
 #include "init.h"
 #include "misuse.h"
+#include "registry.h" // registry_claim
 #include "remote.h"
 #include "run.h"
 #include "trim.h" // trim_mappings
@@ -141,7 +142,7 @@ static void free_to_pool(struct pool *pool, void *p)
         remote_free_now(pool, p);
         return;
     }
-    if (pool->heap == heap->number)
+    if (pool_heap(pool) == heap->number || registry_claim(heap, pool))
         heap_free_slow(heap, pool, p);
     else
         remote_free(heap, pool, p);

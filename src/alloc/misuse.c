@@ -29,7 +29,7 @@ static _Noreturn void report_inside(const char *operation, const void *p, uintpt
 static void report_in_pool(const char *operation, const void *p, const struct pool *pool)
 {
     size_t bytes = pool_block_bytes(pool);
-    uintptr_t start = pool_start(pool);
+    uintptr_t start = pool->start;
     if (pool->magic == 0 || !pool_contains(pool, p))
         return; /* never a pool */
     uintptr_t block = start + ((uintptr_t)p - start) / bytes * bytes;

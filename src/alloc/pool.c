@@ -10,14 +10,14 @@ void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned
 {
     size_t bytes = size_class_bytes(size_class);
     bool power_of_two = (bytes & (bytes - 1)) == 0;
-    pool->origin = start + ((uintptr_t)heap << COOKIE_SHIFT);
+    pool->start = start;
+    pool_set_heap(pool, heap);
     pool->magic = UINT64_MAX / bytes + (power_of_two ? 2 : 1); /* floor(2^64 / bytes) + 1 */
     pool->list = &pool->own;
     pool->own = NULL;
     pool->left = 0;
     atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
     pool->capacity = (uint16_t)(POOL_BYTES / bytes);
-    pool->heap = (uint16_t)heap;
     pool->size_class = (uint8_t)size_class;
     pool->next = pool->prev = 0;
     pool->clean_page = (uint8_t)clean_page;
@@ -46,7 +46,7 @@ struct block *pool_carve(struct pool *pool, bool *zero)
     size_t bytes = pool_block_bytes(pool);
     unsigned carved = pool_carved(pool);
     unsigned count = carve_count(pool, bytes);
-    uintptr_t first = pool_start(pool) + carved * bytes;
+    uintptr_t first = pool->start + carved * bytes;
     uintptr_t last = first + (count - 1) * bytes;
     *zero = count == 1 && (carved * bytes) >> os_page_shift >= pool->clean_page;
     for (uintptr_t at = first; at < last; at += bytes)
@@ -72,7 +72,7 @@ bool pool_is_valid(const struct pool *pool)
     unsigned carved = pool_carved(pool);
     uint64_t open_limit = pool_open_limit(pool);
     if (carved > pool->capacity || pool->capacity * pool_block_bytes(pool) > POOL_BYTES ||
-        pool_start(pool) % POOL_BYTES != 0)
+        pool->start % POOL_BYTES != 0)
         return false;
     switch (pool_state(pool)) {
     case POOL_ACTIVE:

@@ -17,7 +17,8 @@
  *      +-----------------------------------------------------+ chosen by malloc
  *
  * `list` always holds the address of the list that a freed block joins, so a free by the owner
- * pushes without asking which state the pool is in. Only the owner writes the first line;
+ * pushes without asking which state the pool is in. Only the owner writes the first line (who
+ * takes a pool over from a parked heap is its owner from then on);
  * blocks freed by other threads gather in `remote`, on a line of its own.
  *
  * One comparison in free() tells everything. With magic = floor(2^64 / size) + 1,
@@ -57,7 +58,7 @@ struct pool {
                                 PARTIAL, FULL: live blocks */
     _Atomic uint16_t carved; /* blocks that exist */
     uint16_t capacity;       /* blocks that fit */
-    uint16_t heap;           /* the owner's number */
+    _Atomic uint16_t heap;   /* the owner's number */
     uint8_t size_class;      /* of its blocks */
     _Atomic uint8_t state;   /* enum pool_state */
     uint32_t next, prev;     /* ring of the heap's PARTIAL pools: numbers, 0 is none */
@@ -66,13 +67,24 @@ struct pool {
     CACHE_ALIGNED _Atomic uint64_t remote; /* chain of blocks freed by others: count above 48 bits
                                               of address */
     uint32_t pending_next;                 /* in the owner's stack of pools with a chain */
+    uintptr_t start;                       /* its address; other threads read it here, since an
+                                              owner may change and with it `origin` */
 } CACHE_ALIGNED;
 
 _Static_assert(sizeof(struct pool) == (size_t)2 * CACHE_LINE, "the owner's line and the others'");
 
-static inline uintptr_t pool_start(const struct pool *pool)
+static inline unsigned pool_heap(const struct pool *pool)
 {
-    return pool->origin - ((uintptr_t)pool->heap << COOKIE_SHIFT);
+    return atomic_load_explicit(&pool->heap, memory_order_relaxed);
+}
+
+/* The pool belongs to the heap from now on. Nobody else's free takes it for his meanwhile: the new
+ * cookie is not his. */
+static inline void pool_set_heap(struct pool *pool, unsigned heap)
+{
+    atomic_store_explicit(&pool->heap, (uint16_t)heap, memory_order_relaxed);
+    __atomic_store_n(&pool->origin, pool->start + ((uintptr_t)heap << COOKIE_SHIFT),
+                     __ATOMIC_RELAXED);
 }
 
 static inline size_t pool_block_bytes(const struct pool *pool)
@@ -97,7 +109,7 @@ static inline void pool_set_state(struct pool *pool, enum pool_state state)
 
 static inline bool pool_contains(const struct pool *pool, const void *p)
 {
-    return (uintptr_t)p - pool_start(pool) < POOL_BYTES;
+    return (uintptr_t)p - pool->start < POOL_BYTES;
 }
 
 /* What `limit` is while free is open: carved * step. */
@@ -109,7 +121,7 @@ static inline uint64_t pool_open_limit(const struct pool *pool)
 /* Whether p is the start of a carved block, whoever owns the pool. */
 static inline bool pool_has_block(const struct pool *pool, const void *p)
 {
-    return ((uintptr_t)p - pool_start(pool)) * pool->magic < pool_open_limit(pool);
+    return ((uintptr_t)p - pool->start) * pool->magic < pool_open_limit(pool);
 }
 
 /* Whether a block of the pool is free: its link has the mark and leads to a block of the pool, or

@@ -10,7 +10,9 @@
 
 struct lock registry_lock;
 
-static uint32_t parked;      /* stack of parked heaps: numbers, linked by next_parked */
+/* The queue of parked heaps: numbers, linked by next_parked. Both are 0 when it is empty. */
+static uint32_t parked_first, parked_last;
+
 static uint32_t reap_cursor; /* the heap that registry_reap looks at next */
 
 static enum heap_state state_of(const struct heap *heap)
@@ -23,12 +25,26 @@ static void set_state(struct heap *heap, enum heap_state state)
     atomic_store_explicit(&heap->state, (uint8_t)state, memory_order_release);
 }
 
-static void push_parked(struct heap *heap)
+static void add_parked(struct heap *heap)
 {
-    heap->next_parked = parked;
+    heap->next_parked = 0;
     set_state(heap, HEAP_PARKED);
-    parked = heap->number;
+    if (parked_last != 0)
+        map_heap(parked_last)->next_parked = heap->number;
+    else
+        parked_first = heap->number;
+    parked_last = heap->number;
     heap->busy = false;
+}
+
+static struct heap *take_parked(void)
+{
+    struct heap *heap = map_heap(parked_first);
+    heap->busy = true;
+    parked_first = heap->next_parked;
+    if (parked_first == 0)
+        parked_last = 0;
+    return heap;
 }
 
 static struct heap *new_heap(void)
@@ -44,10 +60,8 @@ struct heap *registry_adopt(void)
 {
     lock_acquire(&registry_lock);
     struct heap *heap;
-    if (parked != 0) {
-        heap = map_heap(parked);
-        heap->busy = true;
-        parked = heap->next_parked;
+    if (parked_first != 0) {
+        heap = take_parked();
         heap->settled = false;
         set_state(heap, HEAP_OWNED);
     } else {
@@ -57,6 +71,43 @@ struct heap *registry_adopt(void)
     return heap;
 }
 
+#define STOLEN_FROM 4u /* heaps that are looked at; the lock is held meanwhile */
+
+struct pool *registry_steal(const struct heap *to, unsigned size_class)
+{
+    struct pool *pool = NULL;
+    if (__atomic_load_n(&parked_first, __ATOMIC_RELAXED) == 0)
+        return NULL;
+    lock_acquire(&registry_lock);
+    uint32_t number = parked_first;
+    for (unsigned i = 0; i < STOLEN_FROM && number != 0 && pool == NULL; i++) {
+        struct heap *heap = map_heap(number);
+        heap->busy = true;
+        remote_collect(heap);
+        pool = heap_give_pool(heap, to, size_class);
+        heap->busy = false;
+        number = heap->next_parked;
+    }
+    lock_release(&registry_lock);
+    return pool;
+}
+
+bool registry_claim(struct heap *to, struct pool *pool)
+{
+    struct heap *owner = map_heap(pool_heap(pool));
+    if (to->active[pool->size_class] == 0 || state_of(owner) != HEAP_PARKED ||
+        !lock_try(&registry_lock))
+        return false;
+    bool claimed = state_of(owner) == HEAP_PARKED && pool_heap(pool) == owner->number;
+    if (claimed) {
+        owner->busy = true;
+        heap_move_pool(owner, to, pool);
+        owner->busy = false;
+    }
+    lock_release(&registry_lock);
+    return claimed;
+}
+
 void registry_park(struct heap *heap)
 {
     heap->busy = true;
@@ -64,7 +115,7 @@ void registry_park(struct heap *heap)
     remote_collect(heap);
     heap->looked_ms = os_now_ms();
     lock_acquire(&registry_lock);
-    push_parked(heap);
+    add_parked(heap);
     lock_release(&registry_lock);
 }
 
@@ -90,7 +141,7 @@ static void reap(struct heap *heap, uint64_t parked_before_ms)
 
 void registry_reap(uint64_t now_ms)
 {
-    if (__atomic_load_n(&parked, __ATOMIC_RELAXED) == 0 || !lock_try(&registry_lock))
+    if (__atomic_load_n(&parked_first, __ATOMIC_RELAXED) == 0 || !lock_try(&registry_lock))
         return;
     for (unsigned i = 0; i < REAPED_AT_ONCE && i < map.heap_end; i++) {
         reap_cursor = reap_cursor % map.heap_end + 1;
@@ -112,7 +163,7 @@ void registry_reset_in_child(const struct heap *mine)
     /* A handler that interrupted this thread's own change has forked: it goes on in the child. */
     if (lock_is_mine(&registry_lock))
         return;
-    parked = 0;
+    parked_first = parked_last = 0;
     for (uint32_t number = 1; number <= map.heap_end; number++) {
         struct heap *heap = map_heap(number);
         if (heap == mine || state_of(heap) == HEAP_NONE || state_of(heap) == HEAP_DEAD)
@@ -120,7 +171,7 @@ void registry_reset_in_child(const struct heap *mine)
         if (heap->busy)
             set_state(heap, HEAP_DEAD);
         else
-            push_parked(heap);
+            add_parked(heap);
     }
 }
 

@@ -1,22 +1,36 @@
 /* registry.h: all heaps, and those that wait for a thread.
  *
- * A thread that ends parks its heap as it is; the next thread that starts adopts the one parked
- * last. Frees into a parked heap gather in its `pending` like in any other; a look at the clock
- * (tick.h) reaps them, so memory of ended threads goes back without a new thread coming. */
+ * A thread that ends parks its heap as it is; the next thread that starts adopts the one that has
+ * waited for longest: others have freed the most of it by now. Pools of parked heaps change hands
+ * under the lock in two ways: a heap that needs free blocks steals such a pool before it touches a
+ * fresh page, and a thread that frees a block of a class that it also allocates claims the block's
+ * pool. The first keeps memory in use, the second makes the frees that follow local. Other frees
+ * into a parked heap gather in its `pending` like in any other; a look at the clock (tick.h) reaps
+ * them, so memory of ended threads goes back without a new thread coming. */
 #ifndef ALLOC_REGISTRY_H
 #define ALLOC_REGISTRY_H
 
 #include "base/lock.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct heap;
+struct pool;
 
 extern HIDDEN struct lock registry_lock;
 
 /* A parked heap, or a new one; NULL when there is no memory for one. */
 struct heap *registry_adopt(void);
+
+/* A pool of the class with free blocks, from one of the heaps that are parked for longest; it is
+ * `to`'s now, which has to make it ACTIVE. NULL if there is none. */
+struct pool *registry_steal(const struct heap *to, unsigned size_class);
+
+/* Makes the pool `to`'s if its owner is parked and `to` allocates from the class: whether it is
+ * now. */
+bool registry_claim(struct heap *to, struct pool *pool);
 
 /* Parks a heap of the calling thread. */
 void registry_park(struct heap *heap);

@@ -21,7 +21,7 @@ static void notify(struct heap *owner, struct pool *pool)
  * left alone. */
 static void publish(struct pool *pool, struct block *first, struct block *last, uint64_t count)
 {
-    struct heap *owner = map_heap(pool->heap);
+    struct heap *owner = map_heap(pool_heap(pool));
     if (atomic_load_explicit(&owner->state, memory_order_relaxed) == HEAP_DEAD)
         return;
     uint64_t old = atomic_load_explicit(&pool->remote, memory_order_relaxed);
@@ -43,30 +43,46 @@ static uint64_t chain_blocks(const struct pool *pool)
     return most < 1 ? 1 : most < OUTBOX_BLOCKS ? most : OUTBOX_BLOCKS;
 }
 
-/* What is handed over counts as released: it may be the last of a parked heap's pool. */
-static void flush_slot(struct heap *heap, struct outbox_slot *slot)
+/* Hands over the slot's chain, which counts as released: it may be the last of a parked heap's
+ * pool. */
+static void flush_slot(struct heap *heap, unsigned number)
 {
-    struct outbox_slot sent = *slot;
-    if (sent.pool == NULL)
-        return;
-    uint64_t blocks = chain_blocks(sent.pool) - sent.room;
-    *slot = (struct outbox_slot){.pool = NULL};
-    publish(sent.pool, sent.first, sent.last, blocks);
-    heap_note_released(heap, blocks * pool_block_bytes(sent.pool));
+    struct outbox_slot *slot = &heap->outbox[number];
+    uint64_t blocks = chain_blocks(slot->pool) - slot->room;
+    heap->outbox_used &= ~(UINT64_C(1) << number);
+    slot->limit = 0;
+    publish(slot->pool, slot->first, slot->last, blocks);
+    heap_note_released(heap, blocks * pool_block_bytes(slot->pool));
+}
+
+/* An empty chain for blocks of the pool, which ends with this one. */
+static void begin_slot(struct heap *heap, unsigned number, struct pool *pool, struct block *last)
+{
+    heap->outbox[number] = (struct outbox_slot){.start = pool->start,
+                                                .magic = pool->magic,
+                                                .last = last,
+                                                .pool = pool,
+                                                .room = chain_blocks(pool)};
+    heap->outbox_used |= UINT64_C(1) << number;
+}
+
+static bool is_used(const struct heap *heap, unsigned number)
+{
+    return (heap->outbox_used >> number & 1) != 0;
 }
 
 void remote_free(struct heap *heap, struct pool *pool, struct block *block)
 {
-    struct outbox_slot *slot = outbox_slot_for(heap, block);
-    if (slot->pool != pool || slot->room == 0) {
-        flush_slot(heap, slot);
-        *slot = (struct outbox_slot){.start = pool_start(pool), .magic = pool->magic, .last = block,
-                                     .pool = pool, .room = chain_blocks(pool)};
-    }
+    unsigned number = outbox_number(block);
+    struct outbox_slot *slot = &heap->outbox[number];
+    if (is_used(heap, number) && (slot->pool != pool || slot->room == 0))
+        flush_slot(heap, number);
+    if (!is_used(heap, number))
+        begin_slot(heap, number, pool, block);
     slot->limit = pool_open_limit(pool);
     outbox_push(slot, block);
     if (slot->room == 0)
-        flush_slot(heap, slot);
+        flush_slot(heap, number);
 }
 
 void remote_free_now(struct pool *pool, struct block *block)
@@ -76,8 +92,8 @@ void remote_free_now(struct pool *pool, struct block *block)
 
 void remote_flush(struct heap *heap)
 {
-    for (unsigned i = 0; i < OUTBOX_SLOTS; i++)
-        flush_slot(heap, &heap->outbox[i]);
+    while (heap->outbox_used != 0)
+        flush_slot(heap, (unsigned)__builtin_ctzll(heap->outbox_used));
 }
 
 bool remote_waits(const struct heap *heap)
@@ -93,6 +109,10 @@ void remote_collect(struct heap *heap)
     while (number != 0) {
         struct pool *pool = map_pool_by_number(number);
         number = pool->pending_next;
+        if (pool_heap(pool) != heap->number) { /* has changed hands */
+            notify(map_heap(pool_heap(pool)), pool);
+            continue;
+        }
         uint64_t chain = atomic_exchange_explicit(&pool->remote, 0, memory_order_acq_rel);
         heap_take_chain(heap, pool, (struct block *)(chain & ADDRESS_MASK),
                         (unsigned)(chain >> COUNT_SHIFT));

@@ -7,7 +7,8 @@
  * The sender gathers up to OUTBOX_BLOCKS blocks of a pool and hands them over with one CAS, on a
  * line that the owner's own malloc and free do not touch. The owner empties `pending` on its slow
  * path, and takes a pool's chain only then: so a pool is in the stack at most once, and a pool
- * with blocks on their way is never taken for empty. */
+ * with blocks on their way is never taken for empty. If the pool has changed hands since the sender
+ * looked, it lands in the former owner's stack, and that one passes it on. */
 #ifndef ALLOC_REMOTE_H
 #define ALLOC_REMOTE_H
 
@@ -19,9 +20,9 @@
 #include <stdint.h>
 
 /* The only slot that may hold a chain of the pool around p. */
-static inline struct outbox_slot *outbox_slot_for(struct heap *heap, const void *p)
+static inline unsigned outbox_number(const void *p)
 {
-    return &heap->outbox[((uintptr_t)p >> POOL_SHIFT) % OUTBOX_SLOTS];
+    return ((uintptr_t)p >> POOL_SHIFT) % OUTBOX_SLOTS;
 }
 
 /* A full chain takes no more. */
@@ -39,9 +40,8 @@ static ALWAYS_INLINE bool remote_free_fast(struct heap *heap, void *p)
 {
     if (UNLIKELY(heap == NULL) || UNLIKELY(heap->busy))
         return false;
-    struct outbox_slot *slot = outbox_slot_for(heap, p);
-    if (((uintptr_t)p - slot->start) * slot->magic >= slot->limit ||
-        UNLIKELY(block_is_marked(p)))
+    struct outbox_slot *slot = &heap->outbox[outbox_number(p)];
+    if (((uintptr_t)p - slot->start) * slot->magic >= slot->limit || UNLIKELY(block_is_marked(p)))
         return false;
     heap->busy = true;
     atomic_signal_fence(memory_order_seq_cst);

@@ -42,9 +42,9 @@
 #define COOKIE_SHIFT 17
 
 /* Blocks of other threads' pools that a thread gathers before it hands them over. */
-#define OUTBOX_SLOTS 8
+#define OUTBOX_SLOTS 64
 #define OUTBOX_BLOCKS 32
-#define OUTBOX_BYTES ((size_t)8 << 10)
+#define OUTBOX_BYTES ((size_t)4 << 10)
 
 /* Frees between two looks at the clock, while there is memory to return. */
 #define TICK_FREES_MAX 4096u
@@ -54,6 +54,7 @@
 /* Mappings of freed huge blocks that are kept for the next one. */
 #define HUGE_CACHE_SLOTS 16
 
+_Static_assert(OUTBOX_SLOTS == 64, "an outbox's slots fit the bits of one word");
 _Static_assert(ARENA_POOLS == 64, "an arena's pools fit the bits of one word");
 _Static_assert(BLOCK_MAX * 2 <= POOL_BYTES, "a pool holds two blocks of the largest class");
 _Static_assert(RUN_MAX * 2 <= ARENA_BYTES, "an arena holds two of the largest runs");

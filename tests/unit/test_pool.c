@@ -32,7 +32,7 @@ START_TEST(test_new_pool)
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
         struct pool pool;
         make(&pool, size_class, 3);
-        ck_assert_uint_eq(pool_start(&pool), (uintptr_t)start);
+        ck_assert_uint_eq(pool.start, (uintptr_t)start);
         ck_assert_uint_eq(pool_block_bytes(&pool), size_class_bytes(size_class));
         ck_assert_uint_eq(pool.capacity, POOL_BYTES / size_class_bytes(size_class));
         ck_assert_uint_eq(pool_carved(&pool), 0);

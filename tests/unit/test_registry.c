@@ -61,7 +61,7 @@ START_TEST(test_park_and_adopt)
 }
 END_TEST
 
-START_TEST(test_last_parked_is_first_adopted)
+START_TEST(test_first_parked_is_first_adopted)
 {
     struct heap *a = registry_adopt(), *b = registry_adopt(), *c = registry_adopt();
     ck_assert_ptr_nonnull(c);
@@ -70,9 +70,168 @@ START_TEST(test_last_parked_is_first_adopted)
     registry_park(b);
     registry_park(a);
     expect_heaps(3, 2);
-    ck_assert_ptr_eq(registry_adopt(), a);
     ck_assert_ptr_eq(registry_adopt(), b);
+    registry_park(c);
+    ck_assert_ptr_eq(registry_adopt(), a);
+    ck_assert_ptr_eq(registry_adopt(), c);
     expect_heaps(3, 0);
+    registry_park(a);
+    ck_assert_ptr_eq(registry_adopt(), a);
+    expect_heaps(3, 0);
+}
+END_TEST
+
+/* ---- Pools that change hands ---- */
+
+/* A pool with blocks that live, one that is free and a heap that waits for a thread. */
+static void *leave_a_hole(void *argument)
+{
+    struct legacy *legacy = argument;
+    char *hole = molt_malloc(100);
+    legacy->block = molt_malloc(100);
+    memset(legacy->block, 7, 100);
+    legacy->heap = thread_self.heap;
+    molt_free(hole);
+    return NULL;
+}
+
+/* Free blocks of a heap that waits come before a fresh page. */
+START_TEST(test_steal)
+{
+    struct legacy legacy;
+    molt_free(molt_malloc(1)); /* a heap of its own */
+    unit_in_thread(leave_a_hole, &legacy);
+    struct pool *pool = map_pool(legacy.block);
+    ck_assert_uint_eq(pool_heap(pool), legacy.heap->number);
+    char *p = molt_malloc(100);
+    ck_assert_ptr_eq(map_pool(p), pool);
+    ck_assert_uint_eq(pool_heap(pool), thread_self.heap->number);
+    ck_assert(heap_class_is_valid(legacy.heap, pool->size_class));
+    ck_assert(heap_class_is_valid(thread_self.heap, pool->size_class));
+    ck_assert_int_eq(legacy.block[99], 7);
+    molt_free(legacy.block); /* the new owner's fast path */
+    ck_assert_ptr_eq(molt_malloc(100), legacy.block);
+    ck_assert_ptr_eq(registry_steal(thread_self.heap, pool->size_class), NULL);
+}
+END_TEST
+
+static void *only_take(void *argument)
+{
+    struct legacy *legacy = argument;
+    legacy->block = molt_malloc(100);
+    return NULL;
+}
+
+/* A heap whose pools are all in use, or not its to give, gives none. */
+START_TEST(test_nothing_to_steal)
+{
+    struct legacy legacy;
+    molt_free(molt_malloc(1));
+    unit_in_thread(only_take, &legacy);
+    struct pool *pool = map_pool(legacy.block);
+    unsigned heap = pool_heap(pool), other = size_class_of(5000);
+    ck_assert_ptr_eq(registry_steal(thread_self.heap, other), NULL);
+    while (pool->own != NULL || map_heap(heap)->free[pool->size_class] != NULL)
+        ck_assert_ptr_eq(map_pool(molt_malloc(100)), pool); /* takes it over, and all of it */
+    ck_assert_uint_eq(pool_heap(pool), thread_self.heap->number);
+}
+END_TEST
+
+/* Who frees a block of a heap that waits takes the pool over, if its thread allocates such blocks.
+ */
+START_TEST(test_claim)
+{
+    struct legacy legacy;
+    char *own = molt_malloc(100);
+    unit_in_thread(leave_a_block, &legacy);
+    struct pool *pool = map_pool(legacy.block);
+    ck_assert_uint_eq(pool_heap(pool), legacy.heap->number);
+    unsigned live = pool_state(pool) == POOL_ACTIVE ? 1 : pool->left;
+    molt_free(legacy.block);
+    ck_assert_uint_eq(pool_heap(pool), thread_self.heap->number);
+    ck_assert_uint_eq(atomic_load(&pool->remote), 0);
+    ck_assert_uint_eq(live, 1);
+    ck_assert_int_eq(pool_state(pool), POOL_NONE); /* that was its last */
+    ck_assert(heap_class_is_valid(legacy.heap, size_class_of(100)));
+    ck_assert(heap_class_is_valid(thread_self.heap, size_class_of(100)));
+    molt_free(own);
+}
+END_TEST
+
+static void *leave_many(void *argument)
+{
+    char **blocks = argument;
+    for (unsigned i = 0; i < POOL_BYTES / 1024 + 2; i++)
+        blocks[i] = molt_malloc(1024);
+    molt_free(blocks[1]); /* the first pool is PARTIAL, the second ACTIVE */
+    return NULL;
+}
+
+/* Pools in all states are claimed: one that is full, one with free blocks, the ACTIVE one. */
+START_TEST(test_claim_in_any_state)
+{
+    static char *blocks[POOL_BYTES / 1024 + 2];
+    static char *full[POOL_BYTES / 1024 + 2];
+    unit_in_thread(leave_many, blocks);
+    char *own = molt_malloc(1024); /* adopts that heap, and gives it back: */
+    unit_in_thread(leave_many, full);
+    unsigned last = POOL_BYTES / 1024 + 1;
+    for (unsigned i = 0; i <= last; i++) {
+        if (i != 1) {
+            molt_free(full[i]);
+            molt_free(blocks[i]);
+        }
+    }
+    molt_free(own);
+    remote_flush(thread_self.heap);
+    registry_reap_all();
+    molt_trim(0);
+    struct molt_stats stats;
+    molt_stats_get(&stats, sizeof stats);
+    ck_assert_uint_eq(stats.live_blocks, 0);
+    ck_assert_uint_eq(stats.pool_bytes, 0);
+    ck_assert(heap_class_is_valid(thread_self.heap, size_class_of(1024)));
+}
+END_TEST
+
+/* Frees into a heap that waits go by way of its outbox from a thread that has no use for them. */
+START_TEST(test_no_claim)
+{
+    struct legacy legacy;
+    molt_free(molt_malloc(1));
+    unit_in_thread(leave_a_block, &legacy);
+    struct pool *pool = map_pool(legacy.block);
+    molt_free(legacy.block);
+    ck_assert_uint_eq(pool_heap(pool), legacy.heap->number);
+    remote_flush(thread_self.heap);
+    ck_assert_uint_eq(atomic_load(&pool->remote) >> 48, 1);
+}
+END_TEST
+
+/* A block that its sender still hands to the former owner gets to the present one. */
+START_TEST(test_stolen_while_sent)
+{
+    struct legacy legacy;
+    molt_free(molt_malloc(1));
+    unit_in_thread(leave_a_hole, &legacy);
+    struct pool *pool = map_pool(legacy.block);
+    char *p = molt_malloc(100);
+    ck_assert_uint_eq(pool_heap(pool), thread_self.heap->number);
+    pool_set_heap(pool, legacy.heap->number); /* as the sender has seen it */
+    remote_free_now(pool, (struct block *)legacy.block);
+    pool_set_heap(pool, thread_self.heap->number);
+    ck_assert(remote_waits(legacy.heap));
+    ck_assert(!remote_waits(thread_self.heap));
+    remote_collect(legacy.heap);
+    ck_assert(!remote_waits(legacy.heap));
+    ck_assert(remote_waits(thread_self.heap));
+    remote_collect(thread_self.heap);
+    ck_assert_uint_eq(atomic_load(&pool->remote), 0);
+    molt_free(p);
+    molt_trim(0);
+    struct molt_stats stats;
+    molt_stats_get(&stats, sizeof stats);
+    ck_assert_uint_eq(stats.live_blocks, 0);
 }
 END_TEST
 
@@ -83,7 +242,7 @@ START_TEST(test_reap_all)
     char *own = molt_malloc(1);
     unit_in_thread(leave_a_block, &legacy);
     struct pool *pool = map_pool(legacy.block);
-    ck_assert_uint_ne(pool->heap, thread_self.heap->number);
+    ck_assert_uint_ne(pool_heap(pool), thread_self.heap->number);
     ck_assert_int_eq(pool_state(pool), POOL_ACTIVE);
     registry_reap_all();
     ck_assert_int_eq(pool_state(pool), POOL_ACTIVE); /* a block lives */
@@ -116,13 +275,6 @@ START_TEST(test_reap_waits)
     molt_free(own);
 }
 END_TEST
-
-static void *only_take(void *argument)
-{
-    struct legacy *legacy = argument;
-    legacy->block = molt_malloc(100);
-    return NULL;
-}
 
 /* The time counts from the parking, also for a thread that never looked at the clock. */
 START_TEST(test_reap_counts_from_parking)
@@ -246,7 +398,13 @@ Suite *suite_registry(void)
     TCase *tests = tcase_create("registry");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_park_and_adopt);
-    tcase_add_test(tests, test_last_parked_is_first_adopted);
+    tcase_add_test(tests, test_first_parked_is_first_adopted);
+    tcase_add_test(tests, test_steal);
+    tcase_add_test(tests, test_nothing_to_steal);
+    tcase_add_test(tests, test_claim);
+    tcase_add_test(tests, test_claim_in_any_state);
+    tcase_add_test(tests, test_no_claim);
+    tcase_add_test(tests, test_stolen_while_sent);
     tcase_add_test(tests, test_reap_all);
     tcase_add_test(tests, test_reap_waits);
     tcase_add_test(tests, test_reap_counts_from_parking);

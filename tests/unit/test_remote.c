@@ -74,6 +74,44 @@ START_TEST(test_outbox)
 }
 END_TEST
 
+static void *join_a_chain(void *unused)
+{
+    (void)unused;
+    struct heap *heap;
+    molt_free(molt_malloc(1));
+    heap = thread_self.heap;
+    REQUIRE(!remote_free_fast(NULL, blocks[0]), "a thread without a heap");
+    REQUIRE(!remote_free_fast(heap, blocks[0]), "no chain of the pool");
+    molt_free(blocks[0]);
+    REQUIRE(remote_free_fast(heap, blocks[1]), "a chain of the pool");
+    REQUIRE(!remote_free_fast(heap, blocks[1]), "a second free");
+    REQUIRE(!remote_free_fast(heap, blocks[2] + 8), "the inside of a block");
+    REQUIRE(!remote_free_fast(heap, blocks[0] + POOL_BYTES * OUTBOX_SLOTS), "another pool");
+    REQUIRE(!remote_free_fast(heap, blocks[BLOCKS - 1] + SIZE), "behind the last carved block");
+    heap->busy = true;
+    REQUIRE(!remote_free_fast(heap, blocks[2]), "in a signal handler");
+    heap->busy = false;
+    for (unsigned i = 2; i < OUTBOX_BLOCKS; i++)
+        REQUIRE(remote_free_fast(heap, blocks[i]), "block %u of the chain", i);
+    REQUIRE(!remote_free_fast(heap, blocks[OUTBOX_BLOCKS]), "the chain is full");
+    REQUIRE(waiting(blocks[0]) == 0, "it is handed over with the next");
+    molt_free(blocks[OUTBOX_BLOCKS]);
+    REQUIRE(waiting(blocks[0]) == OUTBOX_BLOCKS, "the whole chain");
+    return NULL;
+}
+
+/* Once a pool has a chain, its blocks join without a slow path, and nothing else does. */
+START_TEST(test_chain)
+{
+    take_blocks();
+    unit_in_thread(join_a_chain, NULL);
+    remote_collect(thread_self.heap);
+    struct molt_stats stats;
+    molt_stats_get(&stats, sizeof stats);
+    ck_assert_uint_eq(stats.live_blocks, BLOCKS - OUTBOX_BLOCKS - 1);
+}
+END_TEST
+
 START_TEST(test_collect)
 {
     take_blocks();
@@ -244,6 +282,7 @@ Suite *suite_remote(void)
     TCase *tests = tcase_create("remote");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_outbox);
+    tcase_add_test(tests, test_chain);
     tcase_add_test(tests, test_collect);
     tcase_add_test(tests, test_refill_collects);
     tcase_add_test(tests, test_collected_pool_goes_back);
