@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import compare, counts, gate, render, results
+from . import compare, counts, gate, render, report, results
 from .allocators import MOLT, BadAllocator, find_allocators
 from .estimates import MIN_RUNS
 from .item import ROOT, Item, Wrong
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
-def parser_for() -> argparse.ArgumentParser:
+def new_parser() -> argparse.ArgumentParser:
     return argparse.ArgumentParser("bench/run", usage=USAGE, allow_abbrev=False)
 
 
@@ -54,7 +54,7 @@ def parser_for() -> argparse.ArgumentParser:
 
 
 def command_run(arguments: list[str]) -> int:
-    parser = parser_for()
+    parser = new_parser()
     parser.add_argument("--suite", choices=SUITES, default="full")
     parser.add_argument("--only", action="append", default=[], metavar="ITEM")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME")
@@ -111,7 +111,7 @@ def print_summary(summary: Summary, skipped: dict[str, str]) -> None:
 
 
 def command_list(arguments: list[str]) -> int:
-    parser_for().parse_args(arguments)
+    new_parser().parse_args(arguments)
     rows = [[item.name, item.summary] for item in select("full", [])]
     width = max(len(name) for name, _ in rows)
     for name, summary in rows:
@@ -123,7 +123,7 @@ def command_list(arguments: list[str]) -> int:
 
 
 def command_counts(arguments: list[str]) -> int:
-    parser = parser_for()
+    parser = new_parser()
     parser.add_argument("--peer", action="append", default=[], metavar="NAME")
     options = parser.parse_args(arguments)
     progress = Progress()
@@ -139,7 +139,7 @@ def command_counts(arguments: list[str]) -> int:
 
 
 def command_compare(arguments: list[str]) -> int:
-    parser = parser_for()
+    parser = new_parser()
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
     parser.add_argument("--peer", default=MOLT, metavar="NAME")
@@ -150,9 +150,7 @@ def command_compare(arguments: list[str]) -> int:
 
 
 def command_report(arguments: list[str]) -> int:
-    from . import report
-
-    parser = parser_for()
+    parser = new_parser()
     parser.add_argument("file", type=Path)
     parser.add_argument("--readme", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
@@ -162,7 +160,7 @@ def command_report(arguments: list[str]) -> int:
 
 
 def command_gate(arguments: list[str]) -> int:
-    parser = parser_for()
+    parser = new_parser()
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args(arguments)
     items: list[Item] = select("full", list(gate.RSS_ITEMS))

@@ -69,4 +69,3 @@ LATENCIES = [Metric(name, f"Latency, {name}", _figure(name), show_nanoseconds)
              for name in ("p50", "p99", "p99.9", "max")]
 
 METRICS = [WALL, CPU, PEAK_RSS, PEAK_OVER_LIVE, END_OVER_LIVE, FAULTS, *LATENCIES]
-BY_NAME = {metric.name: metric for metric in METRICS}

@@ -34,8 +34,12 @@ static ALWAYS_INLINE void outbox_push(struct outbox_slot *slot, struct block *bl
         slot->limit = 0;
 }
 
-/* Adds p to its pool's chain if there is one: false sends the caller to the slow path. The heap is
- * busy meanwhile, as in a slow path; the fast paths, which leave the outbox alone, stay open. */
+/* Adds p to its pool's chain if there is one: false sends the caller to the slow path. pool.h's
+ * comparison serves here for any address below 2^47, also one below the pool: an offset of -d then,
+ * whose product is -(d / size * step) - (d % size) * magic mod 2^64; that is at least 2^64 - 2^48
+ * if d is a multiple of the size, and else at least magic - step - 2^47: above every limit. The
+ * heap is busy meanwhile, as in a slow path; the fast paths, which leave the outbox alone, stay
+ * open. */
 static ALWAYS_INLINE bool remote_free_fast(struct heap *heap, void *p)
 {
     if (UNLIKELY(heap == NULL) || UNLIKELY(heap->busy))

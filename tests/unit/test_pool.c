@@ -45,6 +45,30 @@ START_TEST(test_new_pool)
 }
 END_TEST
 
+/* The comparison that a chain of remote frees makes, for addresses anywhere: only the starts of
+ * carved blocks pass. */
+START_TEST(test_any_offset)
+{
+    static const uint64_t far[] = {POOL_BYTES, UINT64_C(1) << 32, UINT64_C(1) << 47};
+    uint64_t seed = 7;
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
+        struct pool pool;
+        make(&pool, size_class, 1);
+        uint64_t size = pool_block_bytes(&pool);
+        uint64_t limit = pool.capacity * (pool.magic * size);
+        for (unsigned i = 0; i < 30000; i++) {
+            uint64_t random = (uint64_t)unit_random(&seed) << 32 | unit_random(&seed);
+            uint64_t d = 1 + random % far[i % COUNT_OF(far)];
+            uint64_t whole = d / size * size;
+            bool is_block = d % size == 0 && d / size < pool.capacity;
+            REQUIRE((d * pool.magic < limit) == is_block, "class %u", size_class);
+            REQUIRE((0 - d) * pool.magic >= limit, "class %u below", size_class);
+            REQUIRE(whole == 0 || (0 - whole) * pool.magic >= limit, "class %u before", size_class);
+        }
+    }
+}
+END_TEST
+
 /* The list that was carved: consecutive blocks from `at` on. Returns how many. */
 static unsigned check_carved(const struct pool *pool, const struct block *list, unsigned at)
 {
@@ -234,6 +258,7 @@ Suite *suite_pool(void)
     TCase *tests = tcase_create("pool");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, test_new_pool);
+    tcase_add_test(tests, test_any_offset);
     tcase_add_test(tests, test_carve);
     tcase_add_test(tests, test_carve_knows_clean_pages);
     tcase_add_test(tests, test_has_block);
