@@ -260,19 +260,41 @@ static _Atomic uint16_t *run_entry(const void *p)
     return &arena_by_number(map_arena_number(p))->runs[arena_page_of(p)];
 }
 
+/* What an entry says of live runs. */
+static unsigned live_pages(uint16_t entry)
+{
+    return (entry & RUN_RETIRED) == 0 ? entry : 0;
+}
+
 size_t arena_run_pages(const void *p)
 {
     if ((uintptr_t)p % os_page_bytes() != 0)
         return 0;
-    return atomic_load_explicit(run_entry(p), memory_order_relaxed);
+    return live_pages(atomic_load_explicit(run_entry(p), memory_order_relaxed));
+}
+
+size_t arena_retire_run(uintptr_t start)
+{
+    _Atomic uint16_t *entry = run_entry((void *)start);
+    uint16_t pages = atomic_load_explicit(entry, memory_order_relaxed);
+    bool retired = live_pages(pages) != 0 && atomic_compare_exchange_strong_explicit(
+                                                 entry, &pages, pages | RUN_RETIRED,
+                                                 memory_order_relaxed, memory_order_relaxed);
+    return retired ? pages : 0;
+}
+
+void arena_reuse_run(uintptr_t start, size_t pages)
+{
+    atomic_store_explicit(run_entry((void *)start), (uint16_t)pages, memory_order_relaxed);
 }
 
 void arena_release_run(uintptr_t start)
 {
     unsigned first = arena_page_of((void *)start);
+    _Atomic uint16_t *entry = run_entry((void *)start);
     lock_acquire(&arena_lock);
-    unsigned pages = (unsigned)arena_run_pages((void *)start);
-    atomic_store_explicit(run_entry((void *)start), 0, memory_order_relaxed);
+    unsigned pages = atomic_load_explicit(entry, memory_order_relaxed) & ~RUN_RETIRED;
+    atomic_store_explicit(entry, 0, memory_order_relaxed);
     mark_free(map_arena_number((void *)start), first, first + pages);
     lock_release(&arena_lock);
 }
@@ -400,17 +422,18 @@ bool arena_was_used(const void *p)
     return bits_test(arena->dirty, page) && !bits_test(arena->used, page);
 }
 
-bool arena_find_run(const void *p, uintptr_t *start, size_t *pages)
+bool arena_find_run(const void *p, uintptr_t *start, size_t *pages, bool *retired)
 {
     uint32_t number = map_arena_number(p);
     for (unsigned page = arena_page_of(p) + 1; page-- > 0;) {
-        unsigned length =
+        unsigned entry =
             atomic_load_explicit(&arena_by_number(number)->runs[page], memory_order_relaxed);
-        if (length == 0)
+        if (entry == 0)
             continue;
         *start = map_arena_start(number) + ((uintptr_t)page << os_page_shift);
-        *pages = length;
-        return arena_page_of(p) - page < length;
+        *pages = entry & ~RUN_RETIRED;
+        *retired = (entry & RUN_RETIRED) != 0;
+        return arena_page_of(p) - page < *pages;
     }
     return false;
 }

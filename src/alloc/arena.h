@@ -32,8 +32,12 @@ struct arena {
     uint64_t free_slots;                    /* pool slots with no used page */
     uint64_t dirty_slots;                   /* … of which some page is dirty */
     bool dropped;                           /* its memory was given back: no page can be taken */
-    _Atomic uint16_t runs[ARENA_PAGES_MAX]; /* at a run's first page: its pages; else 0 */
+    _Atomic uint16_t runs[ARENA_PAGES_MAX]; /* at a run's first page: its pages, of a retired one
+                                               with RUN_RETIRED in it; else 0 */
 };
+
+/* A freed run that keeps its pages. */
+#define RUN_RETIRED 0x8000u
 
 struct arena_totals {
     size_t used_pages;
@@ -74,6 +78,14 @@ uintptr_t arena_take_run(size_t pages, size_t alignment, bool zero);
  * p must lie in an arena. */
 size_t arena_run_pages(const void *p);
 
+/* The run that starts there is retired: it keeps its pages, but is no block any more. Its pages, or
+ * 0: no live run starts there. Takes no lock; of two threads that come at once one is told 0. */
+size_t arena_retire_run(uintptr_t start);
+
+/* Makes a retired run of `pages` live again. */
+void arena_reuse_run(uintptr_t start, size_t pages);
+
+/* Frees the pages of a retired run. */
 void arena_release_run(uintptr_t start);
 
 /* Shrinks a run, or grows it into free pages behind it: false if they are not free. */
@@ -100,8 +112,8 @@ void arena_limit(size_t address_limit, bool alone);
 /* Whether p lies in a free page that has been part of a pool or run. For messages. */
 bool arena_was_used(const void *p);
 
-/* Where an address in a run that is not its start belongs: the run's start and pages, or false. For
+/* The run that p lies in: its start, pages and whether it is retired; false if there is none. For
  * messages. */
-bool arena_find_run(const void *p, uintptr_t *start, size_t *pages);
+bool arena_find_run(const void *p, uintptr_t *start, size_t *pages, bool *retired);
 
 #endif

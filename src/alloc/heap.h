@@ -4,6 +4,7 @@
  *        ── active[class]   that pool
  *        ── partial[class]  ring of PARTIAL pools: those with free blocks in front, those that only
  *                           have uncarved room behind
+ *        ── runs            freed runs for the next ones (run.h)
  *        ── outbox          blocks of other heaps' pools, on their way home (remote.h)
  *        ── pending         own pools in which other threads have left blocks (remote.h)
  *
@@ -20,6 +21,7 @@
 
 #include "block.h"
 #include "pool.h"
+#include "run.h"        // struct run_cache
 #include "size_class.h" // CLASS_COUNT
 
 #include "base/attributes.h"
@@ -64,6 +66,7 @@ struct heap {
     uint64_t looked_ms;              /* the last look; of a parked heap: when it was parked */
     size_t released_bytes;           /* given back since the last arming (heap_arm) */
     uint64_t outbox_used;            /* a bit for each slot that is not empty */
+    struct run_cache runs;
     CACHE_ALIGNED _Atomic uint32_t pending; /* stack of own pools with a chain from others */
     /* On pages of its own: a thread that frees no other's blocks does not touch them. */
     _Alignas(1 << PAGE_SHIFT_MIN) struct outbox_slot outbox[OUTBOX_SLOTS];

@@ -36,7 +36,14 @@ static void *alloc_huge(size_t size, size_t alignment, bool zero)
 
 static void *alloc_run(size_t size, size_t alignment, bool zero)
 {
-    return lock_is_mine(&arena_lock) ? NULL : run_alloc(size, alignment, zero);
+    if (lock_is_mine(&arena_lock))
+        return NULL;
+    struct heap *heap = thread_enter();
+    if (heap == NULL)
+        return run_alloc(NULL, size, alignment, zero);
+    void *run = run_alloc(&heap->runs, size, alignment, zero);
+    thread_leave(heap);
+    return run;
 }
 
 /* A class fits an alignment if it is a multiple of it: pools start at multiples of their size. */
@@ -149,22 +156,21 @@ static void free_to_pool(struct pool *pool, void *p)
     thread_leave(heap);
 }
 
-/* Memory of `bytes` has gone back; the heap may want to look at the clock. */
-static void note_released(size_t bytes)
-{
-    struct heap *heap = thread_enter_existing();
-    if (heap == NULL)
-        return;
-    heap_note_released(heap, bytes);
-    thread_leave(heap);
-}
-
-static void free_run(void *p, size_t bytes)
+/* A signal handler that has interrupted arenas or huge blocks frees nothing of theirs: the memory
+ * is lost, but nothing breaks. */
+static void free_run(void *p)
 {
     if (lock_is_mine(&arena_lock))
-        return; /* in a signal handler: lost, but nothing breaks */
-    run_free(p);
-    note_released(bytes);
+        return;
+    size_t bytes = run_retire(p);
+    if (bytes == 0)
+        misuse_report("free", p);
+    struct heap *heap = thread_enter_existing();
+    size_t released = run_release(heap != NULL ? &heap->runs : NULL, p, bytes);
+    if (heap == NULL)
+        return;
+    heap_note_released(heap, released);
+    thread_leave(heap);
 }
 
 static void free_huge(void *p)
@@ -174,7 +180,11 @@ static void free_huge(void *p)
     size_t bytes = huge_free(p);
     if (bytes == 0)
         misuse_report("free", p);
-    note_released(bytes);
+    struct heap *heap = thread_enter_existing();
+    if (heap == NULL)
+        return;
+    heap_note_released(heap, bytes);
+    thread_leave(heap);
 }
 
 static NOINLINE void free_slower(void *p)
@@ -183,11 +193,10 @@ static NOINLINE void free_slower(void *p)
         return;
     fork_check();
     struct pool *pool = pool_around(p);
-    size_t bytes;
     if (pool != NULL)
         free_to_pool(pool, p);
-    else if (map_in_arena(p) && (bytes = run_bytes(p)) != 0)
-        free_run(p, bytes);
+    else if (map_in_arena(p) && run_bytes(p) != 0)
+        free_run(p);
     else
         free_huge(p);
 }

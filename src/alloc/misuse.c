@@ -52,8 +52,13 @@ static void report_in_arena(const char *operation, const void *p)
 {
     uintptr_t start;
     size_t pages;
-    if (arena_find_run(p, &start, &pages))
-        report_inside(operation, p, start, pages << os_page_shift);
+    bool retired;
+    if (arena_find_run(p, &start, &pages, &retired)) {
+        if (!retired)
+            report_inside(operation, p, start, pages << os_page_shift);
+        if (start == (uintptr_t)p)
+            report_freed(operation, p, pages << os_page_shift);
+    }
     report_in_pool(operation, p, map_pool(p));
     if (strcmp(operation, "free") == 0 && arena_was_used(p))
         report_fatal("double free of %p (its pages are free)", p);

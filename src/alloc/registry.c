@@ -113,6 +113,7 @@ void registry_park(struct heap *heap)
     heap->busy = true;
     remote_flush(heap);
     remote_collect(heap);
+    run_cache_empty(&heap->runs);
     heap->looked_ms = os_now_ms();
     lock_acquire(&registry_lock);
     add_parked(heap);

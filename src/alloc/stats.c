@@ -42,10 +42,14 @@ static void count_arena(uint32_t number, struct molt_stats *stats)
         if (pool_state(&pools[slot]) != POOL_NONE)
             count_pool(&pools[slot], stats);
     for (unsigned page = 0; page < arena_page_count(); page++) {
-        size_t pages =
+        uint16_t entry =
             atomic_load_explicit(&arena_by_number(number)->runs[page], memory_order_relaxed);
-        stats->live_blocks += pages != 0;
-        stats->run_bytes += pages << os_page_shift;
+        if ((entry & RUN_RETIRED) != 0) {
+            stats->cached_bytes += (size_t)(entry & ~RUN_RETIRED) << os_page_shift;
+            continue;
+        }
+        stats->live_blocks += entry != 0;
+        stats->run_bytes += (size_t)entry << os_page_shift;
     }
     lock_release(&arena_lock);
 }
@@ -62,7 +66,7 @@ void stats_get(struct molt_stats *out)
     stats.live_bytes = stats.pool_bytes + stats.run_bytes + stats.huge_bytes;
     stats.dirty_bytes = arena_totals.idle_pages << os_page_shift;
     stats.free_bytes += stats.dirty_bytes;
-    stats.cached_bytes = huge_totals.cached_bytes;
+    stats.cached_bytes += huge_totals.cached_bytes;
     stats.committed_bytes = footprint_now();
     stats.peak_bytes = footprint_peak();
     stats.metadata_bytes = map.metadata_bytes + huge_totals.table_bytes;

@@ -30,6 +30,7 @@ void tick(struct heap *heap)
         return;
     heap->looked_ms = now;
     remote_flush(heap);
+    run_cache_empty(&heap->runs);
     registry_reap(now);
     purge_tick(now);
     huge_tick(now);

@@ -17,6 +17,7 @@ static void release_pools(void)
     struct heap *heap = thread_enter_existing();
     if (heap != NULL) {
         remote_flush(heap);
+        run_cache_empty(&heap->runs);
         remote_collect(heap);
         heap_release_empty(heap);
         thread_leave(heap);

@@ -46,6 +46,10 @@
 #define OUTBOX_BLOCKS 32
 #define OUTBOX_BYTES ((size_t)4 << 10)
 
+/* Freed runs that a heap keeps for its next ones. */
+#define RUN_CACHE_SLOTS 8u
+#define RUN_CACHE_BYTES ((size_t)512 << 10)
+
 /* Frees between two looks at the clock, while there is memory to return. */
 #define TICK_FREES_MAX 4096u
 /* A heap that has released this much looks at the clock at once. */

@@ -12,6 +12,7 @@ Suite *suite_block(void);
 Suite *suite_pool(void);
 Suite *suite_arena(void);
 Suite *suite_purge(void);
+Suite *suite_run(void);
 Suite *suite_huge(void);
 Suite *suite_heap(void);
 Suite *suite_remote(void);

@@ -2,6 +2,7 @@
 #include "suites.h"
 #include "unit.h"
 
+#include "base/tunables.h" // RUN_CACHE_BYTES
 #include "molt.h"
 #include "os/os.h"
 
@@ -78,8 +79,13 @@ END_TEST
 START_TEST(test_double_free_of_a_run)
 {
     char *p = molt_malloc(100000);
-    molt_free(p);
-    expect(do_free, p, "double free of %p", (void *)p);
+    size_t usable = molt_usable_size(p);
+    molt_free(p); /* into the heap's cache */
+    expect(do_free, p, "double free of %p (%zu bytes)\n", (void *)p, usable);
+    expect(do_realloc, p, "invalid realloc of %p", (void *)p);
+    expect(do_free, p + usable / 2, "invalid free of %p: no block", (void *)(p + usable / 2));
+    molt_free(molt_malloc(RUN_CACHE_BYTES)); /* drives it out */
+    expect(do_free, p, "double free of %p (its pages are free)\n", (void *)p);
     expect(do_realloc, p, "invalid realloc of %p", (void *)p);
 }
 END_TEST
