@@ -15,7 +15,9 @@
 
 #include "base/attributes.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define BLOCK_MARK 0x7ff5u
@@ -39,6 +41,63 @@ static inline struct block *block_next(const struct block *block)
 static inline void block_set_next(struct block *block, const struct block *next)
 {
     block->link = (uintptr_t)next ^ block_key;
+}
+
+/* A list of free blocks. Its head is encoded like a link: a push stores the old head as it is, and
+ * what decodes the head for a pop tells at once whether there is a block. */
+struct block_list {
+    uintptr_t head;
+};
+
+/* NULL when the list is empty. */
+static inline struct block *block_list_first(const struct block_list *list)
+{
+    return (struct block *)(list->head ^ block_key);
+}
+
+static inline bool block_list_is_empty(const struct block_list *list)
+{
+    return list->head == block_key;
+}
+
+/* The list is `first`, which may be NULL, and what is linked behind it. */
+static inline void block_list_set(struct block_list *list, const struct block *first)
+{
+    list->head = (uintptr_t)first ^ block_key;
+}
+
+/* A forked child sees each thread stopped at some instruction: the link must be there before the
+ * block is in the list. */
+static ALWAYS_INLINE void block_list_push(struct block_list *list, struct block *block)
+{
+    block->link = list->head;
+    atomic_signal_fence(memory_order_release);
+    block_list_set(list, block);
+}
+
+/* Decodes a head or link: whether it leads to a block. The xor's own flags tell; the compiler would
+ * compare once more. */
+static ALWAYS_INLINE bool block_decode(uintptr_t encoded, struct block **block)
+{
+    bool is_null;
+#if defined(__x86_64__)
+    __asm__("xor %2, %0" : "+r"(encoded), "=@ccz"(is_null) : "m"(block_key));
+#else
+    encoded ^= block_key;
+    is_null = encoded == 0;
+#endif
+    *block = (struct block *)encoded;
+    return !is_null;
+}
+
+/* The first block, which leaves the list with the link still in it; NULL if there is none. */
+static ALWAYS_INLINE struct block *block_list_pop(struct block_list *list)
+{
+    struct block *block;
+    if (UNLIKELY(!block_decode(list->head, &block)))
+        return NULL;
+    list->head = block->link;
+    return block;
 }
 
 /* Whether the first word looks like a free block's. */

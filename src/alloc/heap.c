@@ -14,6 +14,8 @@ void heap_init(struct heap *heap, uint32_t number)
 {
     heap->number = (uint16_t)number;
     heap->tick_frees = 1;
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
+        block_list_set(&heap->free[size_class], NULL);
     for (size_t size = 0; size <= TABLE_MAX; size++)
         heap->class_of[size] = (uint8_t)size_class_of(size);
     atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_release);
@@ -60,7 +62,7 @@ static void retire(struct heap *heap, struct pool *pool)
 {
     unsigned carved = pool_carved(pool);
     pool->list = &pool->own;
-    pool->own = NULL;
+    block_list_set(&pool->own, NULL);
     pool->left = carved;
     heap->active[pool->size_class] = 0;
     if (carved < pool->capacity) {
@@ -77,7 +79,7 @@ static void activate(struct heap *heap, struct pool *pool)
     unsigned size_class = pool->size_class;
     heap->active[size_class] = map_pool_number(pool);
     heap->free[size_class] = pool->own;
-    pool->own = NULL;
+    block_list_set(&pool->own, NULL);
     pool->list = &heap->free[size_class];
     pool->left = heap->tick_frees;
     pool_set_state(pool, POOL_ACTIVE);
@@ -90,7 +92,7 @@ static void detach_active(struct heap *heap, struct pool *pool)
     unsigned size_class = pool->size_class;
     pool->own = heap->free[size_class];
     pool->list = &pool->own;
-    heap->free[size_class] = NULL;
+    block_list_set(&heap->free[size_class], NULL);
     heap->active[size_class] = 0;
 }
 
@@ -98,7 +100,7 @@ static void detach_active(struct heap *heap, struct pool *pool)
 static struct pool *take_partial(struct heap *heap, unsigned size_class)
 {
     struct pool *pool = map_pool_by_number(heap->partial[size_class]);
-    if (pool == NULL || pool->own == NULL)
+    if (pool == NULL || block_list_is_empty(&pool->own))
         return NULL;
     ring_remove(heap, pool);
     return pool;
@@ -126,13 +128,6 @@ static void release(struct heap *heap, struct pool *pool)
 }
 
 /* ---- Taking blocks ---- */
-
-static struct block *carve(struct heap *heap, struct pool *pool, bool *zero)
-{
-    struct block *list = pool_carve(pool, zero);
-    heap->free[pool->size_class] = list;
-    return list;
-}
 
 /* A pool with free blocks that is not ACTIVE: an own one, or one of a parked heap. */
 static struct pool *take_pool_with_free(struct heap *heap, unsigned size_class)
@@ -173,16 +168,15 @@ struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero)
     *zero = false;
     remote_collect(heap);
     DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
-    struct block *block = heap->free[size_class];
-    if (block == NULL) {
+    struct block_list *list = &heap->free[size_class];
+    if (block_list_is_empty(list)) {
         struct pool *pool = choose_pool(heap, size_class);
         if (pool == NULL)
             return NULL;
-        block = heap->free[size_class];
-        if (block == NULL)
-            block = carve(heap, pool, zero);
+        if (block_list_is_empty(list))
+            block_list_set(list, pool_carve(pool, zero));
     }
-    heap->free[size_class] = block_next(block);
+    struct block *block = block_list_pop(list);
     DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
     return block;
 }
@@ -217,8 +211,7 @@ static void settle(struct heap *heap, struct pool *pool)
 void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block)
 {
     DEBUG_ASSERT(pool_is_valid(pool));
-    block_set_next(block, *pool->list);
-    *pool->list = block;
+    block_list_push(pool->list, block);
     pool->left--;
     if (pool_state(pool) != POOL_ACTIVE)
         settle(heap, pool);
@@ -226,15 +219,11 @@ void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block)
         heap_pool_drained(heap, pool);
 }
 
-void heap_take_chain(struct heap *heap, struct pool *pool, struct block *chain, unsigned count)
+void heap_take_chain(struct heap *heap, struct pool *pool, struct block *first, struct block *last,
+                     unsigned count)
 {
-    if (*pool->list != NULL) {
-        struct block *last = chain;
-        while (block_next(last) != NULL)
-            last = block_next(last);
-        block_set_next(last, *pool->list);
-    }
-    *pool->list = chain;
+    block_set_next(last, block_list_first(pool->list));
+    block_list_set(pool->list, first);
     if (pool_state(pool) == POOL_ACTIVE)
         return;
     pool->left -= count;
@@ -246,7 +235,7 @@ void heap_take_chain(struct heap *heap, struct pool *pool, struct block *chain, 
 struct pool *heap_give_pool(struct heap *heap, const struct heap *to, unsigned size_class)
 {
     struct pool *pool;
-    if (heap->free[size_class] != NULL) {
+    if (!block_list_is_empty(&heap->free[size_class])) {
         pool = map_pool_by_number(heap->active[size_class]);
         detach_active(heap, pool);
     } else {
@@ -261,12 +250,12 @@ void heap_move_pool(struct heap *heap, struct heap *to, struct pool *pool)
 {
     if (pool_state(pool) == POOL_ACTIVE) {
         detach_active(heap, pool);
-        pool->left = pool_carved(pool) - pool_count_list(pool, pool->own);
+        pool->left = pool_carved(pool) - pool_count_list(pool, block_list_first(&pool->own));
         pool_set_state(pool, POOL_PARTIAL);
         ring_insert(to, pool, true);
     } else if (pool_state(pool) == POOL_PARTIAL) {
         ring_remove(heap, pool);
-        ring_insert(to, pool, pool->own != NULL);
+        ring_insert(to, pool, !block_list_is_empty(&pool->own));
     }
     pool_set_heap(pool, to->number);
 }
@@ -296,7 +285,7 @@ void heap_note_released(struct heap *heap, size_t bytes)
 bool heap_class_is_valid(const struct heap *heap, unsigned size_class)
 {
     const struct pool *active = map_pool_by_number(heap->active[size_class]);
-    if (active == NULL ? heap->free[size_class] != NULL
+    if (active == NULL ? !block_list_is_empty(&heap->free[size_class])
                        : pool_state(active) != POOL_ACTIVE || !pool_is_valid(active) ||
                              active->list != &heap->free[size_class])
         return false;
@@ -316,10 +305,10 @@ void heap_release_empty(struct heap *heap)
 {
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
         struct pool *pool = map_pool_by_number(heap->active[size_class]);
-        if (pool == NULL || pool_count_list(pool, heap->free[size_class]) != pool_carved(pool))
+        if (pool == NULL ||
+            pool_count_list(pool, block_list_first(&heap->free[size_class])) != pool_carved(pool))
             continue;
-        heap->active[size_class] = 0;
-        heap->free[size_class] = NULL;
+        detach_active(heap, pool);
         release(heap, pool);
     }
 }

@@ -14,8 +14,8 @@
  * lock.
  *
  * Only the owner touches a heap, but for `pending`. `busy` says that the owner is inside a slow
- * path: a signal handler must not enter it then, and a forked child must not adopt it. The fast
- * paths need no mark, they commit with one store. */
+ * path: a forked child must not adopt it then. The fast paths need no mark, they commit with one
+ * store. */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 
@@ -46,13 +46,14 @@ struct outbox_slot {
     uintptr_t start; /* of the pool */
     uint64_t magic;  /* the pool's */
     uint64_t limit;  /* what the pool's was lately; 0: no block may join */
-    struct block *first, *last;
+    struct block_list chain;
+    struct block *last;
     struct pool *pool;
     uint64_t room; /* blocks that may still join */
 } CACHE_ALIGNED;
 
 struct heap {
-    struct block *free[CLASS_COUNT]; /* heads of the ACTIVE pools' lists */
+    struct block_list free[CLASS_COUNT]; /* of the ACTIVE pools */
     uint8_t class_of[TABLE_MAX + 1]; /* size to class: here, so that malloc finds both at once */
     uint32_t active[CLASS_COUNT];    /* pool numbers, 0 is none */
     uint32_t partial[CLASS_COUNT];   /* the ring's first */
@@ -91,7 +92,8 @@ void heap_pool_drained(struct heap *heap, struct pool *pool);
 void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block);
 
 /* Takes back a chain of `count` blocks that others have freed. */
-void heap_take_chain(struct heap *heap, struct pool *pool, struct block *chain, unsigned count);
+void heap_take_chain(struct heap *heap, struct pool *pool, struct block *first, struct block *last,
+                     unsigned count);
 
 /* A pool of the class with free blocks leaves the heap, which is parked, and is `to`'s from now on,
  * which has to make it ACTIVE at once: `left` does not count its live blocks. NULL if there is

@@ -18,6 +18,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 COLD void *malloc_no_memory(void)
 {
@@ -62,7 +63,7 @@ static void *alloc_in_pool(size_t size, size_t alignment, bool zero)
         return alloc_huge(size, alignment, zero);
     unsigned size_class = size_class_for(size, alignment);
     bool is_zero = false;
-    struct block *block = pop(&heap->free[size_class]);
+    struct block *block = block_list_pop(&heap->free[size_class]);
     if (block == NULL)
         block = heap_refill(heap, size_class, &is_zero);
     thread_leave(heap);
@@ -100,7 +101,7 @@ static void *alloc(size_t size, size_t alignment, bool zero)
 NOINLINE void *malloc_slow(size_t size)
 {
     if (size > TABLE_MAX && size <= BLOCK_MAX && thread_self.small_limit != 0) {
-        struct block *block = pop(&thread_self.heap->free[size_class_of(size)]);
+        struct block *block = block_list_pop(&thread_self.heap->free[size_class_of(size)]);
         if (LIKELY(block != NULL)) {
             block->link = 0;
             return block;
@@ -114,8 +115,13 @@ NOINLINE void *calloc_slow(size_t size)
     return alloc(size, 1, true);
 }
 
+/* Up to TABLE_MAX there is a class for every multiple of 64 and for smaller ones of 16 (or 8), so a
+ * size that is a multiple of the alignment finds a class that is. */
 void *malloc_aligned(size_t alignment, size_t size)
 {
+    size_t rounded = (size + alignment - 1) & ~(alignment - 1);
+    if (LIKELY(size - 1 < TABLE_MAX && rounded <= TABLE_MAX))
+        return malloc_fast(rounded);
     return alloc(size, alignment, false);
 }
 
@@ -201,10 +207,21 @@ static NOINLINE void free_slower(void *p)
         free_huge(p);
 }
 
+/* A block of another thread's pool joins the chain that waits in the outbox. Nothing else may come
+ * in between; the fast paths, which leave the outbox alone, stay open. A thread that vanishes here
+ * (fork) loses blocks of the chain, no more. */
 NOINLINE void free_slow(void *p)
 {
-    if (!remote_free_fast(thread_self.heap, p))
+    struct outbox_slot *outbox = thread_self.outbox;
+    if (UNLIKELY(outbox == NULL) || !outbox_accepts(&outbox[outbox_number(p)], p)) {
         free_slower(p);
+        return;
+    }
+    thread_self.outbox = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
+    outbox_push(&outbox[outbox_number(p)], p);
+    atomic_signal_fence(memory_order_seq_cst);
+    thread_self.outbox = outbox;
 }
 
 NOINLINE void free_drained(struct pool *pool)

@@ -20,7 +20,6 @@
 #include "base/attributes.h"
 #include "base/tunables.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,21 +37,12 @@ size_t malloc_block_bytes(const void *p, const char *operation); /* 0 for NULL *
 size_t malloc_good_size(size_t size);
 void *malloc_no_memory(void); /* NULL, errno ENOMEM */
 
-/* Pops a block of the list; its first word is still the link. */
-static ALWAYS_INLINE struct block *pop(struct block **list)
-{
-    struct block *block = *list;
-    if (LIKELY(block != NULL))
-        *list = block_next(block);
-    return block;
-}
-
 static ALWAYS_INLINE void *malloc_fast(size_t size)
 {
     struct heap *heap = thread_self.heap;
     if (UNLIKELY(size >= thread_self.small_limit)) /* or there is no heap */
         return malloc_slow(size);
-    struct block *block = pop(&heap->free[heap->class_of[size]]);
+    struct block *block = block_list_pop(&heap->free[heap->class_of[size]]);
     if (UNLIKELY(block == NULL))
         return malloc_slow(size);
     block->link = 0; /* neither the mark nor the secret may stay in a live block */
@@ -64,20 +54,17 @@ static ALWAYS_INLINE void *malloc_fast(size_t size)
 static ALWAYS_INLINE struct pool *pool_of_mine(const void *p)
 {
     struct pool *pool = map_pool(p);
-    uint64_t offset = (uintptr_t)p + thread_self.cookie - pool->origin;
+    uint64_t offset = (uintptr_t)p - pool->origin;
+    KEEP_ORDER(offset); /* one instruction less */
+    offset += thread_self.cookie;
     if (UNLIKELY(offset * pool->magic >= pool->limit) || UNLIKELY(block_is_marked(p)))
         return NULL;
     return pool;
 }
 
-/* A forked child sees each thread stopped at some instruction: the link must be there before the
- * block is in the list. */
 static ALWAYS_INLINE void push(struct pool *pool, void *p)
 {
-    struct block *block = p, **list = pool->list;
-    block_set_next(block, *list);
-    atomic_signal_fence(memory_order_release);
-    *list = block;
+    block_list_push(pool->list, p);
     if (UNLIKELY(--pool->left == 0))
         free_drained(pool);
 }
@@ -95,20 +82,21 @@ static ALWAYS_INLINE void free_fast(void *p)
 static ALWAYS_INLINE void *zero_block(void *block, size_t size)
 {
     typedef unsigned long long piece __attribute__((vector_size(16), may_alias, aligned(1)));
-    char *first = block, *end = first + size;
-    if (size > 64)
+    char *first = block;
+    if (LIKELY(size - 33 < 32)) { /* 33 to 64 */
+        *(piece *)first = (piece){0};
+        *(piece *)(first + 16) = (piece){0};
+        *(piece *)(first + size - 32) = (piece){0};
+        *(piece *)(first + size - 16) = (piece){0};
+    } else if (size > 64) {
         return memset(block, 0, size);
-    if (size > 32) {
-        *(piece *)(end - 32) = (piece){0};
-        *(piece *)(end - 16) = (piece){0};
-        *(piece *)(first + 16) = (piece){0};
-    } else if (size > 16) {
-        *(piece *)(first + 16) = (piece){0};
-    } else if (size <= 8) {
+    } else if (size > 8) {
+        *(piece *)first = (piece){0};
+        if (size > 16)
+            *(piece *)(first + 16) = (piece){0};
+    } else {
         ((struct block *)block)->link = 0;
-        return block;
     }
-    *(piece *)first = (piece){0};
     return block;
 }
 
@@ -120,7 +108,7 @@ static ALWAYS_INLINE void *calloc_fast(size_t count, size_t size)
         return malloc_no_memory();
     if (UNLIKELY(bytes >= thread_self.small_limit))
         return calloc_slow(bytes);
-    struct block *block = pop(&heap->free[heap->class_of[bytes]]);
+    struct block *block = block_list_pop(&heap->free[heap->class_of[bytes]]);
     if (UNLIKELY(block == NULL))
         return calloc_slow(bytes);
     return zero_block(block, bytes);

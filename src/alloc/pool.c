@@ -14,7 +14,7 @@ void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned
     pool_set_heap(pool, heap);
     pool->magic = UINT64_MAX / bytes + (power_of_two ? 2 : 1); /* floor(2^64 / bytes) + 1 */
     pool->list = &pool->own;
-    pool->own = NULL;
+    block_list_set(&pool->own, NULL);
     pool->left = 0;
     atomic_store_explicit(&pool->carved, 0, memory_order_relaxed);
     pool->capacity = (uint16_t)(POOL_BYTES / bytes);
@@ -76,12 +76,13 @@ bool pool_is_valid(const struct pool *pool)
         return false;
     switch (pool_state(pool)) {
     case POOL_ACTIVE:
-        return pool->list != &pool->own && pool->own == NULL && pool->limit == open_limit;
+        return pool->list != &pool->own && block_list_is_empty(&pool->own) &&
+               pool->limit == open_limit;
     case POOL_PARTIAL:
         return pool->list == &pool->own && pool->limit == open_limit &&
-               pool_count_list(pool, pool->own) + pool->left == carved;
+               pool_count_list(pool, block_list_first(&pool->own)) + pool->left == carved;
     case POOL_FULL:
-        return pool->own == NULL && pool->limit == 0 && pool->left == carved;
+        return block_list_is_empty(&pool->own) && pool->limit == 0 && pool->left == carved;
     default:
         return false;
     }

@@ -52,8 +52,8 @@ struct pool {
     uintptr_t origin;        /* start + the owner's cookie */
     uint64_t magic;          /* tells a block's start from its inside */
     uint64_t limit;          /* carved * step; 0 makes every free slow */
-    struct block **list;     /* where a freed block goes: &own or the heap's slot */
-    struct block *own;       /* free blocks of a PARTIAL pool */
+    struct block_list *list; /* where a freed block goes: &own or the heap's slot */
+    struct block_list own;   /* free blocks of a PARTIAL pool */
     uint32_t left;           /* frees to the next slow one: ACTIVE: a look at the clock;
                                 PARTIAL, FULL: live blocks */
     _Atomic uint16_t carved; /* blocks that exist */
@@ -66,6 +66,7 @@ struct pool {
     uint16_t block_eighths;  /* a block's bytes / 8 */
     CACHE_ALIGNED _Atomic uint64_t remote; /* chain of blocks freed by others: count above 48 bits
                                               of address */
+    struct block *remote_last;             /* of the chain: by who began it, before he tells */
     uint32_t pending_next;                 /* in the owner's stack of pools with a chain */
     uintptr_t start;                       /* its address; other threads read it here, since an
                                               owner may change and with it `origin` */

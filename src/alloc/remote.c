@@ -29,11 +29,14 @@ static void publish(struct pool *pool, struct block *first, struct block *last, 
     do {
         block_set_next(last, (const struct block *)(old & ADDRESS_MASK));
         new = (uintptr_t)first | ((old >> COUNT_SHIFT) + count) << COUNT_SHIFT;
-        /* Acquire: a 0 that the owner stored comes after its last look at pending_next. */
+        /* Acquire: a 0 that the owner stored comes after its last look at pending_next and
+         * remote_last. */
     } while (!atomic_compare_exchange_weak_explicit(&pool->remote, &old, new, memory_order_acq_rel,
                                                     memory_order_relaxed));
-    if (old == 0)
-        notify(owner, pool);
+    if (old != 0)
+        return;
+    pool->remote_last = last;
+    notify(owner, pool);
 }
 
 /* How many blocks make a chain. */
@@ -51,7 +54,7 @@ static void flush_slot(struct heap *heap, unsigned number)
     uint64_t blocks = chain_blocks(slot->pool) - slot->room;
     heap->outbox_used &= ~(UINT64_C(1) << number);
     slot->limit = 0;
-    publish(slot->pool, slot->first, slot->last, blocks);
+    publish(slot->pool, block_list_first(&slot->chain), slot->last, blocks);
     heap_note_released(heap, blocks * pool_block_bytes(slot->pool));
 }
 
@@ -60,6 +63,7 @@ static void begin_slot(struct heap *heap, unsigned number, struct pool *pool, st
 {
     heap->outbox[number] = (struct outbox_slot){.start = pool->start,
                                                 .magic = pool->magic,
+                                                .chain = {block_key},
                                                 .last = last,
                                                 .pool = pool,
                                                 .room = chain_blocks(pool)};
@@ -113,8 +117,9 @@ void remote_collect(struct heap *heap)
             notify(map_heap(pool_heap(pool)), pool);
             continue;
         }
+        struct block *last = pool->remote_last;
         uint64_t chain = atomic_exchange_explicit(&pool->remote, 0, memory_order_acq_rel);
-        heap_take_chain(heap, pool, (struct block *)(chain & ADDRESS_MASK),
+        heap_take_chain(heap, pool, (struct block *)(chain & ADDRESS_MASK), last,
                         (unsigned)(chain >> COUNT_SHIFT));
     }
 }

@@ -19,40 +19,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The only slot that may hold a chain of the pool around p. */
+/* The number of the only slot that may hold a chain of the pool around p. */
 static inline unsigned outbox_number(const void *p)
 {
     return ((uintptr_t)p >> POOL_SHIFT) % OUTBOX_SLOTS;
 }
 
+/* Whether p may join the slot's chain. pool.h's comparison serves here for any address below 2^47,
+ * also one below the pool: an offset of -d then, whose product is
+ * -(d / size * step) - (d % size) * magic mod 2^64; that is at least 2^64 - 2^48 if d is a multiple
+ * of the size, and else at least magic - step - 2^47: above every limit. */
+static ALWAYS_INLINE bool outbox_accepts(const struct outbox_slot *slot, const void *p)
+{
+    return ((uintptr_t)p - slot->start) * slot->magic < slot->limit && LIKELY(!block_is_marked(p));
+}
+
 /* A full chain takes no more. */
 static ALWAYS_INLINE void outbox_push(struct outbox_slot *slot, struct block *block)
 {
-    block_set_next(block, slot->first);
-    slot->first = block;
+    block_list_push(&slot->chain, block);
     if (UNLIKELY(--slot->room == 0))
         slot->limit = 0;
-}
-
-/* Adds p to its pool's chain if there is one: false sends the caller to the slow path. pool.h's
- * comparison serves here for any address below 2^47, also one below the pool: an offset of -d then,
- * whose product is -(d / size * step) - (d % size) * magic mod 2^64; that is at least 2^64 - 2^48
- * if d is a multiple of the size, and else at least magic - step - 2^47: above every limit. The
- * heap is busy meanwhile, as in a slow path; the fast paths, which leave the outbox alone, stay
- * open. */
-static ALWAYS_INLINE bool remote_free_fast(struct heap *heap, void *p)
-{
-    if (UNLIKELY(heap == NULL) || UNLIKELY(heap->busy))
-        return false;
-    struct outbox_slot *slot = &heap->outbox[outbox_number(p)];
-    if (((uintptr_t)p - slot->start) * slot->magic >= slot->limit || UNLIKELY(block_is_marked(p)))
-        return false;
-    heap->busy = true;
-    atomic_signal_fence(memory_order_seq_cst);
-    outbox_push(slot, p);
-    atomic_signal_fence(memory_order_seq_cst);
-    heap->busy = false;
-    return true;
 }
 
 /* Puts a block of another heap's pool into the outbox of `heap`. */

@@ -17,8 +17,8 @@ static unsigned free_blocks(const struct pool *pool)
     unsigned waiting = (unsigned)(atomic_load_explicit(&pool->remote, memory_order_relaxed) >> 48);
     unsigned carved = pool_carved(pool);
     if (pool_state(pool) == POOL_ACTIVE) {
-        const struct block *list = map_heap(pool_heap(pool))->free[pool->size_class];
-        return pool_count_list(pool, list) + waiting;
+        const struct block_list *list = &map_heap(pool_heap(pool))->free[pool->size_class];
+        return pool_count_list(pool, block_list_first(list)) + waiting;
     }
     unsigned live = __atomic_load_n(&pool->left, __ATOMIC_RELAXED);
     return live < carved ? carved - live + waiting : waiting;

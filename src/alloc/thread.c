@@ -16,12 +16,13 @@ static pthread_key_t exit_key;
 static bool has_exit_key;
 
 /* A signal handler may come between any two stores here, and itself enter and leave a slow path,
- * which opens the fast ones again. So a heap is busy first, then the fast paths are closed; they
- * are opened last. */
+ * which opens the fast ones again. So the outbox, whose absence keeps it from entering, goes first
+ * and comes back last. */
 static struct heap *mark_busy(struct heap *heap)
 {
-    heap->busy = true;
+    thread_self.outbox = NULL;
     atomic_signal_fence(memory_order_seq_cst);
+    heap->busy = true;
     thread_self.small_limit = 0;
     thread_self.cookie = 0;
     atomic_signal_fence(memory_order_seq_cst);
@@ -32,9 +33,10 @@ static void open_fast_paths(struct heap *heap)
 {
     atomic_signal_fence(memory_order_seq_cst);
     heap->busy = false;
-    atomic_signal_fence(memory_order_seq_cst);
     thread_self.cookie = heap_cookie(heap);
     thread_self.small_limit = TABLE_MAX + 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    thread_self.outbox = heap->outbox;
 }
 
 static void park_at_exit(void *heap)
@@ -52,9 +54,8 @@ void thread_init(void)
 
 bool thread_is_reentered(void)
 {
-    const struct heap *heap = thread_self.heap;
-    return (heap != NULL && heap->busy) || lock_is_mine(&arena_lock) || lock_is_mine(&huge_lock) ||
-           lock_is_mine(&registry_lock);
+    return (thread_self.heap != NULL && thread_self.outbox == NULL) || lock_is_mine(&arena_lock) ||
+           lock_is_mine(&huge_lock) || lock_is_mine(&registry_lock);
 }
 
 /* The first malloc of a thread, or one after its end: then the heap is not installed and

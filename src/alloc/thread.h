@@ -23,12 +23,13 @@ struct thread {
     struct heap *heap;
     uintptr_t cookie;   /* heap_cookie(heap); 0 is nobody's */
     size_t small_limit; /* malloc_fast serves sizes below: TABLE_MAX + 1; without a heap 0 */
+    struct outbox_slot *outbox; /* the heap's; NULL while something may not be interrupted */
 };
 
 extern HIDDEN THREAD_LOCAL struct thread thread_self;
 
-/* Inside a slow path the fast ones are closed (no cookie, no size): a signal handler that comes
- * then takes a slow path itself, and finds the heap busy. */
+/* Inside a slow path the fast ones are closed (no cookie, no size, no outbox): a signal handler
+ * that comes then takes a slow path itself, and finds that it must not enter the heap. */
 
 /* Whether the caller is a signal handler that interrupted its own thread's slow path. */
 bool thread_is_reentered(void);

@@ -21,4 +21,7 @@
  * static TLS as long as there is little of it. */
 #define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 
+/* Has the value computed up to here before anything is added to it. */
+#define KEEP_ORDER(value) __asm__("" : "+r"(value))
+
 #endif

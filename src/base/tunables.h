@@ -43,7 +43,7 @@
 
 /* Blocks of other threads' pools that a thread gathers before it hands them over. */
 #define OUTBOX_SLOTS 64
-#define OUTBOX_BLOCKS 32
+#define OUTBOX_BLOCKS 64
 #define OUTBOX_BYTES ((size_t)4 << 10)
 
 /* Freed runs that a heap keeps for its next ones. */

@@ -40,6 +40,31 @@ START_TEST(test_link_hides_the_address)
 }
 END_TEST
 
+START_TEST(test_list)
+{
+    struct block blocks[2] = {{0}, {0}};
+    struct block_list list;
+    block_list_set(&list, NULL);
+    ck_assert(block_list_is_empty(&list));
+    ck_assert_ptr_null(block_list_first(&list));
+    ck_assert_ptr_null(block_list_pop(&list));
+    block_list_push(&list, &blocks[0]);
+    ck_assert_ptr_null(block_next(&blocks[0]));
+    block_list_push(&list, &blocks[1]);
+    ck_assert_ptr_eq(block_next(&blocks[1]), &blocks[0]);
+    ck_assert(!block_list_is_empty(&list));
+    ck_assert_ptr_eq(block_list_first(&list), &blocks[1]);
+    ck_assert_ptr_eq(block_list_pop(&list), &blocks[1]);
+    ck_assert(block_is_marked(&blocks[1]));
+    ck_assert_ptr_eq(block_list_pop(&list), &blocks[0]);
+    ck_assert_ptr_null(block_list_pop(&list));
+    ck_assert(block_list_is_empty(&list));
+    block_list_set(&list, &blocks[1]); /* with what hangs there */
+    ck_assert_ptr_eq(block_list_pop(&list), &blocks[1]);
+    ck_assert_ptr_eq(block_list_pop(&list), &blocks[0]);
+}
+END_TEST
+
 static bool word_is_marked(uint64_t word)
 {
     return block_is_marked(&word);
@@ -66,6 +91,7 @@ Suite *suite_block(void)
     TCase *tests = tcase_create("block");
     tcase_add_test(tests, test_key);
     tcase_add_test(tests, test_links);
+    tcase_add_test(tests, test_list);
     tcase_add_test(tests, test_link_hides_the_address);
     tcase_add_test(tests, test_live_data_has_no_mark);
     suite_add_tcase(suite, tests);

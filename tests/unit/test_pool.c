@@ -37,7 +37,7 @@ START_TEST(test_new_pool)
         ck_assert_uint_eq(pool.capacity, POOL_BYTES / size_class_bytes(size_class));
         ck_assert_uint_eq(pool_carved(&pool), 0);
         ck_assert_ptr_eq(pool.list, &pool.own);
-        ck_assert_ptr_null(pool.own);
+        ck_assert(block_list_is_empty(&pool.own));
         ck_assert(!pool_has_block(&pool, start));
         ck_assert(!passes_free(&pool, start, 3));
         ck_assert(unit_is_zero(memory, sizeof memory));

@@ -131,7 +131,8 @@ START_TEST(test_nothing_to_steal)
     struct pool *pool = map_pool(legacy.block);
     unsigned heap = pool_heap(pool), other = size_class_of(5000);
     ck_assert_ptr_eq(registry_steal(thread_self.heap, other), NULL);
-    while (pool->own != NULL || map_heap(heap)->free[pool->size_class] != NULL)
+    while (!block_list_is_empty(&pool->own) ||
+           !block_list_is_empty(&map_heap(heap)->free[pool->size_class]))
         ck_assert_ptr_eq(map_pool(molt_malloc(100)), pool); /* takes it over, and all of it */
     ck_assert_uint_eq(pool_heap(pool), thread_self.heap->number);
 }

@@ -77,26 +77,32 @@ END_TEST
 static void *join_a_chain(void *unused)
 {
     (void)unused;
-    struct heap *heap;
     molt_free(molt_malloc(1));
-    heap = thread_self.heap;
-    REQUIRE(!remote_free_fast(NULL, blocks[0]), "a thread without a heap");
-    REQUIRE(!remote_free_fast(heap, blocks[0]), "no chain of the pool");
+    struct heap *heap = thread_self.heap;
+    REQUIRE(thread_self.outbox == heap->outbox, "open");
+    struct outbox_slot *slot = &heap->outbox[outbox_number(blocks[0])];
+    REQUIRE(!outbox_accepts(slot, blocks[0]), "no chain of the pool");
     molt_free(blocks[0]);
-    REQUIRE(remote_free_fast(heap, blocks[1]), "a chain of the pool");
-    REQUIRE(!remote_free_fast(heap, blocks[1]), "a second free");
-    REQUIRE(!remote_free_fast(heap, blocks[2] + 8), "the inside of a block");
-    REQUIRE(!remote_free_fast(heap, blocks[0] + POOL_BYTES * OUTBOX_SLOTS), "another pool");
-    REQUIRE(!remote_free_fast(heap, blocks[BLOCKS - 1] + SIZE), "behind the last carved block");
-    heap->busy = true;
-    REQUIRE(!remote_free_fast(heap, blocks[2]), "in a signal handler");
-    heap->busy = false;
-    for (unsigned i = 2; i < OUTBOX_BLOCKS; i++)
-        REQUIRE(remote_free_fast(heap, blocks[i]), "block %u of the chain", i);
-    REQUIRE(!remote_free_fast(heap, blocks[OUTBOX_BLOCKS]), "the chain is full");
-    REQUIRE(waiting(blocks[0]) == 0, "it is handed over with the next");
+    REQUIRE(outbox_accepts(slot, blocks[1]), "a chain of the pool");
+    molt_free(blocks[1]);
+    REQUIRE(!outbox_accepts(slot, blocks[1]), "a second free");
+    REQUIRE(!outbox_accepts(slot, blocks[2] + 8), "the inside of a block");
+    REQUIRE(!outbox_accepts(slot, blocks[0] + POOL_BYTES * OUTBOX_SLOTS), "another pool");
+    REQUIRE(!outbox_accepts(slot, blocks[BLOCKS - 1] + SIZE), "behind the last carved block");
+    REQUIRE(waiting(blocks[0]) == 0, "the chain waits");
+    thread_self.outbox = NULL;
+    molt_free(blocks[BLOCKS - 1]);
+    thread_self.outbox = heap->outbox;
+    REQUIRE(waiting(blocks[0]) == 1, "a signal handler's block is handed over at once");
+    for (unsigned i = 2; i < OUTBOX_BLOCKS; i++) {
+        REQUIRE(outbox_accepts(slot, blocks[i]), "block %u of the chain", i);
+        molt_free(blocks[i]);
+    }
+    REQUIRE(!outbox_accepts(slot, blocks[OUTBOX_BLOCKS]), "the chain is full");
+    REQUIRE(waiting(blocks[0]) == 1, "it is handed over with the next");
     molt_free(blocks[OUTBOX_BLOCKS]);
-    REQUIRE(waiting(blocks[0]) == OUTBOX_BLOCKS, "the whole chain");
+    REQUIRE(waiting(blocks[0]) == OUTBOX_BLOCKS + 1, "the whole chain");
+    REQUIRE(thread_self.outbox == heap->outbox, "open again");
     return NULL;
 }
 
@@ -108,7 +114,7 @@ START_TEST(test_chain)
     remote_collect(thread_self.heap);
     struct molt_stats stats;
     molt_stats_get(&stats, sizeof stats);
-    ck_assert_uint_eq(stats.live_blocks, BLOCKS - OUTBOX_BLOCKS - 1);
+    ck_assert_uint_eq(stats.live_blocks, BLOCKS - OUTBOX_BLOCKS - 2);
 }
 END_TEST
 
@@ -127,7 +133,7 @@ START_TEST(test_collect)
     ck_assert_uint_eq(waiting(blocks[0]), 0);
     ck_assert_int_eq(pool_state(pool), POOL_PARTIAL);
     ck_assert_uint_eq(pool->left, live - 50);
-    ck_assert_uint_eq(pool_count_list(pool, pool->own), 50);
+    ck_assert_uint_eq(pool_count_list(pool, block_list_first(&pool->own)), 50);
     ck_assert(heap_class_is_valid(thread_self.heap, pool->size_class));
     for (unsigned i = 50; i < BLOCKS; i++)
         REQUIRE((unsigned char)blocks[i][SIZE - 1] == (unsigned char)i, "block %u", i);
