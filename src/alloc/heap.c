@@ -23,7 +23,8 @@ void heap_init(struct heap *heap, uint32_t number)
 
 /* ---- The ring of PARTIAL pools ---- */
 
-static void ring_insert(struct heap *heap, struct pool *pool, bool in_front)
+/* At the back: until its turn comes more of its blocks are freed. */
+static void ring_insert(struct heap *heap, struct pool *pool)
 {
     uint32_t *first = &heap->partial[pool->size_class];
     uint32_t number = map_pool_number(pool);
@@ -37,8 +38,6 @@ static void ring_insert(struct heap *heap, struct pool *pool, bool in_front)
     pool->prev = head->prev;
     map_pool_by_number(head->prev)->next = number;
     head->prev = number;
-    if (in_front)
-        *first = number;
 }
 
 static void ring_remove(struct heap *heap, struct pool *pool)
@@ -67,7 +66,7 @@ static void retire(struct heap *heap, struct pool *pool)
     heap->active[pool->size_class] = 0;
     if (carved < pool->capacity) {
         pool_set_state(pool, POOL_PARTIAL);
-        ring_insert(heap, pool, false);
+        ring_insert(heap, pool);
     } else {
         pool_set_state(pool, POOL_FULL);
         pool_close(pool);
@@ -96,14 +95,22 @@ static void detach_active(struct heap *heap, struct pool *pool)
     heap->active[size_class] = 0;
 }
 
-/* A PARTIAL pool with free blocks, which hangs nowhere any more; NULL if there is none. */
+/* A PARTIAL pool with free blocks, which hangs nowhere any more; NULL if there is none. Those that
+ * have only room to carve, of which there are few, move to the back. */
 static struct pool *take_partial(struct heap *heap, unsigned size_class)
 {
-    struct pool *pool = map_pool_by_number(heap->partial[size_class]);
-    if (pool == NULL || block_list_is_empty(&pool->own))
+    uint32_t *first = &heap->partial[size_class], start = *first;
+    if (start == 0)
         return NULL;
-    ring_remove(heap, pool);
-    return pool;
+    do {
+        struct pool *pool = map_pool_by_number(*first);
+        if (!block_list_is_empty(&pool->own)) {
+            ring_remove(heap, pool);
+            return pool;
+        }
+        *first = pool->next;
+    } while (*first != start);
+    return NULL;
 }
 
 static struct pool *new_pool(struct heap *heap, unsigned size_class)
@@ -204,7 +211,7 @@ static void settle(struct heap *heap, struct pool *pool)
     } else if (pool_state(pool) == POOL_FULL) {
         pool_set_state(pool, POOL_PARTIAL);
         pool_open(pool);
-        ring_insert(heap, pool, true);
+        ring_insert(heap, pool);
     }
 }
 
@@ -252,10 +259,10 @@ void heap_move_pool(struct heap *heap, struct heap *to, struct pool *pool)
         detach_active(heap, pool);
         pool->left = pool_carved(pool) - pool_count_list(pool, block_list_first(&pool->own));
         pool_set_state(pool, POOL_PARTIAL);
-        ring_insert(to, pool, true);
+        ring_insert(to, pool);
     } else if (pool_state(pool) == POOL_PARTIAL) {
         ring_remove(heap, pool);
-        ring_insert(to, pool, !block_list_is_empty(&pool->own));
+        ring_insert(to, pool);
     }
     pool_set_heap(pool, to->number);
 }

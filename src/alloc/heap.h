@@ -2,8 +2,7 @@
  *
  *   heap ── free[class]     the list malloc pops: the free blocks of the ACTIVE pool
  *        ── active[class]   that pool
- *        ── partial[class]  ring of PARTIAL pools: those with free blocks in front, those that only
- *                           have uncarved room behind
+ *        ── partial[class]  ring of PARTIAL pools: the first is the next to be ACTIVE
  *        ── runs            freed runs for the next ones (run.h)
  *        ── outbox          blocks of other heaps' pools, on their way home (remote.h)
  *        ── pending         own pools in which other threads have left blocks (remote.h)
