@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "base/options.h"
 
 #include <string.h>
 
@@ -128,6 +129,46 @@ static int find_any_slot(uint32_t *number)
     return slot;
 }
 
+/* ---- Huge pages ---- */
+
+static unsigned huge_page_pages(void)
+{
+    return (unsigned)(HUGE_PAGE_BYTES >> os_page_shift);
+}
+
+static bool no_huge_pages; /* the kernel has none to offer */
+
+/* Whether the page lies in a huge page's range that no one has touched, and that will soon be
+ * filled: there are `from` bytes a heap. The more heaps, the more pools that are carved only in
+ * part. */
+static bool wants_huge_page(uint32_t number, unsigned page, size_t from)
+{
+    const struct arena *arena = arena_by_number(number);
+    unsigned first = page & ~(huge_page_pages() - 1), end = first + huge_page_pages();
+    return options.thp && !no_huge_pages &&
+           arena_totals.used_pages << os_page_shift >= from * map.heap_end &&
+           bits_find(arena->used, true, first, end) == end &&
+           bits_find(arena->dirty, true, first, end) == end;
+}
+
+/* Fills the huge page's range around the page, which is free, and lets go of the lock meanwhile:
+ * zeroing takes a fifth of a millisecond. The range is `used` until then, so no one else takes from
+ * it. */
+static void fill_huge_page(uint32_t number, unsigned page)
+{
+    unsigned first = page & ~(huge_page_pages() - 1), end = first + huge_page_pages();
+    mark_used(number, first, end);
+    lock_release(&arena_lock);
+    bool filled = os_fill_huge_page(
+        (void *)(map_arena_start(number) + ((uintptr_t)first << os_page_shift)), HUGE_PAGE_BYTES);
+    lock_acquire(&arena_lock);
+    if (filled)
+        bits_set(arena_by_number(number)->dirty, first, end);
+    else
+        no_huge_pages = true;
+    mark_free(number, first, end);
+}
+
 uintptr_t arena_take_slot(unsigned *clean_page)
 {
     uintptr_t start = 0;
@@ -139,6 +180,8 @@ uintptr_t arena_take_slot(unsigned *clean_page)
     if (slot >= 0) {
         struct arena *arena = arena_by_number(number);
         unsigned first = (unsigned)slot * slot_pages(), end = first + slot_pages();
+        if (wants_huge_page(number, first, HUGE_PAGES_FROM))
+            fill_huge_page(number, first);
         *clean_page = slot_pages();
         while (*clean_page > 0 && !bits_test(arena->dirty, first + *clean_page - 1))
             --*clean_page;
@@ -244,6 +287,9 @@ uintptr_t arena_take_run(size_t pages, size_t alignment, bool zero)
         return 0;
     }
     struct arena *arena = arena_by_number(number);
+    if (!zero && pages << os_page_shift <= HUGE_PAGE_RUN_MAX &&
+        wants_huge_page(number, fit.at, HUGE_PAGES_FROM_FOR_RUNS))
+        fill_huge_page(number, fit.at);
     for (unsigned i = 0; zero && i < count; i++)
         was_dirty[i / 64] |= (uint64_t)bits_test(arena->dirty, fit.at + i) << i % 64;
     mark_used(number, fit.at, fit.at + count);

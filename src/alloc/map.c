@@ -120,8 +120,7 @@ static bool reserve_window(void)
         void *window = reserve_aligned(bytes);
         if (window == NULL)
             continue;
-        if (!options.thp)
-            os_forbid_huge_pages(window, bytes);
+        os_forbid_huge_pages(window, bytes);
         if (map_tables(shift, SIZE_MAX))
             return set_window((uintptr_t)window, shift, true);
         os_unmap(window, bytes);
@@ -253,8 +252,7 @@ static bool commit_arena(uint32_t number, bool *taken)
         return os_commit(start, ARENA_BYTES);
     if (os_map_at(start, ARENA_BYTES, taken) == NULL)
         return false;
-    if (!options.thp)
-        os_forbid_huge_pages(start, ARENA_BYTES);
+    os_forbid_huge_pages(start, ARENA_BYTES);
     return true;
 }
 
@@ -264,7 +262,7 @@ bool map_drop_arena(uint32_t number)
     if (!map.reserved)
         return os_unmap(start, ARENA_BYTES);
     bool dropped = os_decommit(start, ARENA_BYTES);
-    if (dropped && !options.thp)
+    if (dropped)
         os_forbid_huge_pages(start, ARENA_BYTES);
     return dropped;
 }

@@ -30,6 +30,14 @@
 #define PAGE_SHIFT_MAX 16
 #define ARENA_PAGES_MAX (ARENA_BYTES >> PAGE_SHIFT_MIN)
 
+/* With this much memory a heap the arenas grow by huge pages: by an eighth at first. A run may be
+ * touched only here and there, so it takes more memory, and large runs and those of calloc take
+ * none. */
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+#define HUGE_PAGES_FROM ((size_t)16 << 20)
+#define HUGE_PAGES_FROM_FOR_RUNS ((size_t)32 << 20)
+#define HUGE_PAGE_RUN_MAX ((size_t)256 << 10)
+
 /* Blocks up to BLOCK_MAX bytes live in pools, up to RUN_MAX in runs, above in huge mappings. */
 #define BLOCK_MAX ((size_t)32 << 10)
 #define RUN_MAX ((size_t)2 << 20)
@@ -61,6 +69,7 @@
 _Static_assert(OUTBOX_SLOTS == 64, "an outbox's slots fit the bits of one word");
 _Static_assert(ARENA_POOLS == 64, "an arena's pools fit the bits of one word");
 _Static_assert(BLOCK_MAX * 2 <= POOL_BYTES, "a pool holds two blocks of the largest class");
+_Static_assert(ARENA_BYTES % HUGE_PAGE_BYTES == 0, "an arena is made of whole huge pages");
 _Static_assert(RUN_MAX * 2 <= ARENA_BYTES, "an arena holds two of the largest runs");
 _Static_assert(((size_t)1 << PAGE_SHIFT_MAX) <= POOL_BYTES, "a pool is made of whole pages");
 _Static_assert(((size_t)1 << COOKIE_SHIFT) >= 2 * POOL_BYTES, "cookies keep heaps apart");

@@ -151,6 +151,21 @@ void os_forbid_huge_pages(void *address, size_t bytes)
     errno = saved;
 }
 
+bool os_fill_huge_page(void *address, size_t bytes)
+{
+    int saved = errno;
+    unsigned char last = 0;
+    bool filled = madvise(address, bytes, MADV_HUGEPAGE) == 0;
+    if (filled) {
+        *(volatile unsigned char *)address = 0;
+        filled = mincore((char *)address + bytes - os_page_bytes(), os_page_bytes(), &last) == 0 &&
+                 (last & 1) != 0;
+        madvise(address, bytes, MADV_NOHUGEPAGE);
+    }
+    errno = saved;
+    return filled;
+}
+
 void *os_map_wiped_on_fork(void)
 {
     void *page = os_map(os_page_bytes());

@@ -87,6 +87,10 @@ bool os_purge(void *address, size_t bytes);
  * cost one page. */
 void os_forbid_huge_pages(void *address, size_t bytes);
 
+/* Puts one huge page behind an aligned range that has no memory yet. False if there is none to be
+ * had. */
+bool os_fill_huge_page(void *address, size_t bytes);
+
 /* A page that reads as zero in every forked child; NULL where the kernel does not offer it. */
 void *os_map_wiped_on_fork(void);
 

@@ -2,7 +2,8 @@
  *
  * Where they are set to always, the first touch of a 2 MiB range costs all of it, and a heap that
  * is touched here and there grows many times (jemalloc #1127). Whatever the machine's setting, the
- * mapping that small blocks lie in must carry the flag against them ("nh" in smaps).
+ * mapping that small blocks lie in must carry the flag against them ("nh" in smaps), also when the
+ * heap has begun to fill whole huge pages by itself; then it is a little larger than its blocks.
  */
 #include "case.h"
 
@@ -34,6 +35,11 @@ int main(void)
     void *small = malloc(100), *run = malloc(100000);
     CHECK(mapping_has_flag(small, " nh"));
     CHECK(mapping_has_flag(run, " nh"));
+    enum { SIZE = 1000, BLOCKS = 40 << 10 };
+    for (int i = 0; i < BLOCKS; i++) /* kept */
+        REQUIRE(small = calloc(1, SIZE));
+    CHECK(mapping_has_flag(small, " nh"));
+    CHECK(rss_bytes() < (size_t)BLOCKS * SIZE * 23 / 20);
     free(small);
     free(run);
     return case_end();

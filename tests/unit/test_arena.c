@@ -5,7 +5,9 @@
 #include "alloc/arena.h"
 #include "alloc/purge.h"
 #include "base/bits.h"
+#include "base/options.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static size_t page;
@@ -13,6 +15,7 @@ static size_t page;
 static void set_up(void)
 {
     page = os_page_bytes();
+    options.thp = 0; /* but for the tests of huge pages */
 }
 
 /* ---- Everything else follows from the page bits ---- */
@@ -149,6 +152,105 @@ START_TEST(test_order_of_slots)
     ck_assert_uint_eq(take_slot(), slots[2]);
     ck_assert_uint_eq(take_slot(), slots[7] + POOL_BYTES);
     check_arenas();
+}
+END_TEST
+
+/* ---- Huge pages ---- */
+
+static bool kernel_has_huge_pages(void)
+{
+    char *p = (char *)(((uintptr_t)os_map(2 * HUGE_PAGE_BYTES) + HUGE_PAGE_BYTES - 1) &
+                       ~(HUGE_PAGE_BYTES - 1));
+    return os_fill_huge_page(p, HUGE_PAGE_BYTES);
+}
+
+static void allow_huge_pages(uint32_t heaps)
+{
+    options.thp = 1;
+    map.heap_end = heaps;
+}
+
+/* Takes slots until the heap has `bytes`, and on to the start of a huge page's range: the last. */
+static uintptr_t grow_to(size_t bytes)
+{
+    uintptr_t start;
+    do {
+        start = take_slot();
+    } while (arena_totals.used_pages * page <= bytes || start % HUGE_PAGE_BYTES != 0);
+    return start;
+}
+
+START_TEST(test_grows_by_huge_pages)
+{
+    if (!kernel_has_huge_pages()) {
+        printf("skipped test_grows_by_huge_pages: the kernel has none to offer\n");
+        return;
+    }
+    allow_huge_pages(1);
+    uintptr_t small = take_slot();
+    ck_assert_uint_eq(unit_resident_pages((void *)small, POOL_BYTES), 0);
+    uintptr_t start = grow_to(HUGE_PAGES_FROM);
+    ck_assert_uint_eq(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), HUGE_PAGE_BYTES / page);
+    ck_assert_uint_eq(arena_totals.idle_pages, (HUGE_PAGE_BYTES - POOL_BYTES) / page);
+    check_arenas();
+    unsigned clean_page;
+    ck_assert_uint_eq(arena_take_slot(&clean_page), start + POOL_BYTES);
+    ck_assert_uint_eq(clean_page, slot_pages());
+    purge_all(0);
+    ck_assert_uint_eq(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), 2 * POOL_BYTES / page);
+    ck_assert_uint_eq(arena_totals.idle_pages, 0);
+    check_arenas();
+}
+END_TEST
+
+START_TEST(test_runs_take_huge_pages_later)
+{
+    if (!kernel_has_huge_pages()) {
+        printf("skipped test_runs_take_huge_pages_later: the kernel has none to offer\n");
+        return;
+    }
+    allow_huge_pages(1);
+    size_t pages = HUGE_PAGE_RUN_MAX / page;
+    while (arena_totals.used_pages * page <= HUGE_PAGES_FROM_FOR_RUNS - HUGE_PAGE_BYTES)
+        ck_assert_uint_ne(arena_take_run(pages, page, false), 0);
+    ck_assert_uint_eq(arena_totals.idle_pages, 0);
+    while (arena_totals.used_pages * page <= HUGE_PAGES_FROM_FOR_RUNS)
+        ck_assert_uint_ne(arena_take_run(pages, page, false), 0);
+    uintptr_t larger = arena_take_run(pages + 1, HUGE_PAGE_BYTES, false);
+    ck_assert_uint_eq(unit_resident_pages((void *)larger, HUGE_PAGE_BYTES), 0);
+    uintptr_t zero = arena_take_run(pages, HUGE_PAGE_BYTES, true);
+    ck_assert_uint_eq(unit_resident_pages((void *)zero, HUGE_PAGE_BYTES), 0);
+    uintptr_t run = arena_take_run(pages, HUGE_PAGE_BYTES, false);
+    ck_assert_uint_eq(unit_resident_pages((void *)run, HUGE_PAGE_BYTES), HUGE_PAGE_BYTES / page);
+    check_arenas();
+}
+END_TEST
+
+START_TEST(test_huge_pages_take_more_memory_with_more_heaps)
+{
+    allow_huge_pages(2);
+    uintptr_t start = grow_to(HUGE_PAGES_FROM);
+    ck_assert_uint_eq(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), 0);
+}
+END_TEST
+
+START_TEST(test_no_huge_pages_when_switched_off)
+{
+    uintptr_t start = grow_to(HUGE_PAGES_FROM);
+    ck_assert_uint_eq(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), 0);
+    ck_assert_uint_eq(arena_totals.idle_pages, 0);
+}
+END_TEST
+
+/* The range has memory already, as after a fault that got none. */
+START_TEST(test_no_huge_pages_where_there_are_none)
+{
+    char *p = os_map(2 * HUGE_PAGE_BYTES);
+    *p = 1;
+    char *used = (char *)(((uintptr_t)p + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1));
+    used[page] = 1;
+    ck_assert(!os_fill_huge_page(used, HUGE_PAGE_BYTES));
+    ck_assert_uint_eq(unit_resident_pages(used, HUGE_PAGE_BYTES), 2);
 }
 END_TEST
 
@@ -491,6 +593,11 @@ Suite *suite_arena(void)
     tcase_add_test(tests, test_slots_do_not_overlap);
     tcase_add_test(tests, test_released_slot_is_partly_clean);
     tcase_add_test(tests, test_order_of_slots);
+    tcase_add_test(tests, test_grows_by_huge_pages);
+    tcase_add_test(tests, test_runs_take_huge_pages_later);
+    tcase_add_test(tests, test_huge_pages_take_more_memory_with_more_heaps);
+    tcase_add_test(tests, test_no_huge_pages_when_switched_off);
+    tcase_add_test(tests, test_no_huge_pages_where_there_are_none);
     tcase_add_test(tests, test_run);
     tcase_add_test(tests, test_best_fit);
     tcase_add_loop_test(tests, test_coalescing, 0, 6);

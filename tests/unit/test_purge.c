@@ -16,6 +16,7 @@ static void set_up(void)
     page = os_page_bytes();
     now = 1000000;
     options.decay = 1000;
+    options.thp = 0;
 }
 
 /* A free run of dirty pages. */
