@@ -239,6 +239,19 @@ static void zero_carried(void *address, size_t carried)
         memset(address, 0, carried);
 }
 
+/* A large block is mostly written from end to end, and faults in faster by huge pages. One of
+ * calloc may stay untouched for the most part: it is left to the system's setting, or kept free of
+ * them if the mapping's last block asked for them. */
+static void advise_huge_pages(void *p, size_t bytes, bool zero, bool carried)
+{
+    if (bytes < HUGE_PAGE_BLOCK_MIN || !options.thp)
+        return;
+    if (!zero)
+        os_allow_huge_pages(p, bytes);
+    else if (carried)
+        os_forbid_huge_pages(p, bytes);
+}
+
 void *huge_alloc(size_t size, size_t alignment, bool zero)
 {
     size_t bytes = os_round_to_pages(size == 0 ? 1 : size);
@@ -258,7 +271,10 @@ void *huge_alloc(size_t size, size_t alignment, bool zero)
             add_block((uintptr_t)p, bytes);
     }
     lock_release(&huge_lock);
-    if (p != NULL && zero && carried > 0)
+    if (p == NULL)
+        return NULL;
+    advise_huge_pages(p, bytes, zero, carried > 0);
+    if (zero && carried > 0)
         zero_carried(p, carried);
     return p;
 }

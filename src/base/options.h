@@ -32,7 +32,7 @@ enum option_type {
       "address space set aside at the start (no memory), halved until the OS grants it; 0: eight " \
       "times the machine's memory")                                                                \
     X(thp, OPTION_SWITCH, 1, true,                                                                 \
-      "memory grows by whole huge pages from 16M a thread on: fewer faults, a little larger")      \
+      "use transparent huge pages: where much memory is about to be filled, and for large blocks") \
     X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \
     X(strict, OPTION_SWITCH, 0, true, "an unknown option or a bad value ends the program")         \
     X(verbose, OPTION_SWITCH, 0, true, "say on standard error that molt is loaded, and how")       \

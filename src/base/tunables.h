@@ -37,6 +37,8 @@
 #define HUGE_PAGES_FROM ((size_t)16 << 20)
 #define HUGE_PAGES_FROM_FOR_RUNS ((size_t)32 << 20)
 #define HUGE_PAGE_RUN_MAX ((size_t)256 << 10)
+/* Huge blocks from this size on ask for them. */
+#define HUGE_PAGE_BLOCK_MIN ((size_t)4 << 20)
 
 /* Blocks up to BLOCK_MAX bytes live in pools, up to RUN_MAX in runs, above in huge mappings. */
 #define BLOCK_MAX ((size_t)32 << 10)

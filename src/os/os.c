@@ -144,6 +144,13 @@ bool os_purge(void *address, size_t bytes)
     return done;
 }
 
+void os_allow_huge_pages(void *address, size_t bytes)
+{
+    int saved = errno;
+    madvise(address, bytes, MADV_HUGEPAGE); /* EINVAL: there are none */
+    errno = saved;
+}
+
 void os_forbid_huge_pages(void *address, size_t bytes)
 {
     int saved = errno;

@@ -83,6 +83,9 @@ void *os_remap(void *address, size_t old_bytes, size_t new_bytes);
 /* Gives the memory back and keeps the mapping. True only if it reads as zero from now on. */
 bool os_purge(void *address, size_t bytes);
 
+/* Asks for transparent huge pages in a range where the system leaves that to the program. */
+void os_allow_huge_pages(void *address, size_t bytes);
+
 /* Keeps transparent huge pages out of a range, for as long as it is mapped: one touched byte shall
  * cost one page. */
 void os_forbid_huge_pages(void *address, size_t bytes);

@@ -7,7 +7,6 @@
 #include "base/bits.h"
 #include "base/options.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static size_t page;
@@ -157,13 +156,6 @@ END_TEST
 
 /* ---- Huge pages ---- */
 
-static bool kernel_has_huge_pages(void)
-{
-    char *p = (char *)(((uintptr_t)os_map(2 * HUGE_PAGE_BYTES) + HUGE_PAGE_BYTES - 1) &
-                       ~(HUGE_PAGE_BYTES - 1));
-    return os_fill_huge_page(p, HUGE_PAGE_BYTES);
-}
-
 static void allow_huge_pages(uint32_t heaps)
 {
     options.thp = 1;
@@ -182,10 +174,8 @@ static uintptr_t grow_to(size_t bytes)
 
 START_TEST(test_grows_by_huge_pages)
 {
-    if (!kernel_has_huge_pages()) {
-        printf("skipped test_grows_by_huge_pages: the kernel has none to offer\n");
+    if (!unit_has_huge_pages("test_grows_by_huge_pages"))
         return;
-    }
     allow_huge_pages(1);
     uintptr_t small = take_slot();
     ck_assert_uint_eq(unit_resident_pages((void *)small, POOL_BYTES), 0);
@@ -205,10 +195,8 @@ END_TEST
 
 START_TEST(test_runs_take_huge_pages_later)
 {
-    if (!kernel_has_huge_pages()) {
-        printf("skipped test_runs_take_huge_pages_later: the kernel has none to offer\n");
+    if (!unit_has_huge_pages("test_runs_take_huge_pages_later"))
         return;
-    }
     allow_huge_pages(1);
     size_t pages = HUGE_PAGE_RUN_MAX / page;
     while (arena_totals.used_pages * page <= HUGE_PAGES_FROM_FOR_RUNS - HUGE_PAGE_BYTES)

@@ -320,6 +320,39 @@ START_TEST(test_resize_among_many)
 }
 END_TEST
 
+/* What one write into a huge page's range makes resident. */
+static size_t pages_of_a_write(char *p)
+{
+    char *range = (char *)(((uintptr_t)p + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1));
+    range[page] = 1;
+    return unit_resident_pages(range, HUGE_PAGE_BYTES);
+}
+
+START_TEST(test_large_blocks_have_huge_pages)
+{
+    if (!unit_has_huge_pages("test_large_blocks_have_huge_pages"))
+        return;
+    size_t whole = HUGE_PAGE_BYTES / page;
+    ck_assert_uint_eq(pages_of_a_write(take(HUGE_PAGE_BLOCK_MIN)), whole);
+    ck_assert_uint_eq(pages_of_a_write(take(HUGE_PAGE_BLOCK_MIN - page)), 1);
+    ck_assert_uint_eq(pages_of_a_write(huge_alloc(HUGE_PAGE_BLOCK_MIN, 1, true)), 1);
+    options.thp = 0;
+    ck_assert_uint_eq(pages_of_a_write(take(HUGE_PAGE_BLOCK_MIN)), 1);
+}
+END_TEST
+
+/* calloc's block lies in a mapping that has asked for huge pages, for its last block. */
+START_TEST(test_zeroed_blocks_have_none)
+{
+    if (!unit_has_huge_pages("test_zeroed_blocks_have_none"))
+        return;
+    char *p = take(8 * MIB);
+    huge_free(p);
+    ck_assert_ptr_eq(huge_alloc(8 * MIB, 1, true), p);
+    ck_assert_uint_eq(pages_of_a_write(p), 1);
+}
+END_TEST
+
 Suite *suite_huge(void)
 {
     Suite *suite = suite_create("huge");
@@ -340,6 +373,8 @@ Suite *suite_huge(void)
     tcase_add_test(tests, test_cache_has_few_places);
     tcase_add_test(tests, test_cache_decays);
     tcase_add_test(tests, test_purge_all);
+    tcase_add_test(tests, test_large_blocks_have_huge_pages);
+    tcase_add_test(tests, test_zeroed_blocks_have_none);
     tcase_add_test(tests, test_resize);
     tcase_add_test(tests, test_resize_to_the_same);
     tcase_add_test(tests, test_resize_to_the_same_needs_no_memory);

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "base/tunables.h"
+#include "base/options.h"
 #include "molt.h"
 #include "os/os.h"
 
@@ -247,6 +248,7 @@ END_TEST
 /* Doubling a buffer copies huge ones never: the pages move. */
 START_TEST(test_realloc_of_huge_moves_pages)
 {
+    options.thp = 0;
     size_t size = 4 << 20;
     char *p = molt_malloc(size);
     for (; size < (size_t)256 << 20; size *= 2) {

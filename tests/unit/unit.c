@@ -1,8 +1,12 @@
 /* unit.c: helpers of the suites. */
 #include "unit.h"
 
+#include "base/tunables.h"
+#include "os/os.h"
+
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -78,6 +82,18 @@ size_t unit_resident_pages(const void *p, size_t bytes)
 bool unit_is_resident(const void *p)
 {
     return unit_resident_pages(p, 1) == 1;
+}
+
+bool unit_has_huge_pages(const char *test)
+{
+    char *p = (char *)(((uintptr_t)os_map(3 * HUGE_PAGE_BYTES) + HUGE_PAGE_BYTES - 1) &
+                       ~(HUGE_PAGE_BYTES - 1));
+    p[HUGE_PAGE_BYTES] = 1;
+    bool has =
+        unit_resident_pages(p, 2 * HUGE_PAGE_BYTES) == 1 && os_fill_huge_page(p, HUGE_PAGE_BYTES);
+    if (!has)
+        printf("skipped %s: no huge pages, or for everybody\n", test);
+    return has;
 }
 
 bool unit_is_zero(const void *p, size_t bytes)

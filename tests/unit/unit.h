@@ -37,6 +37,10 @@ bool unit_is_resident(const void *p);
 /* How many of the pages of [p, p + bytes) have. */
 size_t unit_resident_pages(const void *p, size_t bytes);
 
+/* Whether the kernel gives huge pages to those that ask, and only to them; else says that the test
+ * is skipped. */
+bool unit_has_huge_pages(const char *test);
+
 bool unit_is_zero(const void *p, size_t bytes);
 
 /* A pattern that depends on the key; whether it is still there. */
