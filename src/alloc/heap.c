@@ -69,7 +69,7 @@ static void retire(struct heap *heap, struct pool *pool)
         ring_insert(heap, pool);
     } else {
         pool_set_state(pool, POOL_FULL);
-        pool_close(pool);
+        pool->left = pool_batch(pool);
     }
 }
 
@@ -190,28 +190,33 @@ struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero)
 
 /* ---- Taking blocks back ---- */
 
+/* Blocks of a FULL or PARTIAL pool have been freed, `live` are left. */
+static void settle(struct heap *heap, struct pool *pool, unsigned live)
+{
+    bool was_full = pool_state(pool) == POOL_FULL;
+    unsigned not_live = pool_carved(pool) - live;
+    if (was_full && not_live < pool_batch(pool)) {
+        pool->left = pool_batch(pool) - not_live;
+    } else if (live > 0) {
+        pool->left = live;
+        if (was_full) {
+            pool_set_state(pool, POOL_PARTIAL);
+            ring_insert(heap, pool);
+        }
+    } else {
+        if (!was_full)
+            ring_remove(heap, pool);
+        release(heap, pool);
+    }
+}
+
 void heap_pool_drained(struct heap *heap, struct pool *pool)
 {
     if (pool_state(pool) == POOL_ACTIVE) {
         heap->tick_due = true;
         pool->left = heap->tick_frees;
-        return;
-    }
-    ring_remove(heap, pool);
-    release(heap, pool);
-}
-
-/* A PARTIAL or FULL pool whose `left` now says how many blocks live: into the ring, or away. */
-static void settle(struct heap *heap, struct pool *pool)
-{
-    if (pool->left == 0) {
-        if (pool_state(pool) == POOL_PARTIAL)
-            ring_remove(heap, pool);
-        release(heap, pool);
-    } else if (pool_state(pool) == POOL_FULL) {
-        pool_set_state(pool, POOL_PARTIAL);
-        pool_open(pool);
-        ring_insert(heap, pool);
+    } else {
+        settle(heap, pool, pool_live(pool));
     }
 }
 
@@ -219,10 +224,7 @@ void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block)
 {
     DEBUG_ASSERT(pool_is_valid(pool));
     block_list_push(pool->list, block);
-    pool->left--;
-    if (pool_state(pool) != POOL_ACTIVE)
-        settle(heap, pool);
-    else if (pool->left == 0)
+    if (--pool->left == 0)
         heap_pool_drained(heap, pool);
 }
 
@@ -231,10 +233,8 @@ void heap_take_chain(struct heap *heap, struct pool *pool, struct block *first, 
 {
     block_set_next(last, block_list_first(pool->list));
     block_list_set(pool->list, first);
-    if (pool_state(pool) == POOL_ACTIVE)
-        return;
-    pool->left -= count;
-    settle(heap, pool);
+    if (pool_state(pool) != POOL_ACTIVE)
+        settle(heap, pool, pool_live(pool) - count);
 }
 
 /* ---- Giving pools to another heap ---- */

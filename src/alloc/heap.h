@@ -7,7 +7,7 @@
  *        ── outbox          blocks of other heaps' pools, on their way home (remote.h)
  *        ── pending         own pools in which other threads have left blocks (remote.h)
  *
- * FULL pools hang nowhere: the first free finds them. A heap outlives its thread: it is parked and
+ * FULL pools hang nowhere: the frees find them. A heap outlives its thread: it is parked and
  * adopted by a later one (thread.h). Only a parked heap's pools change hands (registry.h), and a
  * former owner passes on what still reaches it (remote.h), so a pool's owner can be read without a
  * lock.
@@ -84,10 +84,11 @@ void heap_init(struct heap *heap, uint32_t number);
  * are known to be zero. NULL when there is no memory. */
 struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero);
 
-/* `left` of an own pool came down to 0: a look at the clock is due, or the pool is empty. */
+/* `left` of an own pool came down to 0: a look at the clock is due, or the pool is empty, or no
+ * longer FULL. */
 void heap_pool_drained(struct heap *heap, struct pool *pool);
 
-/* A block of an own pool was freed whose `limit` is closed, or that looked freed already. */
+/* A block of an own pool was freed that looked freed already, or inside a slow path. */
 void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block);
 
 /* Takes back a chain of `count` blocks that others have freed. */

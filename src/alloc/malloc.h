@@ -6,9 +6,9 @@
  *   malloc_fast ── list empty, larger ──> malloc_slow ──> heap_refill   (pools)
  *                                                    ──> run_alloc     (pages of an arena)
  *                                                    ──> huge_alloc    (own mapping)
- *   free_fast ──── full pool, not mine ─> free_slow ───> heap_free_slow, remote_free
+ *   free_fast ──── not mine ───────────> free_slow ───> heap_free_slow, remote_free
  *             ──── no pool at all ──────>           ───> run_free, huge_free, misuse_report
- *             ──── pool's last block ───> free_drained
+ *             ──── `left` is 0 ────────> free_drained ──> heap_pool_drained
  *
  * The fast paths are inline so that the exported malloc and free are these few instructions. */
 #ifndef ALLOC_MALLOC_H

@@ -82,7 +82,8 @@ bool pool_is_valid(const struct pool *pool)
         return pool->list == &pool->own && pool->limit == open_limit &&
                pool_count_list(pool, block_list_first(&pool->own)) + pool->left == carved;
     case POOL_FULL:
-        return block_list_is_empty(&pool->own) && pool->limit == 0 && pool->left == carved;
+        return pool->list == &pool->own && pool->limit == open_limit &&
+               pool_count_list(pool, block_list_first(&pool->own)) + pool->left == pool_batch(pool);
     default:
         return false;
     }

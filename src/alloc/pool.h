@@ -6,11 +6,11 @@
  *   ACTIVE   malloc takes from it: its free blocks hang in the heap's slot for the class
  *   PARTIAL  in the heap's list for the class: its free blocks hang in `own`, or none is free but
  *            some are uncarved
- *   FULL     every block is live; `limit` is 0, so that the next free takes the slow path and
- *            makes it PARTIAL
+ *   FULL     hangs nowhere, since too few of its blocks are free to be worth a turn; when a batch
+ *            of them is (pool_batch), it becomes PARTIAL
  *   NONE     not a pool: free pages, a part of a run, or no memory at all
  *
- *              exhausted                 first free
+ *              exhausted                 a batch is free
  *   ACTIVE ----------------> FULL ----------------------> PARTIAL ----> NONE
  *      ^  \----------------------------------------------^   |    all free
  *      |        exhausted, but not yet carved to the end     |
@@ -53,9 +53,9 @@ struct pool {
     uint64_t magic;          /* tells a block's start from its inside */
     uint64_t limit;          /* carved * step; 0 makes every free slow */
     struct block_list *list; /* where a freed block goes: &own or the heap's slot */
-    struct block_list own;   /* free blocks of a PARTIAL pool */
+    struct block_list own;   /* free blocks of a pool that is not ACTIVE */
     uint32_t left;           /* frees to the next slow one: ACTIVE: a look at the clock;
-                                PARTIAL, FULL: live blocks */
+                                PARTIAL: live blocks; FULL: rest of the batch */
     _Atomic uint16_t carved; /* blocks that exist */
     uint16_t capacity;       /* blocks that fit */
     _Atomic uint16_t heap;   /* the owner's number */
@@ -134,6 +134,19 @@ static inline bool pool_block_is_free(const struct pool *pool, const void *p)
         return false;
     const struct block *next = block_next(block);
     return next == NULL || (pool_contains(pool, next) && pool_has_block(pool, next));
+}
+
+/* Free blocks that make a FULL pool worth a turn: at most a 32nd of it. */
+static inline unsigned pool_batch(const struct pool *pool)
+{
+    return pool->capacity >= 64 ? pool->capacity / 32u : 1;
+}
+
+/* The live blocks of a pool that is not ACTIVE, those that others have freed included. */
+static inline unsigned pool_live(const struct pool *pool)
+{
+    uint32_t left = __atomic_load_n(&pool->left, __ATOMIC_RELAXED);
+    return pool_state(pool) == POOL_FULL ? pool_carved(pool) - (pool_batch(pool) - left) : left;
 }
 
 /* Opens free for the blocks that exist by now. */

@@ -20,7 +20,7 @@ static unsigned free_blocks(const struct pool *pool)
         const struct block_list *list = &map_heap(pool_heap(pool))->free[pool->size_class];
         return pool_count_list(pool, block_list_first(list)) + waiting;
     }
-    unsigned live = __atomic_load_n(&pool->left, __ATOMIC_RELAXED);
+    unsigned live = pool_live(pool);
     return live < carved ? carved - live + waiting : waiting;
 }
 

@@ -112,7 +112,7 @@ START_TEST(test_full_and_partial)
     ck_assert_ptr_eq(map_pool(blocks[BLOCKS - 1]), first);
     ck_assert_ptr_ne(second, first);
     ck_assert_int_eq(pool_state(first), POOL_FULL);
-    ck_assert_uint_eq(first->limit, 0);
+    ck_assert_uint_eq(first->left, 1);
     ck_assert_int_eq(pool_state(second), POOL_ACTIVE);
     ck_assert_uint_eq(ring_length(size_class), 0);
 
@@ -129,6 +129,34 @@ START_TEST(test_full_and_partial)
     ck_assert_uint_eq(ring_length(size_class), 0);
     check_heap();
     ck_assert(unit_is_filled(blocks[BLOCKS], SIZE, BLOCKS));
+}
+END_TEST
+
+/* A pool of small blocks stays FULL until a batch of them is free. */
+START_TEST(test_batch)
+{
+    enum { SMALL = 64, COUNT = POOL_BYTES / SMALL };
+    static char *blocks[COUNT + 1];
+    take_many(blocks, COUNT + 1, SMALL);
+    struct pool *pool = map_pool(blocks[0]);
+    unsigned batch = pool_batch(pool);
+    ck_assert_uint_eq(batch, COUNT / 32);
+    ck_assert_uint_eq(pool_live(pool), COUNT);
+    for (unsigned i = 0; i < batch - 1; i++)
+        molt_free(blocks[i]);
+    ck_assert_int_eq(pool_state(pool), POOL_FULL);
+    ck_assert_uint_eq(pool_live(pool), COUNT - batch + 1);
+    ck_assert_uint_eq(ring_length(class_of(blocks[0])), 0);
+    check_heap();
+    molt_free(blocks[batch - 1]);
+    ck_assert_int_eq(pool_state(pool), POOL_PARTIAL);
+    ck_assert_uint_eq(pool_live(pool), COUNT - batch);
+    ck_assert_uint_eq(ring_length(class_of(blocks[0])), 1);
+    check_heap();
+    for (unsigned i = batch; i < COUNT; i++)
+        molt_free(blocks[i]);
+    ck_assert_int_eq(pool_state(pool), POOL_NONE);
+    check_heap();
 }
 END_TEST
 
@@ -302,6 +330,7 @@ Suite *suite_heap(void)
     tcase_add_test(tests, test_active);
     tcase_add_test(tests, test_last_in_first_out);
     tcase_add_test(tests, test_full_and_partial);
+    tcase_add_test(tests, test_batch);
     tcase_add_test(tests, test_free_blocks_before_new_ones);
     tcase_add_loop_test(tests, test_ring, 0, 24);
     tcase_add_test(tests, test_empty_pools_serve_another_class);

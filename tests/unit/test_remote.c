@@ -127,7 +127,7 @@ START_TEST(test_collect)
     ck_assert_ptr_ne(map_pool(more), pool);
     ck_assert_int_eq(pool_state(pool), POOL_FULL);
     free_elsewhere(0, 50, false);
-    ck_assert_uint_eq(pool->left, live);
+    ck_assert_uint_eq(pool_live(pool), live);
     remote_collect(thread_self.heap);
     ck_assert_uint_eq(pending(), 0);
     ck_assert_uint_eq(waiting(blocks[0]), 0);
@@ -152,6 +152,28 @@ START_TEST(test_refill_collects)
     }
     for (unsigned i = BLOCKS / 2; i < BLOCKS; i++)
         REQUIRE((unsigned char)blocks[i][SIZE - 1] == (unsigned char)i, "block %u", i);
+}
+END_TEST
+
+/* Less than a batch leaves a pool FULL, also when both sides have freed. */
+START_TEST(test_collect_less_than_a_batch)
+{
+    take_blocks();
+    struct pool *pool = map_pool(blocks[0]);
+    char *more = molt_malloc(SIZE);
+    unsigned batch = pool_batch(pool);
+    molt_free(blocks[0]);
+    free_elsewhere(1, batch - 1, false);
+    remote_collect(thread_self.heap);
+    ck_assert_int_eq(pool_state(pool), POOL_FULL);
+    ck_assert_uint_eq(pool_live(pool), BLOCKS - (batch - 1));
+    ck_assert(heap_class_is_valid(thread_self.heap, pool->size_class));
+    free_elsewhere(batch - 1, batch + 5, false);
+    remote_collect(thread_self.heap);
+    ck_assert_int_eq(pool_state(pool), POOL_PARTIAL);
+    ck_assert_uint_eq(pool_live(pool), BLOCKS - (batch + 5));
+    ck_assert(pool_is_valid(pool));
+    molt_free(more);
 }
 END_TEST
 
@@ -291,6 +313,7 @@ Suite *suite_remote(void)
     tcase_add_test(tests, test_chain);
     tcase_add_test(tests, test_collect);
     tcase_add_test(tests, test_refill_collects);
+    tcase_add_test(tests, test_collect_less_than_a_batch);
     tcase_add_test(tests, test_collected_pool_goes_back);
     tcase_add_test(tests, test_both_free);
     tcase_add_test(tests, test_thread_without_heap);
