@@ -51,7 +51,7 @@ static void *alloc_run(size_t size, size_t alignment, bool zero)
 static unsigned size_class_for(size_t size, size_t alignment)
 {
     unsigned size_class = size_class_of(size);
-    while (size_class_bytes(size_class) % alignment != 0)
+    while ((size_class_bytes(size_class) & (alignment - 1)) != 0)
         size_class++;
     return size_class;
 }

@@ -41,7 +41,7 @@ struct map {
     bool reserved;              /* the window is ours: arenas need only be committed */
     char *heaps;                /* heap structs, HEAP_STRIDE apart */
     uint32_t heap_max;          /* the highest heap number */
-    uint32_t heap_end;          /* heaps up to this number are writable */
+    _Atomic uint32_t heap_end;  /* heaps up to this number are writable */
     size_t metadata_bytes;      /* committed in the tables */
 };
 
