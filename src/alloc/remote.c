@@ -52,10 +52,11 @@ static void flush_slot(struct heap *heap, unsigned number)
 {
     struct outbox_slot *slot = &heap->outbox[number];
     uint64_t blocks = chain_blocks(slot->pool) - slot->room;
+    size_t bytes = blocks * pool_block_bytes(slot->pool); /* before the pool may be gone */
     heap->outbox_used &= ~(UINT64_C(1) << number);
     slot->limit = 0;
     publish(slot->pool, block_list_first(&slot->chain), slot->last, blocks);
-    heap_note_released(heap, blocks * pool_block_bytes(slot->pool));
+    heap_note_released(heap, bytes);
 }
 
 /* An empty chain for blocks of the pool, which ends with this one. */
