@@ -59,13 +59,14 @@ struct heap {
     uint16_t number;                 /* its place in the address map */
     _Atomic uint8_t state;           /* enum heap_state */
     volatile bool busy;              /* the owner is inside a slow path */
-    uint32_t next_parked;            /* in the stack of parked heaps */
-    bool settled;                    /* parked, and emptied since blocks last came home */
-    bool tick_due;                   /* time for a look at the clock (tick.h) */
-    uint32_t tick_frees;             /* frees of a class between two looks */
-    uint64_t looked_ms;              /* the last look; of a parked heap: when it was parked */
-    size_t released_bytes;           /* given back since the last arming (heap_arm) */
-    uint64_t outbox_used;            /* a bit for each slot that is not empty */
+    uint32_t next_parked;            /* in the queue of parked heaps */
+    uint32_t prev_parked;
+    bool settled;          /* parked, and emptied since blocks last came home */
+    bool tick_due;         /* time for a look at the clock (tick.h) */
+    uint32_t tick_frees;   /* frees of a class between two looks */
+    uint64_t looked_ms;    /* the last look; of a parked heap: when it was parked */
+    size_t released_bytes; /* given back since the last arming (heap_arm) */
+    uint64_t outbox_used;  /* a bit for each slot that is not empty */
     struct run_cache runs;
     CACHE_ALIGNED _Atomic uint32_t pending; /* stack of own pools with a chain from others */
     /* On pages of its own: a thread that frees no other's blocks does not touch them. */

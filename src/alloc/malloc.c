@@ -150,7 +150,7 @@ static void check_live(const struct pool *pool, const void *p, const char *opera
 static void free_to_pool(struct pool *pool, void *p)
 {
     check_live(pool, p, "free");
-    struct heap *heap = thread_enter_existing();
+    struct heap *heap = thread_enter_by_free(map_heap(pool_heap(pool)));
     if (heap == NULL) {
         remote_free_now(pool, p);
         return;

@@ -10,7 +10,8 @@
 
 struct lock registry_lock;
 
-/* The queue of parked heaps: numbers, linked by next_parked. Both are 0 when it is empty. */
+/* The queue of parked heaps: numbers, linked by next_parked and prev_parked. Both are 0 when it is
+ * empty. */
 static uint32_t parked_first, parked_last;
 
 static uint32_t reap_cursor; /* the heap that registry_reap looks at next */
@@ -28,6 +29,7 @@ static void set_state(struct heap *heap, enum heap_state state)
 static void add_parked(struct heap *heap)
 {
     heap->next_parked = 0;
+    heap->prev_parked = parked_last;
     set_state(heap, HEAP_PARKED);
     if (parked_last != 0)
         map_heap(parked_last)->next_parked = heap->number;
@@ -37,14 +39,19 @@ static void add_parked(struct heap *heap)
     heap->busy = false;
 }
 
-static struct heap *take_parked(void)
+static void take_parked(struct heap *heap)
 {
-    struct heap *heap = map_heap(parked_first);
     heap->busy = true;
-    parked_first = heap->next_parked;
-    if (parked_first == 0)
-        parked_last = 0;
-    return heap;
+    if (heap->prev_parked != 0)
+        map_heap(heap->prev_parked)->next_parked = heap->next_parked;
+    else
+        parked_first = heap->next_parked;
+    if (heap->next_parked != 0)
+        map_heap(heap->next_parked)->prev_parked = heap->prev_parked;
+    else
+        parked_last = heap->prev_parked;
+    heap->settled = false;
+    set_state(heap, HEAP_OWNED);
 }
 
 static struct heap *new_heap(void)
@@ -61,14 +68,25 @@ struct heap *registry_adopt(void)
     lock_acquire(&registry_lock);
     struct heap *heap;
     if (parked_first != 0) {
-        heap = take_parked();
-        heap->settled = false;
-        set_state(heap, HEAP_OWNED);
+        heap = map_heap(parked_first);
+        take_parked(heap);
     } else {
         heap = new_heap();
     }
     lock_release(&registry_lock);
     return heap;
+}
+
+bool registry_adopt_this(struct heap *heap)
+{
+    if (state_of(heap) != HEAP_PARKED)
+        return false;
+    lock_acquire(&registry_lock);
+    bool is_parked = state_of(heap) == HEAP_PARKED;
+    if (is_parked)
+        take_parked(heap);
+    lock_release(&registry_lock);
+    return is_parked;
 }
 
 #define STOLEN_FROM 4u /* heaps that are looked at; the lock is held meanwhile */

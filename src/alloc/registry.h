@@ -1,12 +1,13 @@
 /* registry.h: all heaps, and those that wait for a thread.
  *
- * A thread that ends parks its heap as it is; the next thread that starts adopts the one that has
- * waited for longest: others have freed the most of it by now. Pools of parked heaps change hands
- * under the lock in two ways: a heap that needs free blocks steals such a pool before it touches a
- * fresh page, and a thread that frees a block of a class that it also allocates claims the block's
- * pool. The first keeps memory in use, the second makes the frees that follow local. Other frees
- * into a parked heap gather in its `pending` like in any other; a look at the clock (tick.h) reaps
- * them, so memory of ended threads goes back without a new thread coming. */
+ * A thread that ends parks its heap as it is. A thread that starts adopts the one of whose blocks
+ * it frees one first, since it has probably taken over what the former thread worked on; else the
+ * one that has waited for longest: others have freed the most of it by now. Pools of parked heaps
+ * change hands under the lock in two ways: a heap that needs free blocks steals such a pool before
+ * it touches a fresh page, and a thread that frees a block of a class that it also allocates claims
+ * the block's pool. The first keeps memory in use, the second makes the frees that follow local.
+ * Other frees into a parked heap gather in its `pending` like in any other; a look at the clock
+ * (tick.h) reaps them, so memory of ended threads goes back without a new thread coming. */
 #ifndef ALLOC_REGISTRY_H
 #define ALLOC_REGISTRY_H
 
@@ -23,6 +24,9 @@ extern HIDDEN struct lock registry_lock;
 
 /* A parked heap, or a new one; NULL when there is no memory for one. */
 struct heap *registry_adopt(void);
+
+/* Takes this heap if it is parked: whether it was. */
+bool registry_adopt_this(struct heap *heap);
 
 /* A pool of the class with free blocks, from one of the heaps that are parked for longest; it is
  * `to`'s now, which has to make it ACTIVE. NULL if there is none. */

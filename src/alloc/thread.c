@@ -6,6 +6,7 @@
 #include "registry.h"
 #include "tick.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 THREAD_LOCAL struct thread thread_self;
@@ -58,6 +59,22 @@ bool thread_is_reentered(void)
            lock_is_mine(&huge_lock) || lock_is_mine(&registry_lock);
 }
 
+/* The thread's heap from now on. */
+static struct heap *install(struct heap *heap)
+{
+    if (thread_self.heap != NULL) { /* a signal handler has been faster */
+        registry_park(heap);
+        return mark_busy(thread_self.heap);
+    }
+    thread_self.heap = heap;
+    open_fast_paths(heap);
+    int saved = errno; /* free keeps it */
+    if (has_exit_key)
+        pthread_setspecific(exit_key, heap); /* may call calloc, which has a heap by now */
+    errno = saved;
+    return mark_busy(heap);
+}
+
 /* The first malloc of a thread, or one after its end: then the heap is not installed and
  * thread_leave gives it back. */
 static struct heap *adopt(void)
@@ -65,17 +82,13 @@ static struct heap *adopt(void)
     struct heap *heap = registry_adopt();
     if (heap == NULL)
         return NULL;
-    if (thread_ended)
-        return mark_busy(heap);
-    if (thread_self.heap != NULL) { /* a signal handler has been faster */
-        registry_park(heap);
-        return mark_busy(thread_self.heap);
-    }
-    thread_self.heap = heap;
-    open_fast_paths(heap);
-    if (has_exit_key)
-        pthread_setspecific(exit_key, heap); /* may call calloc, which has a heap by now */
-    return mark_busy(heap);
+    return thread_ended ? mark_busy(heap) : install(heap);
+}
+
+struct heap *thread_enter_by_free(struct heap *owner)
+{
+    bool may_adopt = thread_self.heap == NULL && !thread_ended && !thread_is_reentered();
+    return may_adopt && registry_adopt_this(owner) ? install(owner) : thread_enter_existing();
 }
 
 struct heap *thread_enter_existing(void)

@@ -1,9 +1,9 @@
 /* thread.h: which heap the calling thread has.
  *
  * A thread begins with zeroes: no heap, nobody's cookie, no size that the fast path would take. Its
- * first malloc adopts a heap; a key's destructor parks it. What the thread's later destructors
- * allocate comes from a heap borrowed for one call, so nothing is left behind however late they
- * come.
+ * first malloc adopts a heap, or its first free of a block of a parked one; a key's destructor
+ * parks it. What the thread's later destructors allocate comes from a heap borrowed for one call,
+ * so nothing is left behind however late they come.
  *
  * All zero is also what the main thread sees while the program is being relocated, when a
  * resolver of an indirect function may call malloc. What it stores here is then overwritten by the
@@ -40,6 +40,10 @@ struct heap *thread_enter(void);
 
 /* The same without making a heap for a thread that has none. */
 struct heap *thread_enter_existing(void);
+
+/* The same to free a block of `owner`'s: a thread that has no heap yet adopts that one if it is
+ * parked. */
+struct heap *thread_enter_by_free(struct heap *owner);
 
 /* Leaves the slow path, with a look at the clock if one is due. */
 void thread_leave(struct heap *heap);

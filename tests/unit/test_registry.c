@@ -11,6 +11,7 @@
 #include "molt.h"
 #include "os/os.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -78,6 +79,64 @@ START_TEST(test_first_parked_is_first_adopted)
     registry_park(a);
     ck_assert_ptr_eq(registry_adopt(), a);
     expect_heaps(3, 0);
+}
+END_TEST
+
+/* From every place in the queue. */
+START_TEST(test_adopt_a_certain_one)
+{
+    struct heap *heaps[3];
+    for (unsigned i = 0; i < 3; i++)
+        heaps[i] = registry_adopt();
+    ck_assert(!registry_adopt_this(heaps[0]));
+    for (unsigned i = 0; i < 3; i++)
+        registry_park(heaps[i]);
+    ck_assert(registry_adopt_this(heaps[_i]));
+    expect_heaps(3, 2);
+    ck_assert_int_eq(atomic_load(&heaps[_i]->state), HEAP_OWNED);
+    ck_assert(!registry_adopt_this(heaps[_i]));
+    registry_park(heaps[_i]); /* the last now */
+    ck_assert_ptr_eq(registry_adopt(), heaps[_i == 0]);
+    ck_assert_ptr_eq(registry_adopt(), heaps[_i == 2 ? 1 : 2]);
+    ck_assert_ptr_eq(registry_adopt(), heaps[_i]);
+    expect_heaps(3, 0);
+}
+END_TEST
+
+/* Frees the block first of all: which heap it has then. */
+static void *free_first(void *argument)
+{
+    struct legacy *legacy = argument;
+    errno = 77;
+    molt_free(legacy->block);
+    REQUIRE(errno == 77, "errno is %d", errno);
+    legacy->heap = thread_self.heap;
+    molt_free(molt_malloc(1));
+    legacy->number = thread_self.heap->number;
+    return NULL;
+}
+
+/* A thread that begins with what another has left takes over where that one ended. */
+START_TEST(test_first_free_adopts)
+{
+    struct legacy first, second;
+    struct heap *other = registry_adopt(); /* so that the two have different ones */
+    unit_in_thread(leave_a_block, &first);
+    registry_park(other);
+    struct heap *left = first.heap;
+    ck_assert_ptr_ne(left, other);
+    struct heap *taken = registry_adopt(); /* leaves `other` first in the queue */
+    ck_assert_ptr_eq(taken, left);
+    registry_park(taken);
+    unit_in_thread(free_first, &first);
+    ck_assert_ptr_eq(first.heap, left);
+    ck_assert_uint_eq(first.number, left->number);
+    expect_heaps(2, 2);
+    /* Not while its thread lives. */
+    second.block = molt_malloc(100);
+    unit_in_thread(free_first, &second);
+    ck_assert_ptr_null(second.heap);
+    ck_assert_uint_ne(second.number, thread_self.heap->number);
 }
 END_TEST
 
@@ -400,6 +459,8 @@ Suite *suite_registry(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_park_and_adopt);
     tcase_add_test(tests, test_first_parked_is_first_adopted);
+    tcase_add_loop_test(tests, test_adopt_a_certain_one, 0, 3);
+    tcase_add_test(tests, test_first_free_adopts);
     tcase_add_test(tests, test_steal);
     tcase_add_test(tests, test_nothing_to_steal);
     tcase_add_test(tests, test_claim);
