@@ -136,36 +136,38 @@ static unsigned huge_page_pages(void)
     return (unsigned)(HUGE_PAGE_BYTES >> os_page_shift);
 }
 
-static bool no_huge_pages; /* the kernel has none to offer */
+/* How often in a row there was none: the kernel has none to offer, or the range has been used and
+ * given back, and still has page tables. */
+static unsigned huge_pages_refused;
+#define HUGE_PAGES_REFUSED_MAX 16u
 
-/* Whether the page lies in a huge page's range that no one has touched, and that will soon be
+/* Whether a huge page's range begins at the page that no one has touched, and that will soon be
  * filled: there are `from` bytes a heap. The more heaps, the more pools that are carved only in
- * part. */
+ * part. What the caller takes there lies within the range: it begins with it. */
 static bool wants_huge_page(uint32_t number, unsigned page, size_t from)
 {
     const struct arena *arena = arena_by_number(number);
-    unsigned first = page & ~(huge_page_pages() - 1), end = first + huge_page_pages();
-    return options.thp && !no_huge_pages &&
+    unsigned end = page + huge_page_pages();
+    return options.thp && huge_pages_refused < HUGE_PAGES_REFUSED_MAX &&
+           page % huge_page_pages() == 0 &&
            arena_totals.used_pages << os_page_shift >= from * map.heap_end &&
-           bits_find(arena->used, true, first, end) == end &&
-           bits_find(arena->dirty, true, first, end) == end;
+           bits_find(arena->used, true, page, end) == end &&
+           bits_find(arena->dirty, true, page, end) == end;
 }
 
-/* Fills the huge page's range around the page, which is free, and lets go of the lock meanwhile:
- * zeroing takes a fifth of a millisecond. The range is `used` until then, so no one else takes from
- * it. */
-static void fill_huge_page(uint32_t number, unsigned page)
+/* Fills the huge page's range, which is free, and lets go of the lock meanwhile: zeroing takes a
+ * fifth of a millisecond. The range is `used` until then, so no one else takes from it. */
+static void fill_huge_page(uint32_t number, unsigned first)
 {
-    unsigned first = page & ~(huge_page_pages() - 1), end = first + huge_page_pages();
+    unsigned end = first + huge_page_pages();
+    uintptr_t start = map_arena_start(number) + ((uintptr_t)first << os_page_shift);
     mark_used(number, first, end);
     lock_release(&arena_lock);
-    bool filled = os_fill_huge_page(
-        (void *)(map_arena_start(number) + ((uintptr_t)first << os_page_shift)), HUGE_PAGE_BYTES);
+    bool filled = os_fill_huge_page((void *)start, HUGE_PAGE_BYTES);
     lock_acquire(&arena_lock);
+    huge_pages_refused = filled ? 0 : huge_pages_refused + 1;
     if (filled)
         bits_set(arena_by_number(number)->dirty, first, end);
-    else
-        no_huge_pages = true;
     mark_free(number, first, end);
 }
 

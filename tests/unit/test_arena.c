@@ -193,6 +193,23 @@ START_TEST(test_grows_by_huge_pages)
 }
 END_TEST
 
+/* One range that gets none, here because it has memory already, does not end it. */
+START_TEST(test_a_refused_huge_page)
+{
+    if (!unit_has_huge_pages("test_a_refused_huge_page"))
+        return;
+    uintptr_t start = grow_to(HUGE_PAGES_FROM);
+    ((volatile char *)start)[HUGE_PAGE_BYTES + 5 * page] = 1;
+    allow_huge_pages(1);
+    start = grow_to(0);
+    ck_assert_uint_le(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), 2);
+    ck_assert_uint_eq(arena_totals.idle_pages, 0);
+    start = grow_to(0);
+    ck_assert_uint_eq(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), HUGE_PAGE_BYTES / page);
+    check_arenas();
+}
+END_TEST
+
 START_TEST(test_runs_take_huge_pages_later)
 {
     if (!unit_has_huge_pages("test_runs_take_huge_pages_later"))
@@ -582,6 +599,7 @@ Suite *suite_arena(void)
     tcase_add_test(tests, test_released_slot_is_partly_clean);
     tcase_add_test(tests, test_order_of_slots);
     tcase_add_test(tests, test_grows_by_huge_pages);
+    tcase_add_test(tests, test_a_refused_huge_page);
     tcase_add_test(tests, test_runs_take_huge_pages_later);
     tcase_add_test(tests, test_huge_pages_take_more_memory_with_more_heaps);
     tcase_add_test(tests, test_no_huge_pages_when_switched_off);
