@@ -82,7 +82,6 @@ static void activate(struct heap *heap, struct pool *pool)
     pool->list = &heap->free[size_class];
     pool->left = heap->tick_frees;
     pool_set_state(pool, POOL_ACTIVE);
-    pool_open(pool);
 }
 
 /* The ACTIVE pool, with its free blocks, hangs nowhere any more. */

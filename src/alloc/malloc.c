@@ -1,7 +1,7 @@
 /* malloc.c: the slow paths, and realloc.
  *
  * Every slow path first asks whether the process has forked, then enters the thread's heap. A
- * signal handler that interrupted the same thread's slow path finds the heap busy: it frees as a
+ * signal handler that interrupted the same thread's slow path may not enter it: it frees as a
  * stranger would and allocates huge blocks, unless it interrupted just that. */
 #include "malloc.h"
 
@@ -162,6 +162,15 @@ static void free_to_pool(struct pool *pool, void *p)
     thread_leave(heap);
 }
 
+/* `released` bytes have gone back; the heap, if there is one, may want to look at the clock. */
+static void leave_after_release(struct heap *heap, size_t released)
+{
+    if (heap == NULL)
+        return;
+    heap_note_released(heap, released);
+    thread_leave(heap);
+}
+
 /* A signal handler that has interrupted arenas or huge blocks frees nothing of theirs: the memory
  * is lost, but nothing breaks. */
 static void free_run(void *p)
@@ -172,11 +181,7 @@ static void free_run(void *p)
     if (bytes == 0)
         misuse_report("free", p);
     struct heap *heap = thread_enter_existing();
-    size_t released = run_release(heap != NULL ? &heap->runs : NULL, p, bytes);
-    if (heap == NULL)
-        return;
-    heap_note_released(heap, released);
-    thread_leave(heap);
+    leave_after_release(heap, run_release(heap != NULL ? &heap->runs : NULL, p, bytes));
 }
 
 static void free_huge(void *p)
@@ -186,11 +191,7 @@ static void free_huge(void *p)
     size_t bytes = huge_free(p);
     if (bytes == 0)
         misuse_report("free", p);
-    struct heap *heap = thread_enter_existing();
-    if (heap == NULL)
-        return;
-    heap_note_released(heap, bytes);
-    thread_leave(heap);
+    leave_after_release(thread_enter_existing(), bytes);
 }
 
 static NOINLINE void free_slower(void *p)
