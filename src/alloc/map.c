@@ -167,14 +167,13 @@ static size_t first_record(void)
     return (size_t)(map_pool((void *)map.base) - map.records);
 }
 
-/* Whether a window of `shift` would leave all records in use where they are, and have room for as
- * much as the limit allows: its table is the aligned part of the present one in which the first
- * record lies. */
-static bool can_shrink_to(unsigned shift, size_t address_limit)
+/* Whether a window of `shift` would leave all records in use where they are: its table is the
+ * aligned part of the present one in which the first record lies. Later arenas wrap around its
+ * end. */
+static bool can_shrink_to(unsigned shift)
 {
-    size_t used = map_arena_end() * ARENA_POOLS, wanted = address_limit >> POOL_SHIFT;
     size_t room = slot_count(shift) - (first_record() & (slot_count(shift) - 1));
-    return (used > wanted ? used : wanted) <= room &&
+    return map_arena_end() * ARENA_POOLS <= room &&
            heap_limit(shift, SIZE_MAX) >= map.heap_end + GROUP_HEAPS;
 }
 
@@ -182,10 +181,10 @@ static bool can_shrink_to(unsigned shift, size_t address_limit)
 static void shrink_tables(unsigned shift, size_t address_limit)
 {
     size_t slots = slot_count(shift), old_slots = (map.pool_mask >> POOL_RECORD_SHIFT) + 1;
-    size_t first = first_record(), part = first & ~(slots - 1);
+    size_t part = first_record() & ~(slots - 1);
     struct pool *old_table = (struct pool *)map.pools, *table = map.records + part;
     uint32_t arenas = map.arena_max;
-    uint32_t kept = (uint32_t)((part + slots - first) / ARENA_POOLS);
+    uint32_t kept = (uint32_t)(slots / ARENA_POOLS);
     map.pools = (char *)table;
     map.pool_mask = (slots - 1) << POOL_RECORD_SHIFT;
     map.arena_max = kept;
@@ -212,7 +211,7 @@ void map_limit(size_t address_limit, bool alone)
         map.reserved = false;
     }
     unsigned shift = shift_for(address_limit);
-    while (shift < WINDOW_SHIFT_MAX && !can_shrink_to(shift, address_limit))
+    while (shift < WINDOW_SHIFT_MAX && !can_shrink_to(shift))
         shift++;
     if (alone && slot_count(shift) <= map.pool_mask >> POOL_RECORD_SHIFT)
         shrink_tables(shift, address_limit);

@@ -10,6 +10,7 @@ Suite *suite_options(void);
 Suite *suite_size_class(void);
 Suite *suite_block(void);
 Suite *suite_pool(void);
+Suite *suite_map(void);
 Suite *suite_arena(void);
 Suite *suite_purge(void);
 Suite *suite_run(void);
