@@ -54,6 +54,7 @@ static void mark_used(uint32_t number, unsigned first, unsigned end)
     arena_totals.used_pages += end - first;
     bits_set(arena->used, first, end);
     bits_clear(arena->old, first, end);
+    bits_clear(arena->filled, first, end);
     set_slots(arena, number, first, end);
     DEBUG_ASSERT(arena_is_valid(number));
 }
@@ -166,8 +167,10 @@ static void fill_huge_page(uint32_t number, unsigned first)
     bool filled = os_fill_huge_page((void *)start, HUGE_PAGE_BYTES);
     lock_acquire(&arena_lock);
     huge_pages_refused = filled ? 0 : huge_pages_refused + 1;
-    if (filled)
+    if (filled) {
         bits_set(arena_by_number(number)->dirty, first, end);
+        bits_set(arena_by_number(number)->filled, first, end);
+    }
     mark_free(number, first, end);
 }
 
@@ -376,6 +379,7 @@ void arena_clean_pages(uint32_t number, unsigned first, unsigned end)
     unsigned cleaned = bits_count(arena->dirty, first, end);
     bits_clear(arena->dirty, first, end);
     bits_clear(arena->old, first, end);
+    bits_clear(arena->filled, first, end);
     arena_totals.idle_pages -= cleaned;
     arena_totals.purged_pages += cleaned;
     set_slots(arena, number, first, end);

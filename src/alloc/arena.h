@@ -1,10 +1,11 @@
 /* arena.h: the pages of the arenas: which are free, which were used before.
  *
- * An arena is 4 MiB of the window. Three bits describe each page:
+ * An arena is 4 MiB of the window. Four bits describe each page:
  *
  *   used    part of a pool or of a run
- *   dirty   handed out since it last read as zero
+ *   dirty   handed out since it last read as zero, or filled
  *   old     free and dirty already at the last sweep: the next one returns it to the OS
+ *   filled  part of a huge page that was put there in advance, and not handed out yet
  *
  * They are the truth; all else (free_slots, longest[], hints, counters) follows from them. One lock
  * covers all arenas. A thread that vanishes at any instruction (fork) leaves at worst pages that
@@ -29,6 +30,7 @@ struct arena {
     uint64_t used[ARENA_PAGES_MAX / 64];
     uint64_t dirty[ARENA_PAGES_MAX / 64];
     uint64_t old[ARENA_PAGES_MAX / 64];
+    uint64_t filled[ARENA_PAGES_MAX / 64];
     uint64_t free_slots;                    /* pool slots with no used page */
     uint64_t dirty_slots;                   /* … of which some page is dirty */
     bool dropped;                           /* its memory was given back: no page can be taken */

@@ -2,6 +2,7 @@
 #include "heap.h"
 
 #include "arena.h" // arena_take_slot, arena_release_slot
+#include "growth.h"
 #include "map.h"
 #include "registry.h" // registry_steal
 #include "remote.h"   // remote_collect
@@ -120,6 +121,7 @@ static struct pool *new_pool(struct heap *heap, unsigned size_class)
         return NULL;
     struct pool *pool = map_pool((void *)start);
     pool_init(pool, start, size_class, heap->number, clean_page);
+    growth_check(heap);
     return pool;
 }
 

@@ -364,13 +364,30 @@ size_t huge_freed_bytes(const void *p)
     return bytes;
 }
 
+/* Whether there is something to drop, and the lock with it. */
+static bool enter_cache(void)
+{
+    return __atomic_load_n(&huge_totals.cached_bytes, __ATOMIC_RELAXED) > 0 && lock_try(&huge_lock);
+}
+
 void huge_tick(uint64_t now_ms)
 {
-    if (__atomic_load_n(&huge_totals.cached_bytes, __ATOMIC_RELAXED) == 0 || !lock_try(&huge_lock))
+    if (!enter_cache())
         return;
     for (struct cached *c = cache; c < cache + HUGE_CACHE_SLOTS; c++)
         if (c->address != NULL && now_ms - c->since_ms >= options.decay)
             drop(c);
+    lock_release(&huge_lock);
+}
+
+void huge_drop_oldest(size_t bytes)
+{
+    if (bytes == 0 || !enter_cache())
+        return;
+    size_t before = huge_totals.cached_bytes;
+    while (huge_totals.cached_bytes > 0 && before - huge_totals.cached_bytes < bytes)
+        if (!drop(oldest()))
+            break;
     lock_release(&huge_lock);
 }
 

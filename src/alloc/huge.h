@@ -49,6 +49,10 @@ size_t huge_freed_bytes(const void *p);
 /* Unmaps cached mappings older than the decay time. */
 void huge_tick(uint64_t now_ms);
 
+/* Unmaps the mappings that have been cached for longest: at least `bytes`, if there is so much;
+ * skipped when another thread is at it. */
+void huge_drop_oldest(size_t bytes);
+
 /* Unmaps all cached mappings; the bytes returned. */
 size_t huge_purge_all(void);
 

@@ -7,6 +7,7 @@
 
 #include "arena.h" // arena_lock
 #include "fork.h"
+#include "growth.h"
 #include "huge.h"
 #include "init.h"
 #include "misuse.h"
@@ -32,7 +33,11 @@ COLD void *malloc_no_memory(void)
  * the making of one. */
 static void *alloc_huge(size_t size, size_t alignment, bool zero)
 {
-    return lock_is_mine(&huge_lock) ? NULL : huge_alloc(size, alignment, zero);
+    if (lock_is_mine(&huge_lock))
+        return NULL;
+    void *block = huge_alloc(size, alignment, zero);
+    growth_check(NULL);
+    return block;
 }
 
 static void *alloc_run(size_t size, size_t alignment, bool zero)
@@ -43,6 +48,7 @@ static void *alloc_run(size_t size, size_t alignment, bool zero)
     if (heap == NULL)
         return run_alloc(NULL, size, alignment, zero);
     void *run = run_alloc(&heap->runs, size, alignment, zero);
+    growth_check(heap);
     thread_leave(heap);
     return run;
 }
@@ -279,9 +285,11 @@ static void *resize_in_place(void *block, size_t bytes, size_t size)
         return still_fits(bytes, size) ? block : NULL;
     if (map_in_arena(block))
         return size <= RUN_MAX && run_resize(block, size) ? block : NULL;
-    if (size > RUN_MAX)
-        return huge_resize(block, size);
-    return still_fits(bytes, size) ? block : NULL;
+    if (size <= RUN_MAX)
+        return still_fits(bytes, size) ? block : NULL;
+    void *resized = huge_resize(block, size);
+    growth_check(NULL);
+    return resized;
 }
 
 /* There is no memory to move the block to: if it was to shrink, it serves as it stands. */

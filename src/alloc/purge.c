@@ -61,14 +61,27 @@ static bool purge_pages(uint32_t number, const uint64_t *which, size_t *quota)
     return true;
 }
 
-/* Visits one arena; `eager` does not wait for a page to be old. Whether the visit came to its end:
- * pages become old then, and only then. */
-static bool visit(uint32_t number, bool eager, size_t *quota)
+enum which {
+    OLD,  /* idle pages that were so at the last visit */
+    LEFT, /* those that were in use once: all but the filled ones */
+    ALL,
+};
+
+static uint64_t pages_due(const struct arena *arena, unsigned word, enum which which)
+{
+    uint64_t idle = arena->dirty[word] & ~arena->used[word];
+    if (which == OLD)
+        return idle & arena->old[word];
+    return which == LEFT ? idle & ~arena->filled[word] : idle;
+}
+
+/* Visits one arena. Whether the visit came to its end: pages become old then, and only then. */
+static bool visit(uint32_t number, enum which which, size_t *quota)
 {
     struct arena *arena = arena_by_number(number);
     uint64_t due[ARENA_PAGES_MAX / 64];
     for (unsigned w = 0; w < ARENA_PAGES_MAX / 64; w++)
-        due[w] = arena->dirty[w] & ~arena->used[w] & (eager ? ~UINT64_C(0) : arena->old[w]);
+        due[w] = pages_due(arena, w, which);
     if (!purge_pages(number, due, quota))
         return false;
     for (unsigned w = 0; w < ARENA_PAGES_MAX / 64; w++)
@@ -114,13 +127,22 @@ void purge_tick(uint64_t now_ms)
         if (sweep.next >= map_arena_end()) {
             sweep.under_way = false;
             sweep.refused_before = sweep.refused;
-        } else if (visit(sweep.next, over_budget(), &quota)) {
+        } else if (visit(sweep.next, over_budget() ? ALL : OLD, &quota)) {
             sweep.next++;
         }
         lock_release(&arena_lock);
         lock_acquire(&arena_lock);
     }
     lock_release(&arena_lock);
+}
+
+void purge_left(size_t bytes)
+{
+    size_t quota = bytes >> os_page_shift;
+    for (uint32_t number = map_arena_end(); quota > 0 && number-- > 0 && lock_try(&arena_lock);) {
+        visit(number, LEFT, &quota);
+        lock_release(&arena_lock);
+    }
 }
 
 size_t purge_all(size_t keep_bytes)
@@ -132,7 +154,7 @@ size_t purge_all(size_t keep_bytes)
         size_t quota = idle > keep ? idle - keep : 0;
         sweep.refused = 0;
         if (quota > 0)
-            visit(number, true, &quota);
+            visit(number, ALL, &quota);
         purged += arena_totals.purged_pages - before;
         lock_release(&arena_lock);
     }

@@ -13,6 +13,11 @@
 /* A look at the clock. Cheap when nothing is due; skipped when another thread is at it. */
 void purge_tick(uint64_t now_ms);
 
+/* Returns about `bytes` of free pages that were in use once, whatever the clock says, the highest
+ * addresses first: the lowest are the next to be used. Ends when another thread is at the arenas.
+ */
+void purge_left(size_t bytes);
+
 /* Returns free pages at once until at most `keep_bytes` are left; the bytes returned. */
 size_t purge_all(size_t keep_bytes);
 

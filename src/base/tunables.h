@@ -40,6 +40,11 @@
 /* Huge blocks from this size on ask for them. */
 #define HUGE_PAGE_BLOCK_MIN ((size_t)4 << 20)
 
+/* Memory that grows beyond its peak by this part of it, or by this much, first gives back what is
+ * free. */
+#define GROWTH_PARTS 16
+#define GROWTH_STEP_MIN ((size_t)1 << 20)
+
 /* Blocks up to BLOCK_MAX bytes live in pools, up to RUN_MAX in runs, above in huge mappings. */
 #define BLOCK_MAX ((size_t)32 << 10)
 #define RUN_MAX ((size_t)2 << 20)

@@ -15,6 +15,7 @@ Suite *suite_arena(void);
 Suite *suite_purge(void);
 Suite *suite_run(void);
 Suite *suite_huge(void);
+Suite *suite_growth(void);
 Suite *suite_heap(void);
 Suite *suite_remote(void);
 Suite *suite_registry(void);

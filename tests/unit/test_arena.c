@@ -62,6 +62,7 @@ static void check_arenas(void)
             used += is_used;
             idle += !is_used && is_dirty;
             REQUIRE(!bits_test(arena->old, at) || (!is_used && is_dirty), "page %u", at);
+            REQUIRE(!bits_test(arena->filled, at) || (!is_used && is_dirty), "page %u", at);
             REQUIRE(atomic_load(&arena->runs[at]) == 0 || is_used, "page %u", at);
         }
     }

@@ -1,0 +1,61 @@
+/* growth.c: the peak, and the steps beyond it. */
+#include "growth.h"
+
+#include "arena.h"
+#include "heap.h"
+#include "huge.h"
+#include "purge.h"
+
+#include "base/attributes.h"
+#include "base/tunables.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+static _Atomic size_t peak;
+
+/* What may be resident: all pages in use count. The totals are read without their locks, so a step
+ * may come a little early or late. */
+static size_t resident(void)
+{
+    size_t pages = __atomic_load_n(&arena_totals.used_pages, __ATOMIC_RELAXED) +
+                   __atomic_load_n(&arena_totals.idle_pages, __ATOMIC_RELAXED);
+    return (pages << os_page_shift) + __atomic_load_n(&huge_totals.bytes, __ATOMIC_RELAXED) +
+           __atomic_load_n(&huge_totals.cached_bytes, __ATOMIC_RELAXED);
+}
+
+static size_t excess_over(size_t bytes)
+{
+    size_t now = resident();
+    return now > bytes ? now - bytes : 0;
+}
+
+/* Pages first: mappings take more to come back. */
+static void give_back(struct heap *heap, size_t down_to)
+{
+    if (heap != NULL)
+        heap_release_empty(heap);
+    purge_left(excess_over(down_to));
+    huge_drop_oldest(excess_over(down_to));
+}
+
+static COLD void grow(struct heap *heap, size_t from, size_t to)
+{
+    bool is_mine = atomic_compare_exchange_strong_explicit(&peak, &from, to, memory_order_relaxed,
+                                                           memory_order_relaxed);
+    if (!is_mine) /* another thread is at it */
+        return;
+    give_back(heap, from);
+    size_t excess = excess_over(to);
+    if (excess > 0)
+        atomic_store_explicit(&peak, to + excess, memory_order_relaxed);
+}
+
+void growth_check(struct heap *heap)
+{
+    size_t from = atomic_load_explicit(&peak, memory_order_relaxed), step = from / GROWTH_PARTS;
+    size_t to = from + (step > GROWTH_STEP_MIN ? step : GROWTH_STEP_MIN);
+    if (UNLIKELY(resident() >= to))
+        grow(heap, from, to);
+}
