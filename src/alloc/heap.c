@@ -121,6 +121,8 @@ static struct pool *new_pool(struct heap *heap, unsigned size_class)
         return NULL;
     struct pool *pool = map_pool((void *)start);
     pool_init(pool, start, size_class, heap->number, clean_page);
+    if (heap->active[size_class] != 0) /* the class has filled a pool */
+        pool_populate_ahead(pool);
     growth_check(heap);
     return pool;
 }

@@ -21,6 +21,7 @@ void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned
     pool->size_class = (uint8_t)size_class;
     pool->next = pool->prev = 0;
     pool->clean_page = (uint8_t)clean_page;
+    pool->bare_page = POOL_PAGES_MAX;
     pool->block_eighths = (uint16_t)(bytes / 8);
     pool_close(pool);
 }
@@ -41,6 +42,26 @@ static unsigned carve_count(const struct pool *pool, size_t bytes)
     return (unsigned)(count < room ? count : room);
 }
 
+void pool_populate_ahead(struct pool *pool)
+{
+    pool->bare_page = pool->clean_page;
+}
+
+/* Memory for the pages up to `end`, which are about to be used, and for some behind them. */
+static void populate(struct pool *pool, unsigned end)
+{
+    unsigned first = pool->bare_page, last = (unsigned)(POOL_BYTES >> os_page_shift);
+    if (end <= first)
+        return;
+    if (end < first + POPULATE_PAGES)
+        end = first + POPULATE_PAGES;
+    if (end > last)
+        end = last;
+    os_populate((void *)(pool->start + ((size_t)first << os_page_shift)), (size_t)(end - first)
+                                                                              << os_page_shift);
+    pool->bare_page = (uint8_t)end;
+}
+
 struct block *pool_carve(struct pool *pool, bool *zero)
 {
     size_t bytes = pool_block_bytes(pool);
@@ -48,6 +69,7 @@ struct block *pool_carve(struct pool *pool, bool *zero)
     unsigned count = carve_count(pool, bytes);
     uintptr_t first = pool->start + carved * bytes;
     uintptr_t last = first + (count - 1) * bytes;
+    populate(pool, (unsigned)(os_round_to_pages((carved + count) * bytes) >> os_page_shift));
     *zero = count == 1 && (carved * bytes) >> os_page_shift >= pool->clean_page;
     for (uintptr_t at = first; at < last; at += bytes)
         block_set_next((struct block *)at, (const struct block *)(at + bytes));

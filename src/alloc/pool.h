@@ -63,6 +63,7 @@ struct pool {
     _Atomic uint8_t state;   /* enum pool_state */
     uint32_t next, prev;     /* ring of the heap's PARTIAL pools: numbers, 0 is none */
     uint8_t clean_page;      /* pages from here on are known to be zero */
+    uint8_t bare_page;       /* … and from here on to have no memory; else POOL_PAGES_MAX */
     uint16_t block_eighths;  /* a block's bytes / 8 */
     CACHE_ALIGNED _Atomic uint64_t remote; /* chain of blocks freed by others: count above 48 bits
                                               of address */
@@ -168,6 +169,9 @@ void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned
 
 /* The record of a slot that is no pool. */
 void pool_clear(struct pool *pool);
+
+/* The pool will be filled: from now on pages that have no memory yet get it several at a time. */
+void pool_populate_ahead(struct pool *pool);
 
 /* Carves blocks to the end of the next page, at least one, and returns them as a list. Sets *zero
  * when it is one block whose bytes behind the link are zero. There must be room. */

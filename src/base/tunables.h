@@ -29,6 +29,7 @@
 #define PAGE_SHIFT_MIN 12
 #define PAGE_SHIFT_MAX 16
 #define ARENA_PAGES_MAX (ARENA_BYTES >> PAGE_SHIFT_MIN)
+#define POOL_PAGES_MAX (POOL_BYTES >> PAGE_SHIFT_MIN)
 
 /* With this much memory a heap the arenas grow by huge pages: by an eighth at first. A run may be
  * touched only here and there, so it takes more memory, and large runs and those of calloc take
@@ -39,6 +40,11 @@
 #define HUGE_PAGE_RUN_MAX ((size_t)256 << 10)
 /* Huge blocks from this size on ask for them. */
 #define HUGE_PAGE_BLOCK_MIN ((size_t)4 << 20)
+
+/* Untouched memory that will soon be used is had by several pages at a time, which takes half the
+ * time a page: in pools of classes that have filled one, and runs up to this size. */
+#define POPULATE_PAGES 4u
+#define POPULATE_RUN_MAX ((size_t)256 << 10)
 
 /* Memory that grows beyond its peak by this part of it, or by this much, first gives back what is
  * free. */

@@ -173,6 +173,17 @@ bool os_fill_huge_page(void *address, size_t bytes)
     return filled;
 }
 
+void os_populate(void *address, size_t bytes)
+{
+    static bool unknown; /* to the kernel, before 5.14, or to a filter */
+    if (unknown)
+        return;
+    int saved = errno;
+    if (madvise(address, bytes, MADV_POPULATE_WRITE) != 0 && (errno == EINVAL || errno == EPERM))
+        unknown = true;
+    errno = saved;
+}
+
 void *os_map_wiped_on_fork(void)
 {
     void *page = os_map(os_page_bytes());

@@ -94,6 +94,10 @@ void os_forbid_huge_pages(void *address, size_t bytes);
  * had. */
 bool os_fill_huge_page(void *address, size_t bytes);
 
+/* Has the kernel put memory behind a range at once, for less than a fault a page takes. Where it
+ * does not, the faults come one by one. */
+void os_populate(void *address, size_t bytes);
+
 /* A page that reads as zero in every forked child; NULL where the kernel does not offer it. */
 void *os_map_wiped_on_fork(void);
 

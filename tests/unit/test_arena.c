@@ -303,6 +303,20 @@ START_TEST(test_run)
 END_TEST
 
 /* Holes of 10, 5 and 7 pages between runs that stay. */
+/* A run that no one has touched is populated at once; not one that should read as zero, which may
+ * stay untouched, nor a large one. */
+START_TEST(test_small_runs_are_populated)
+{
+    if (!unit_can_populate("test_small_runs_are_populated"))
+        return;
+    uintptr_t small = take_run(10), large = take_run((POPULATE_RUN_MAX >> os_page_shift) + 1);
+    uintptr_t zero = arena_take_run(10, page, true);
+    ck_assert_uint_eq(unit_resident_pages((void *)small, 10 * page), 10);
+    ck_assert_uint_eq(unit_resident_pages((void *)large, 10 * page), 0);
+    ck_assert_uint_eq(unit_resident_pages((void *)zero, 10 * page), 0);
+}
+END_TEST
+
 START_TEST(test_best_fit)
 {
     static const size_t holes[] = {10, 5, 7};
@@ -606,6 +620,7 @@ Suite *suite_arena(void)
     tcase_add_test(tests, test_no_huge_pages_when_switched_off);
     tcase_add_test(tests, test_no_huge_pages_where_there_are_none);
     tcase_add_test(tests, test_run);
+    tcase_add_test(tests, test_small_runs_are_populated);
     tcase_add_test(tests, test_best_fit);
     tcase_add_loop_test(tests, test_coalescing, 0, 6);
     tcase_add_test(tests, test_alignment);

@@ -321,6 +321,19 @@ START_TEST(test_arm)
 }
 END_TEST
 
+/* A class that has filled a pool will fill the next one. */
+START_TEST(test_populates_the_second_pool)
+{
+    if (!unit_can_populate("test_populates_the_second_pool"))
+        return;
+    char *blocks[BLOCKS + 1];
+    blocks[0] = molt_malloc(SIZE);
+    ck_assert_uint_eq(unit_resident_pages(blocks[0], POOL_BYTES), 1);
+    take_many(blocks + 1, BLOCKS, SIZE);
+    ck_assert_uint_eq(unit_resident_pages(blocks[BLOCKS], POOL_BYTES), POPULATE_PAGES);
+}
+END_TEST
+
 Suite *suite_heap(void)
 {
     Suite *suite = suite_create("heap");
@@ -339,6 +352,7 @@ Suite *suite_heap(void)
     tcase_add_test(tests, test_calloc_leaves_new_pages);
     tcase_add_test(tests, test_calloc_of_used_pages);
     tcase_add_test(tests, test_arm);
+    tcase_add_test(tests, test_populates_the_second_pool);
     suite_add_tcase(suite, tests);
     return suite;
 }

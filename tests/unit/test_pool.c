@@ -134,6 +134,52 @@ static void check_every_offset(const struct pool *pool, unsigned heap)
     }
 }
 
+/* Pages known to have no memory get it four at a time, but not before a block of theirs is carved,
+ * and only if that was asked for. */
+START_TEST(test_populate_ahead)
+{
+    size_t page = os_page_bytes();
+    if (!unit_can_populate("test_populate_ahead"))
+        return;
+    char *bare = (char *)(((uintptr_t)os_map(2 * POOL_BYTES) + POOL_BYTES - 1) & ~(POOL_BYTES - 1));
+    struct pool pool = {.next = 0};
+    bool zero;
+    pool_init(&pool, (uintptr_t)bare, size_class_of(64), 1, 2);
+    pool_carve(&pool, &zero);
+    ck_assert_uint_eq(unit_resident_pages(bare, POOL_BYTES), 1);
+    pool_populate_ahead(&pool);
+    pool_carve(&pool, &zero);
+    ck_assert_uint_eq(unit_resident_pages(bare, POOL_BYTES), 2);
+    pool_carve(&pool, &zero);
+    ck_assert_uint_eq(unit_resident_pages(bare, POOL_BYTES), 2 + POPULATE_PAGES);
+    while (pool_carved(&pool) * 64 < (2 + POPULATE_PAGES) * page)
+        pool_carve(&pool, &zero);
+    ck_assert_uint_eq(unit_resident_pages(bare, POOL_BYTES), 2 + POPULATE_PAGES);
+    pool_carve(&pool, &zero);
+    ck_assert_uint_eq(unit_resident_pages(bare, POOL_BYTES), 2 + 2 * POPULATE_PAGES);
+    while (pool_carved(&pool) < pool.capacity)
+        pool_carve(&pool, &zero);
+    ck_assert_uint_eq(unit_resident_pages(bare, POOL_BYTES), POOL_BYTES / page);
+    ck_assert(!unit_is_resident(bare + POOL_BYTES));
+}
+END_TEST
+
+/* A block of five pages gets all of them. */
+START_TEST(test_populate_ahead_of_large_blocks)
+{
+    if (!unit_can_populate("test_populate_ahead_of_large_blocks"))
+        return;
+    char *bare = (char *)(((uintptr_t)os_map(2 * POOL_BYTES) + POOL_BYTES - 1) & ~(POOL_BYTES - 1));
+    struct pool pool = {.next = 0};
+    bool zero;
+    pool_init(&pool, (uintptr_t)bare, size_class_of(5 * os_page_bytes()), 1, 0);
+    pool_populate_ahead(&pool);
+    pool_carve(&pool, &zero);
+    ck_assert(zero);
+    ck_assert_uint_eq(unit_resident_pages(bare, POOL_BYTES), 5);
+}
+END_TEST
+
 START_TEST(test_has_block)
 {
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
@@ -261,6 +307,8 @@ Suite *suite_pool(void)
     tcase_add_test(tests, test_any_offset);
     tcase_add_test(tests, test_carve);
     tcase_add_test(tests, test_carve_knows_clean_pages);
+    tcase_add_test(tests, test_populate_ahead);
+    tcase_add_test(tests, test_populate_ahead_of_large_blocks);
     tcase_add_test(tests, test_has_block);
     tcase_add_test(tests, test_no_free_of_others);
     tcase_add_test(tests, test_close_and_open);

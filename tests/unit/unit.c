@@ -96,6 +96,16 @@ bool unit_has_huge_pages(const char *test)
     return has;
 }
 
+bool unit_can_populate(const char *test)
+{
+    void *p = os_map(4 * os_page_bytes());
+    os_populate(p, 4 * os_page_bytes());
+    bool can = unit_resident_pages(p, 4 * os_page_bytes()) == 4;
+    if (!can)
+        printf("skipped %s: the kernel does not populate\n", test);
+    return can;
+}
+
 bool unit_is_zero(const void *p, size_t bytes)
 {
     const unsigned char *bytes_of = p;

@@ -41,6 +41,9 @@ size_t unit_resident_pages(const void *p, size_t bytes);
  * is skipped. */
 bool unit_has_huge_pages(const char *test);
 
+/* Whether the kernel populates memory on request; else says that the test is skipped. */
+bool unit_can_populate(const char *test);
+
 bool unit_is_zero(const void *p, size_t bytes);
 
 /* A pattern that depends on the key; whether it is still there. */
