@@ -200,7 +200,7 @@ static void free_huge(void *p)
     leave_after_release(thread_enter_existing(), bytes);
 }
 
-static NOINLINE void free_slower(void *p)
+NOINLINE void free_slow(void *p)
 {
     if (p == NULL)
         return;
@@ -212,23 +212,6 @@ static NOINLINE void free_slower(void *p)
         free_run(p);
     else
         free_huge(p);
-}
-
-/* A block of another thread's pool joins the chain that waits in the outbox. Nothing else may come
- * in between; the fast paths, which leave the outbox alone, stay open. A thread that vanishes here
- * (fork) loses blocks of the chain, no more. */
-NOINLINE void free_slow(void *p)
-{
-    struct outbox_slot *outbox = thread_self.outbox;
-    if (UNLIKELY(outbox == NULL) || !outbox_accepts(&outbox[outbox_number(p)], p)) {
-        free_slower(p);
-        return;
-    }
-    thread_self.outbox = NULL;
-    atomic_signal_fence(memory_order_seq_cst);
-    outbox_push(&outbox[outbox_number(p)], p);
-    atomic_signal_fence(memory_order_seq_cst);
-    thread_self.outbox = outbox;
 }
 
 NOINLINE void free_drained(struct pool *pool)

@@ -6,8 +6,9 @@
  *   malloc_fast ── list empty, larger ──> malloc_slow ──> heap_refill   (pools)
  *                                                    ──> run_alloc     (pages of an arena)
  *                                                    ──> huge_alloc    (own mapping)
- *   free_fast ──── not mine ───────────> free_slow ───> heap_free_slow, remote_free
- *             ──── no pool at all ──────>           ───> run_free, huge_free, misuse_report
+ *   free_fast ──── not mine ───────────> send_home       (a chain that waits in the outbox)
+ *             ──── no such chain ──────> free_slow ────> heap_free_slow, remote_free
+ *             ──── no pool at all ──────>          ────> run_release, huge_free, misuse_report
  *             ──── `left` is 0 ────────> free_drained ──> heap_pool_drained
  *
  * The fast paths are inline so that the exported malloc and free are these few instructions. */
@@ -15,11 +16,13 @@
 #define ALLOC_MALLOC_H
 
 #include "map.h"
+#include "remote.h"
 #include "thread.h"
 
 #include "base/attributes.h"
 #include "base/tunables.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -69,12 +72,28 @@ static ALWAYS_INLINE void push(struct pool *pool, void *p)
         free_drained(pool);
 }
 
+/* A block of another thread's pool joins the chain that waits in the outbox; false if it cannot.
+ * Nothing else may come in between; the other fast paths, which leave the outbox alone, stay open.
+ * A thread that vanishes here (fork) loses blocks of the chain, no more. */
+static ALWAYS_INLINE bool send_home(void *p)
+{
+    struct outbox_slot *outbox = thread_self.outbox;
+    if (UNLIKELY(outbox == NULL) || UNLIKELY(!outbox_accepts(&outbox[outbox_number(p)], p)))
+        return false;
+    thread_self.outbox = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
+    outbox_push(&outbox[outbox_number(p)], p);
+    atomic_signal_fence(memory_order_seq_cst);
+    thread_self.outbox = outbox;
+    return true;
+}
+
 static ALWAYS_INLINE void free_fast(void *p)
 {
     struct pool *pool = pool_of_mine(p);
     if (LIKELY(pool != NULL))
         push(pool, p);
-    else
+    else if (!send_home(p))
         free_slow(p);
 }
 
