@@ -8,10 +8,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 
 THREAD_LOCAL struct thread thread_self;
 
 static THREAD_LOCAL bool thread_ended; /* its destructor has run: borrow from now on */
+static THREAD_LOCAL bool has_waited;   /* for a former thread's heap, which it does once */
 
 static pthread_key_t exit_key;
 static bool has_exit_key;
@@ -85,10 +87,22 @@ static struct heap *adopt(void)
     return thread_ended ? mark_busy(heap) : install(heap);
 }
 
+/* A thread often starts its successor as the last thing it does: lets it come to its end. */
+static bool adopt_after_waiting(struct heap *owner)
+{
+    if (has_waited)
+        return false;
+    has_waited = true;
+    sched_yield();
+    return registry_adopt_this(owner);
+}
+
 struct heap *thread_enter_by_free(struct heap *owner)
 {
     bool may_adopt = thread_self.heap == NULL && !thread_ended && !thread_is_reentered();
-    return may_adopt && registry_adopt_this(owner) ? install(owner) : thread_enter_existing();
+    if (may_adopt && (registry_adopt_this(owner) || adopt_after_waiting(owner)))
+        return install(owner);
+    return thread_enter_existing();
 }
 
 struct heap *thread_enter_existing(void)

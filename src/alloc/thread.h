@@ -42,7 +42,7 @@ struct heap *thread_enter(void);
 struct heap *thread_enter_existing(void);
 
 /* The same to free a block of `owner`'s: a thread that has no heap yet adopts that one if it is
- * parked. */
+ * parked, or becomes so when others are let run once. */
 struct heap *thread_enter_by_free(struct heap *owner);
 
 /* Leaves the slow path, with a look at the clock if one is due. */

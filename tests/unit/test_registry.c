@@ -13,7 +13,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static void expect_heaps(size_t heaps, size_t parked)
 {
@@ -137,6 +141,59 @@ START_TEST(test_first_free_adopts)
     unit_in_thread(free_first, &second);
     ck_assert_ptr_null(second.heap);
     ck_assert_uint_ne(second.number, thread_self.heap->number);
+}
+END_TEST
+
+/* What the library calls to let others run: lets a thread that waits for that come to its end. */
+static pthread_t predecessor;
+static sem_t has_left, may_end;
+static unsigned yields;
+
+int sched_yield(void)
+{
+    yields++;
+    if (predecessor != 0) {
+        sem_post(&may_end);
+        pthread_join(predecessor, NULL);
+        predecessor = 0;
+    }
+    return (int)syscall(SYS_sched_yield);
+}
+
+static void *leave_a_block_late(void *argument)
+{
+    leave_a_block(argument);
+    sem_post(&has_left);
+    sem_wait(&may_end);
+    return NULL;
+}
+
+static struct heap *heap_after_frees;
+
+static void *free_both(void *argument)
+{
+    char **blocks = argument;
+    molt_free(blocks[0]);
+    molt_free(blocks[1]);
+    heap_after_frees = thread_self.heap;
+    return NULL;
+}
+
+/* The former thread has handed its work over, but is still on its way out. */
+START_TEST(test_first_free_waits_once)
+{
+    struct legacy legacy;
+    sem_init(&has_left, 0, 0);
+    sem_init(&may_end, 0, 0);
+    ck_assert_int_eq(pthread_create(&predecessor, NULL, leave_a_block_late, &legacy), 0);
+    sem_wait(&has_left);
+    unit_in_thread(free_both, (char *[]){legacy.block, molt_malloc(100)});
+    ck_assert_ptr_eq(heap_after_frees, legacy.heap);
+    ck_assert_uint_eq(yields, 1);
+    /* In vain, where the owner stays. */
+    unit_in_thread(free_both, (char *[]){molt_malloc(100), molt_malloc(100)});
+    ck_assert_ptr_null(heap_after_frees);
+    ck_assert_uint_eq(yields, 2);
 }
 END_TEST
 
@@ -461,6 +518,7 @@ Suite *suite_registry(void)
     tcase_add_test(tests, test_first_parked_is_first_adopted);
     tcase_add_loop_test(tests, test_adopt_a_certain_one, 0, 3);
     tcase_add_test(tests, test_first_free_adopts);
+    tcase_add_test(tests, test_first_free_waits_once);
     tcase_add_test(tests, test_steal);
     tcase_add_test(tests, test_nothing_to_steal);
     tcase_add_test(tests, test_claim);
