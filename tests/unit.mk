@@ -51,7 +51,7 @@ check-model: $(BUILD)/release/model $(BUILD)/tests/model-preload $(BUILD)/libmol
 
 # A sanitizer's own memory and time are no fault of the tests.
 check-asan check-tsan check-ubsan: export CK_TIMEOUT_MULTIPLIER = 20
-check-tsan: export TSAN_OPTIONS = suppressions=tests/tsan.supp history_size=4
+check-tsan: export TSAN_OPTIONS = suppressions=tests/tsan.supp history_size=7
 check-asan: export ASAN_OPTIONS = detect_leaks=0 allocator_may_return_null=1
 
 check-asan check-tsan check-ubsan: check-%: $(BUILD)/%/unit $(BUILD)/%/model
