@@ -5,6 +5,7 @@
 #include "heap.h"
 #include "huge.h"
 #include "purge.h"
+#include "remote.h"
 
 #include "base/attributes.h"
 #include "base/tunables.h"
@@ -21,7 +22,9 @@ static size_t resident(void)
 {
     size_t pages = __atomic_load_n(&arena_totals.used_pages, __ATOMIC_RELAXED) +
                    __atomic_load_n(&arena_totals.idle_pages, __ATOMIC_RELAXED);
-    return (pages << os_page_shift) + __atomic_load_n(&huge_totals.bytes, __ATOMIC_RELAXED) +
+    return (pages << os_page_shift) -
+           atomic_load_explicit(&remote_emptied_bytes, memory_order_relaxed) +
+           __atomic_load_n(&huge_totals.bytes, __ATOMIC_RELAXED) +
            __atomic_load_n(&huge_totals.cached_bytes, __ATOMIC_RELAXED);
 }
 
@@ -36,6 +39,7 @@ static void give_back(struct heap *heap, size_t down_to)
 {
     if (heap != NULL)
         heap_release_empty(heap);
+    remote_purge_waiting(SIZE_MAX);
     purge_left(excess_over(down_to));
     huge_drop_oldest(excess_over(down_to));
 }

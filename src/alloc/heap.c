@@ -240,6 +240,12 @@ void heap_take_chain(struct heap *heap, struct pool *pool, struct block *first, 
         settle(heap, pool, pool_live(pool) - count);
 }
 
+void heap_take_emptied(struct heap *heap, struct pool *pool)
+{
+    DEBUG_ASSERT(pool_state(pool) == POOL_FULL && block_list_is_empty(&pool->own));
+    release(heap, pool);
+}
+
 /* ---- Giving pools to another heap ---- */
 
 struct pool *heap_give_pool(struct heap *heap, const struct heap *to, unsigned size_class)

@@ -96,6 +96,9 @@ void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block);
 void heap_take_chain(struct heap *heap, struct pool *pool, struct block *first, struct block *last,
                      unsigned count);
 
+/* Takes back a FULL pool of which others have freed every block. */
+void heap_take_emptied(struct heap *heap, struct pool *pool);
+
 /* A pool of the class with free blocks leaves the heap, which is parked, and is `to`'s from now on,
  * which has to make it ACTIVE at once: `left` does not count its live blocks. NULL if there is
  * none. */

@@ -149,7 +149,8 @@ static struct pool *pool_around(const void *p)
 
 static void check_live(const struct pool *pool, const void *p, const char *operation)
 {
-    if (UNLIKELY(!pool_has_block(pool, p) || pool_block_is_free(pool, p)))
+    if (UNLIKELY(!pool_has_block(pool, p) || pool_block_is_free(pool, p) ||
+                 remote_is_emptied(pool)))
         misuse_report(operation, p);
 }
 

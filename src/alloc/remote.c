@@ -1,11 +1,25 @@
 /* remote.c: sender's and owner's side of a remote free. */
 #include "remote.h"
 
+#include "arena.h"
 #include "heap.h"
 #include "map.h"
+#include "misuse.h"
 
 #define COUNT_SHIFT 48
 #define ADDRESS_MASK ((UINT64_C(1) << COUNT_SHIFT) - 1)
+
+_Atomic size_t remote_emptied_bytes;
+
+static bool is_emptied(uint64_t chain)
+{
+    return (chain & ADDRESS_MASK) == REMOTE_EMPTIED;
+}
+
+bool remote_is_emptied(const struct pool *pool)
+{
+    return is_emptied(atomic_load_explicit(&pool->remote, memory_order_relaxed));
+}
 
 /* The chain's pool had nothing to collect until now: tells its owner. */
 static void notify(struct heap *owner, struct pool *pool)
@@ -27,6 +41,8 @@ static void publish(struct pool *pool, struct block *first, struct block *last, 
     uint64_t old = atomic_load_explicit(&pool->remote, memory_order_relaxed);
     uint64_t new;
     do {
+        if (UNLIKELY(is_emptied(old)))
+            misuse_report("free", first);
         block_set_next(last, (const struct block *)(old & ADDRESS_MASK));
         new = (uintptr_t)first | ((old >> COUNT_SHIFT) + count) << COUNT_SHIFT;
         /* Acquire: a 0 that the owner stored comes after its last look at pending_next and
@@ -101,6 +117,37 @@ void remote_flush(struct heap *heap)
         flush_slot(heap, (unsigned)__builtin_ctzll(heap->outbox_used));
 }
 
+/* Under arena_lock: the owner, which may wake up meanwhile, cannot let go of the slot before the
+ * purge is over. */
+static bool purge_waiting(struct pool *pool)
+{
+    uint64_t chain = atomic_load_explicit(&pool->remote, memory_order_acquire);
+    if (pool_state(pool) != POOL_FULL || chain >> COUNT_SHIFT != pool->capacity ||
+        is_emptied(chain))
+        return false;
+    uint64_t emptied = (uint64_t)pool->capacity << COUNT_SHIFT | REMOTE_EMPTIED;
+    if (!atomic_compare_exchange_strong_explicit(&pool->remote, &chain, emptied,
+                                                 memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    atomic_fetch_add_explicit(&remote_emptied_bytes, POOL_BYTES, memory_order_relaxed);
+    pool_close(pool); /* a free of any of its blocks is the second one */
+    os_purge((void *)pool->start, POOL_BYTES);
+    return true;
+}
+
+size_t remote_purge_waiting(size_t bytes)
+{
+    size_t purged = 0;
+    for (uint32_t number = 0; purged < bytes && number < map_arena_end() && lock_try(&arena_lock);
+         number++) {
+        struct pool *pools = map_pool((void *)map_arena_start(number));
+        for (unsigned slot = 0; slot < ARENA_POOLS && purged < bytes; slot++)
+            purged += purge_waiting(&pools[slot]) ? POOL_BYTES : 0;
+        lock_release(&arena_lock);
+    }
+    return purged;
+}
+
 bool remote_waits(const struct heap *heap)
 {
     return atomic_load_explicit(&heap->pending, memory_order_relaxed) != 0;
@@ -120,6 +167,11 @@ void remote_collect(struct heap *heap)
         }
         struct block *last = pool->remote_last;
         uint64_t chain = atomic_exchange_explicit(&pool->remote, 0, memory_order_acq_rel);
+        if (is_emptied(chain)) {
+            atomic_fetch_sub_explicit(&remote_emptied_bytes, POOL_BYTES, memory_order_relaxed);
+            heap_take_emptied(heap, pool);
+            continue;
+        }
         heap_take_chain(heap, pool, (struct block *)(chain & ADDRESS_MASK), last,
                         (unsigned)(chain >> COUNT_SHIFT));
     }

@@ -8,7 +8,11 @@
  * line that the owner's own malloc and free do not touch. The owner empties `pending` on its slow
  * path, and takes a pool's chain only then: so a pool is in the stack at most once, and a pool
  * with blocks on their way is never taken for empty. If the pool has changed hands since the sender
- * looked, it lands in the former owner's stack, and that one passes it on. */
+ * looked, it lands in the former owner's stack, and that one passes it on.
+ *
+ * An owner that sleeps takes nothing back. Where memory has to be had, that of a FULL pool whose
+ * blocks all wait goes back to the OS all the same: in `remote` REMOTE_EMPTIED stands for the chain
+ * then, and its owner, when it comes, releases the pool. */
 #ifndef ALLOC_REMOTE_H
 #define ALLOC_REMOTE_H
 
@@ -16,8 +20,16 @@
 
 #include "base/attributes.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/* In place of the chain's address: every block of the pool waits, and its memory has gone. */
+#define REMOTE_EMPTIED UINT64_C(1)
+
+/* Memory of such pools, which still counts as used. */
+extern HIDDEN _Atomic size_t remote_emptied_bytes;
 
 /* The number of the only slot that may hold a chain of the pool around p. */
 static inline unsigned outbox_number(const void *p)
@@ -54,6 +66,13 @@ void remote_flush(struct heap *heap);
 
 /* Whether others have left blocks in this heap's pools. */
 bool remote_waits(const struct heap *heap);
+
+/* Returns the memory of FULL pools whose blocks all wait for their owners, until it is `bytes` or
+ * another thread is at the arenas: how much it was. */
+size_t remote_purge_waiting(size_t bytes);
+
+/* Whether that has happened to the pool: none of its blocks is live. */
+bool remote_is_emptied(const struct pool *pool);
 
 /* Takes back what others have freed of this heap's pools. */
 void remote_collect(struct heap *heap);

@@ -30,6 +30,7 @@ size_t trim(size_t keep_bytes)
     fork_check();
     release_pools();
     size_t returned = keep_bytes == 0 ? huge_purge_all() : 0;
+    returned += remote_purge_waiting(SIZE_MAX);
     return returned + purge_all(keep_bytes);
 }
 

@@ -5,6 +5,7 @@
 #include "alloc/arena.h"
 #include "alloc/heap.h"
 #include "alloc/huge.h"
+#include "alloc/remote.h"
 #include "alloc/thread.h"
 #include "base/options.h"
 #include "molt.h"
@@ -115,6 +116,25 @@ START_TEST(test_empty_pools_go)
 }
 END_TEST
 
+static void *free_and_take(void *unused)
+{
+    free_many(16 * MIB);
+    take_many(16 * MIB);
+    return unused;
+}
+
+/* The owner of the freed blocks sleeps. */
+START_TEST(test_waiting_pools_make_room)
+{
+    take_many(16 * MIB);
+    take(BLOCK); /* the last pool is FULL, too */
+    char *first = blocks[0];
+    unit_in_thread(free_and_take, NULL);
+    ck_assert_uint_gt(remote_emptied_bytes, 14 * MIB);
+    ck_assert_uint_eq(unit_resident_pages(first, POOL_BYTES), 0);
+}
+END_TEST
+
 /* However often the same memory comes and goes, it goes back few times. */
 START_TEST(test_swaying_settles)
 {
@@ -156,6 +176,7 @@ Suite *suite_growth(void)
     tcase_add_test(tests, test_cached_mappings_make_room_for_runs);
     tcase_add_test(tests, test_cached_mappings_make_room_for_a_block_that_grows);
     tcase_add_test(tests, test_empty_pools_go);
+    tcase_add_test(tests, test_waiting_pools_make_room);
     tcase_add_test(tests, test_swaying_settles);
     tcase_add_test(tests, test_filled_pages_stay);
     suite_add_tcase(suite, tests);

@@ -3,6 +3,7 @@
 #include "suites.h"
 #include "unit.h"
 
+#include "alloc/arena.h"
 #include "alloc/heap.h"
 #include "alloc/map.h"
 #include "alloc/remote.h"
@@ -304,6 +305,129 @@ START_TEST(test_producer_and_consumer)
 }
 END_TEST
 
+/* ---- Owners that sleep ---- */
+
+static struct pool *fill_a_pool(void)
+{
+    take_blocks();
+    ck_assert_ptr_nonnull(molt_malloc(SIZE)); /* from the next one: this one is FULL */
+    return map_pool(blocks[0]);
+}
+
+/* The memory of a pool goes without its owner when all of its blocks have been freed. */
+START_TEST(test_purge_waiting)
+{
+    struct pool *pool = fill_a_pool();
+    free_elsewhere(0, BLOCKS - 1, false);
+    size_t used = arena_totals.used_pages;
+    ck_assert_uint_eq(remote_purge_waiting(SIZE_MAX), 0); /* one is live */
+    ck_assert_uint_eq((unsigned char)blocks[BLOCKS - 1][1], (BLOCKS - 1) % 256);
+    free_elsewhere(BLOCKS - 1, BLOCKS, false);
+    ck_assert(!remote_is_emptied(pool));
+    ck_assert_uint_eq(remote_purge_waiting(SIZE_MAX), POOL_BYTES);
+    ck_assert(remote_is_emptied(pool));
+    ck_assert_uint_eq(remote_emptied_bytes, POOL_BYTES);
+    ck_assert_uint_eq(unit_resident_pages(blocks[0], POOL_BYTES), 0);
+    ck_assert_uint_eq(remote_purge_waiting(SIZE_MAX), 0);
+    ck_assert_uint_eq(arena_totals.used_pages, used);
+    struct molt_stats stats;
+    molt_stats_get(&stats, sizeof stats);
+    ck_assert_uint_eq(stats.live_blocks, 1);
+
+    remote_collect(thread_self.heap);
+    ck_assert_uint_eq(remote_emptied_bytes, 0);
+    ck_assert_int_eq(pool_state(pool), POOL_NONE);
+    ck_assert_uint_eq(arena_totals.used_pages, used - (POOL_BYTES >> os_page_shift));
+    take_blocks(); /* the slot serves again */
+}
+END_TEST
+
+/* An ACTIVE pool is its owner's, even if all of its blocks wait. */
+START_TEST(test_no_purge_of_active_pools)
+{
+    take_blocks();
+    ck_assert_int_eq(pool_state(map_pool(blocks[0])), POOL_ACTIVE);
+    free_elsewhere(0, BLOCKS, false);
+    ck_assert_uint_eq(waiting(blocks[0]), BLOCKS);
+    ck_assert_uint_eq(remote_purge_waiting(SIZE_MAX), 0);
+}
+END_TEST
+
+START_TEST(test_purges_no_more_than_needed)
+{
+    char *first[BLOCKS];
+    take_blocks();
+    memcpy(first, blocks, sizeof first);
+    fill_a_pool();
+    ck_assert_ptr_ne(map_pool(blocks[0]), map_pool(first[0]));
+    free_elsewhere(0, BLOCKS, false);
+    memcpy(blocks, first, sizeof blocks);
+    free_elsewhere(0, BLOCKS, false);
+    ck_assert_uint_eq(remote_purge_waiting(1), POOL_BYTES);
+    ck_assert_uint_eq(remote_purge_waiting(POOL_BYTES), POOL_BYTES);
+    ck_assert_uint_eq(remote_purge_waiting(1), 0);
+}
+END_TEST
+
+static void free_again(void *unused)
+{
+    (void)unused;
+    molt_free(blocks[3]);
+}
+
+static void *free_again_in_thread(void *argument)
+{
+    molt_free(molt_malloc(1));
+    free_again(argument);
+    remote_flush(thread_self.heap);
+    return NULL;
+}
+
+static void free_again_elsewhere(void *argument)
+{
+    unit_in_thread(free_again_in_thread, argument);
+}
+
+/* The marks of the freed blocks are gone, but nothing of the pool is live. */
+START_TEST(test_double_free_in_an_emptied_pool)
+{
+    fill_a_pool();
+    free_elsewhere(0, BLOCKS, false);
+    remote_purge_waiting(SIZE_MAX);
+    unit_expect_abort(_i == 0 ? free_again : free_again_elsewhere, NULL, "double free");
+}
+END_TEST
+
+static void *free_the_rest(void *unused)
+{
+    free_elsewhere(0, BLOCKS, false);
+    remote_purge_waiting(SIZE_MAX);
+    return unused;
+}
+
+static void *free_twice_unseen(void *unused)
+{
+    molt_free(molt_malloc(1));
+    molt_free(blocks[0]);
+    memset(blocks[0], 0, SIZE); /* the mark is gone */
+    unit_in_thread(free_the_rest, NULL);
+    remote_flush(thread_self.heap);
+    return unused;
+}
+
+static void free_twice_in_thread(void *unused)
+{
+    unit_in_thread(free_twice_unseen, unused);
+}
+
+/* A second free that went unseen comes out when its chain meets an emptied pool. */
+START_TEST(test_chain_for_an_emptied_pool)
+{
+    fill_a_pool();
+    unit_expect_abort(free_twice_in_thread, NULL, "double free");
+}
+END_TEST
+
 Suite *suite_remote(void)
 {
     Suite *suite = suite_create("remote");
@@ -321,6 +445,11 @@ Suite *suite_remote(void)
     tcase_add_test(tests, test_large_blocks);
     tcase_add_test(tests, test_many_pools);
     tcase_add_test(tests, test_producer_and_consumer);
+    tcase_add_test(tests, test_purge_waiting);
+    tcase_add_test(tests, test_no_purge_of_active_pools);
+    tcase_add_test(tests, test_purges_no_more_than_needed);
+    tcase_add_loop_test(tests, test_double_free_in_an_emptied_pool, 0, 2);
+    tcase_add_test(tests, test_chain_for_an_emptied_pool);
     suite_add_tcase(suite, tests);
     return suite;
 }
