@@ -175,12 +175,12 @@ bool os_fill_huge_page(void *address, size_t bytes)
 
 void os_populate(void *address, size_t bytes)
 {
-    static bool unknown; /* to the kernel, before 5.14, or to a filter */
-    if (unknown)
+    static _Atomic bool unknown; /* to the kernel, before 5.14, or to a filter */
+    if (atomic_load_explicit(&unknown, memory_order_relaxed))
         return;
     int saved = errno;
     if (madvise(address, bytes, MADV_POPULATE_WRITE) != 0 && (errno == EINVAL || errno == EPERM))
-        unknown = true;
+        atomic_store_explicit(&unknown, true, memory_order_relaxed);
     errno = saved;
 }
 
