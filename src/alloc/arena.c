@@ -295,7 +295,8 @@ uintptr_t arena_take_run(size_t pages, size_t alignment, bool zero)
     if (!zero && pages << os_page_shift <= HUGE_PAGE_RUN_MAX &&
         wants_huge_page(number, fit.at, HUGE_PAGES_FROM_FOR_RUNS))
         fill_huge_page(number, fit.at);
-    bool is_clean = bits_find(arena->dirty, true, fit.at, fit.at + count) == fit.at + count;
+    bool populates = !zero && pages << os_page_shift <= POPULATE_RUN_MAX &&
+                     bits_find(arena->dirty, true, fit.at, fit.at + count) == fit.at + count;
     for (unsigned i = 0; zero && i < count; i++)
         was_dirty[i / 64] |= (uint64_t)bits_test(arena->dirty, fit.at + i) << i % 64;
     mark_used(number, fit.at, fit.at + count);
@@ -304,7 +305,7 @@ uintptr_t arena_take_run(size_t pages, size_t alignment, bool zero)
     lock_release(&arena_lock);
     uintptr_t start = map_arena_start(number) + ((uintptr_t)fit.at << os_page_shift);
     zero_pages(start, was_dirty, count);
-    if (is_clean && !zero && pages << os_page_shift <= POPULATE_RUN_MAX)
+    if (populates)
         os_populate((void *)start, pages << os_page_shift);
     return start;
 }

@@ -3,12 +3,14 @@
  * A thread that ends parks its heap as it is. A thread that starts adopts the one of whose blocks
  * it frees one first, since it has probably taken over what the former thread worked on (once it
  * lets others run, if that one is still on its way out); else the one that has waited for longest:
- * others have freed the most of it by now. Pools of parked heaps
- * change hands under the lock in two ways: a heap that needs free blocks steals such a pool before
- * it touches a fresh page, and a thread that frees a block of a class that it also allocates claims
- * the block's pool. The first keeps memory in use, the second makes the frees that follow local.
- * Other frees into a parked heap gather in its `pending` like in any other; a look at the clock
- * (tick.h) reaps them, so memory of ended threads goes back without a new thread coming. */
+ * others have freed the most of it by now.
+ *
+ * Pools of parked heaps change hands under the lock in two ways: a heap that needs free blocks
+ * steals such a pool before it touches a fresh page, and a thread that frees a block of a class
+ * that it also allocates claims the block's pool. The first keeps memory in use, the second makes
+ * the frees that follow local. Other frees into a parked heap gather in its `pending` like in any
+ * other; a look at the clock (tick.h) reaps them, so memory of ended threads goes back without a
+ * new thread coming. */
 #ifndef ALLOC_REGISTRY_H
 #define ALLOC_REGISTRY_H
 

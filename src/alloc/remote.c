@@ -9,11 +9,14 @@
 #define COUNT_SHIFT 48
 #define ADDRESS_MASK ((UINT64_C(1) << COUNT_SHIFT) - 1)
 
+/* In place of the address: every block waits, and their memory has gone. */
+#define EMPTIED UINT64_C(1)
+
 _Atomic size_t remote_emptied_bytes;
 
 static bool is_emptied(uint64_t chain)
 {
-    return (chain & ADDRESS_MASK) == REMOTE_EMPTIED;
+    return (chain & ADDRESS_MASK) == EMPTIED;
 }
 
 bool remote_is_emptied(const struct pool *pool)
@@ -125,7 +128,7 @@ static bool purge_waiting(struct pool *pool)
     if (pool_state(pool) != POOL_FULL || chain >> COUNT_SHIFT != pool->capacity ||
         is_emptied(chain))
         return false;
-    uint64_t emptied = (uint64_t)pool->capacity << COUNT_SHIFT | REMOTE_EMPTIED;
+    uint64_t emptied = (uint64_t)pool->capacity << COUNT_SHIFT | EMPTIED;
     if (!atomic_compare_exchange_strong_explicit(&pool->remote, &chain, emptied,
                                                  memory_order_acq_rel, memory_order_relaxed))
         return false;

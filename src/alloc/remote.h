@@ -11,8 +11,8 @@
  * looked, it lands in the former owner's stack, and that one passes it on.
  *
  * An owner that sleeps takes nothing back. Where memory has to be had, that of a FULL pool whose
- * blocks all wait goes back to the OS all the same: in `remote` REMOTE_EMPTIED stands for the chain
- * then, and its owner, when it comes, releases the pool. */
+ * blocks all wait goes back to the OS all the same: the pool is emptied. In `remote` a mark stands
+ * for the chain then, and its owner, when it comes, releases the pool. */
 #ifndef ALLOC_REMOTE_H
 #define ALLOC_REMOTE_H
 
@@ -25,10 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* In place of the chain's address: every block of the pool waits, and its memory has gone. */
-#define REMOTE_EMPTIED UINT64_C(1)
-
-/* Memory of such pools, which still counts as used. */
+/* Memory of pools that were emptied so, which still counts as used. */
 extern HIDDEN _Atomic size_t remote_emptied_bytes;
 
 /* The number of the only slot that may hold a chain of the pool around p. */
@@ -71,7 +68,7 @@ bool remote_waits(const struct heap *heap);
  * another thread is at the arenas: how much it was. */
 size_t remote_purge_waiting(size_t bytes);
 
-/* Whether that has happened to the pool: none of its blocks is live. */
+/* Whether the pool was emptied: none of its blocks is live. */
 bool remote_is_emptied(const struct pool *pool);
 
 /* Takes back what others have freed of this heap's pools. */

@@ -302,7 +302,6 @@ START_TEST(test_run)
 }
 END_TEST
 
-/* Holes of 10, 5 and 7 pages between runs that stay. */
 /* A run that no one has touched is populated at once; not one that should read as zero, which may
  * stay untouched, nor a large one. */
 START_TEST(test_small_runs_are_populated)
@@ -317,6 +316,7 @@ START_TEST(test_small_runs_are_populated)
 }
 END_TEST
 
+/* Holes of 10, 5 and 7 pages between runs that stay. */
 START_TEST(test_best_fit)
 {
     static const size_t holes[] = {10, 5, 7};

@@ -2,8 +2,8 @@
 #include "suites.h"
 #include "unit.h"
 
-#include "base/tunables.h"
 #include "base/options.h"
+#include "base/tunables.h"
 #include "molt.h"
 #include "os/os.h"
 

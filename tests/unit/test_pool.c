@@ -141,7 +141,7 @@ START_TEST(test_populate_ahead)
     size_t page = os_page_bytes();
     if (!unit_can_populate("test_populate_ahead"))
         return;
-    char *bare = (char *)(((uintptr_t)os_map(2 * POOL_BYTES) + POOL_BYTES - 1) & ~(POOL_BYTES - 1));
+    char *bare = unit_map_aligned(2 * POOL_BYTES, POOL_BYTES);
     struct pool pool = {.next = 0};
     bool zero;
     pool_init(&pool, (uintptr_t)bare, size_class_of(64), 1, 2);
@@ -169,7 +169,7 @@ START_TEST(test_populate_ahead_of_large_blocks)
 {
     if (!unit_can_populate("test_populate_ahead_of_large_blocks"))
         return;
-    char *bare = (char *)(((uintptr_t)os_map(2 * POOL_BYTES) + POOL_BYTES - 1) & ~(POOL_BYTES - 1));
+    char *bare = unit_map_aligned(2 * POOL_BYTES, POOL_BYTES);
     struct pool pool = {.next = 0};
     bool zero;
     pool_init(&pool, (uintptr_t)bare, size_class_of(5 * os_page_bytes()), 1, 0);

@@ -84,10 +84,15 @@ bool unit_is_resident(const void *p)
     return unit_resident_pages(p, 1) == 1;
 }
 
+char *unit_map_aligned(size_t bytes, size_t alignment)
+{
+    uintptr_t start = (uintptr_t)os_map(bytes + alignment);
+    return (char *)((start + alignment - 1) & ~(alignment - 1));
+}
+
 bool unit_has_huge_pages(const char *test)
 {
-    char *p = (char *)(((uintptr_t)os_map(3 * HUGE_PAGE_BYTES) + HUGE_PAGE_BYTES - 1) &
-                       ~(HUGE_PAGE_BYTES - 1));
+    char *p = unit_map_aligned(2 * HUGE_PAGE_BYTES, HUGE_PAGE_BYTES);
     p[HUGE_PAGE_BYTES] = 1;
     bool has =
         unit_resident_pages(p, 2 * HUGE_PAGE_BYTES) == 1 && os_fill_huge_page(p, HUGE_PAGE_BYTES);

@@ -37,6 +37,9 @@ bool unit_is_resident(const void *p);
 /* How many of the pages of [p, p + bytes) have. */
 size_t unit_resident_pages(const void *p, size_t bytes);
 
+/* Untouched memory at a multiple of the alignment. */
+char *unit_map_aligned(size_t bytes, size_t alignment);
+
 /* Whether the kernel gives huge pages to those that ask, and only to them; else says that the test
  * is skipped. */
 bool unit_has_huge_pages(const char *test);
