@@ -141,14 +141,14 @@ install: all
 	install -m 755 $(BUILD)/$(SONAME) $(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(LIBDIR)/libmolt.so
 	install -m 644 $(BUILD)/libmolt.a $(LIBDIR)/libmolt.a
-	install -m 644 include/molt.h $(INCDIR)/molt.h
+	install -m 644 $(wildcard include/*.h include/*.hpp) $(INCDIR)
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	    'Name: molt' 'Description: a malloc that sheds' 'Version: $(VERSION)' \
 	    'Libs: -L$${libdir} -lmolt' 'Cflags: -I$${includedir}' > $(LIBDIR)/pkgconfig/molt.pc
 
 uninstall:
 	rm -f $(LIBDIR)/$(SONAME) $(LIBDIR)/libmolt.so $(LIBDIR)/libmolt.a \
-	    $(LIBDIR)/pkgconfig/molt.pc $(INCDIR)/molt.h
+	    $(LIBDIR)/pkgconfig/molt.pc $(patsubst include/%,$(INCDIR)/%,$(wildcard include/*))
 
 clean:
 	rm -rf $(BUILD)

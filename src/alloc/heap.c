@@ -3,6 +3,7 @@
 
 #include "arena.h" // arena_take_slot, arena_release_slot
 #include "growth.h"
+#include "hooks.h"
 #include "map.h"
 #include "registry.h" // registry_steal
 #include "remote.h"   // remote_collect
@@ -22,12 +23,27 @@ void heap_init(struct heap *heap, uint32_t number)
     atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_release);
 }
 
+void heap_prepare_objects(struct heap *heap)
+{
+    if (heap->has_objects)
+        return;
+    for (unsigned i = 0; i < OBJECT_CLASS_COUNT; i++)
+        block_list_set(&heap->objects.free[i], NULL);
+    heap->has_objects = true;
+}
+
+/* Classes that the heap may have pools of end here. */
+static unsigned class_end(const struct heap *heap)
+{
+    return heap->has_objects ? OBJECT_CLASS_FIRST + OBJECT_CLASS_COUNT : CLASS_COUNT;
+}
+
 /* ---- The ring of PARTIAL pools ---- */
 
 /* At the back: until its turn comes more of its blocks are freed. */
 static void ring_insert(struct heap *heap, struct pool *pool)
 {
-    uint32_t *first = &heap->partial[pool->size_class];
+    uint32_t *first = heap_partial(heap, pool->size_class);
     uint32_t number = map_pool_number(pool);
     if (*first == 0) {
         pool->next = pool->prev = number;
@@ -43,7 +59,7 @@ static void ring_insert(struct heap *heap, struct pool *pool)
 
 static void ring_remove(struct heap *heap, struct pool *pool)
 {
-    uint32_t *first = &heap->partial[pool->size_class];
+    uint32_t *first = heap_partial(heap, pool->size_class);
     uint32_t number = map_pool_number(pool);
     if (pool->next == number) { /* alone */
         *first = 0;
@@ -64,7 +80,7 @@ static void retire(struct heap *heap, struct pool *pool)
     pool->list = &pool->own;
     block_list_set(&pool->own, NULL);
     pool->left = carved;
-    heap->active[pool->size_class] = 0;
+    *heap_active(heap, pool->size_class) = 0;
     if (carved < pool->capacity) {
         pool_set_state(pool, POOL_PARTIAL);
         ring_insert(heap, pool);
@@ -77,10 +93,10 @@ static void retire(struct heap *heap, struct pool *pool)
 static void activate(struct heap *heap, struct pool *pool)
 {
     unsigned size_class = pool->size_class;
-    heap->active[size_class] = map_pool_number(pool);
-    heap->free[size_class] = pool->own;
+    *heap_active(heap, size_class) = map_pool_number(pool);
+    *heap_free_list(heap, size_class) = pool->own;
     block_list_set(&pool->own, NULL);
-    pool->list = &heap->free[size_class];
+    pool->list = heap_free_list(heap, size_class);
     pool->left = heap->tick_frees;
     pool_set_state(pool, POOL_ACTIVE);
 }
@@ -89,17 +105,17 @@ static void activate(struct heap *heap, struct pool *pool)
 static void detach_active(struct heap *heap, struct pool *pool)
 {
     unsigned size_class = pool->size_class;
-    pool->own = heap->free[size_class];
+    pool->own = *heap_free_list(heap, size_class);
     pool->list = &pool->own;
-    block_list_set(&heap->free[size_class], NULL);
-    heap->active[size_class] = 0;
+    block_list_set(heap_free_list(heap, size_class), NULL);
+    *heap_active(heap, size_class) = 0;
 }
 
 /* A PARTIAL pool with free blocks, which hangs nowhere any more; NULL if there is none. Those that
  * have only room to carve, of which there are few, move to the back. */
 static struct pool *take_partial(struct heap *heap, unsigned size_class)
 {
-    uint32_t *first = &heap->partial[size_class], start = *first;
+    uint32_t *first = heap_partial(heap, size_class), start = *first;
     if (start == 0)
         return NULL;
     do {
@@ -121,7 +137,7 @@ static struct pool *new_pool(struct heap *heap, unsigned size_class)
         return NULL;
     struct pool *pool = map_pool((void *)start);
     pool_init(pool, start, size_class, heap->number, clean_page);
-    if (heap->active[size_class] != 0) /* the class has filled a pool */
+    if (*heap_active(heap, size_class) != 0) /* the class has filled a pool */
         pool_populate_ahead(pool);
     growth_check(heap);
     return pool;
@@ -132,6 +148,8 @@ static void release(struct heap *heap, struct pool *pool)
 {
     uintptr_t start = pool->start;
     size_t touched = pool_carved(pool) * pool_block_bytes(pool);
+    if (pool->side != NULL || pool->shares != NULL)
+        hooks.pool_gone(pool);
     pool_clear(pool);
     arena_release_slot(start, touched);
     heap_note_released(heap, touched);
@@ -139,17 +157,20 @@ static void release(struct heap *heap, struct pool *pool)
 
 /* ---- Taking blocks ---- */
 
-/* A pool with free blocks that is not ACTIVE: an own one, or one of a parked heap. */
+/* A pool with free blocks that is not ACTIVE: an own one, or one of a parked heap; pools of objects
+ * never change hands, since their objects name the owner. */
 static struct pool *take_pool_with_free(struct heap *heap, unsigned size_class)
 {
     struct pool *pool = take_partial(heap, size_class);
-    return pool != NULL ? pool : registry_steal(heap, size_class);
+    if (pool != NULL || size_class >= OBJECT_CLASS_FIRST)
+        return pool;
+    return registry_steal(heap, size_class);
 }
 
 /* A pool that is not ACTIVE to carve blocks from. */
 static struct pool *take_pool_with_room(struct heap *heap, unsigned size_class)
 {
-    struct pool *pool = map_pool_by_number(heap->partial[size_class]);
+    struct pool *pool = map_pool_by_number(*heap_partial(heap, size_class));
     if (pool == NULL)
         return new_pool(heap, size_class);
     ring_remove(heap, pool);
@@ -160,7 +181,7 @@ static struct pool *take_pool_with_room(struct heap *heap, unsigned size_class)
  * the present pool, then in others, then a new pool. */
 static struct pool *choose_pool(struct heap *heap, unsigned size_class)
 {
-    struct pool *active = map_pool_by_number(heap->active[size_class]);
+    struct pool *active = map_pool_by_number(*heap_active(heap, size_class));
     struct pool *next = take_pool_with_free(heap, size_class);
     if (next == NULL && active != NULL && pool_carved(active) < active->capacity)
         return active;
@@ -178,7 +199,7 @@ struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero)
     *zero = false;
     remote_collect(heap);
     DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
-    struct block_list *list = &heap->free[size_class];
+    struct block_list *list = heap_free_list(heap, size_class);
     if (block_list_is_empty(list)) {
         struct pool *pool = choose_pool(heap, size_class);
         if (pool == NULL)
@@ -251,8 +272,8 @@ void heap_take_emptied(struct heap *heap, struct pool *pool)
 struct pool *heap_give_pool(struct heap *heap, const struct heap *to, unsigned size_class)
 {
     struct pool *pool;
-    if (!block_list_is_empty(&heap->free[size_class])) {
-        pool = map_pool_by_number(heap->active[size_class]);
+    if (!block_list_is_empty(heap_free_list(heap, size_class))) {
+        pool = map_pool_by_number(*heap_active(heap, size_class));
         detach_active(heap, pool);
     } else {
         pool = take_partial(heap, size_class);
@@ -282,8 +303,8 @@ void heap_arm(struct heap *heap)
 {
     heap->released_bytes = 0;
     heap->tick_frees = 1;
-    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
-        struct pool *pool = map_pool_by_number(heap->active[size_class]);
+    for (unsigned size_class = 0; size_class < class_end(heap); size_class++) {
+        struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
         if (pool != NULL)
             pool->left = 1;
     }
@@ -298,14 +319,14 @@ void heap_note_released(struct heap *heap, size_t bytes)
     heap->tick_due = true;
 }
 
-bool heap_class_is_valid(const struct heap *heap, unsigned size_class)
+bool heap_class_is_valid(struct heap *heap, unsigned size_class)
 {
-    const struct pool *active = map_pool_by_number(heap->active[size_class]);
-    if (active == NULL ? !block_list_is_empty(&heap->free[size_class])
+    const struct pool *active = map_pool_by_number(*heap_active(heap, size_class));
+    if (active == NULL ? !block_list_is_empty(heap_free_list(heap, size_class))
                        : pool_state(active) != POOL_ACTIVE || !pool_is_valid(active) ||
-                             active->list != &heap->free[size_class])
+                             active->list != heap_free_list(heap, size_class))
         return false;
-    const struct pool *first = map_pool_by_number(heap->partial[size_class]);
+    const struct pool *first = map_pool_by_number(*heap_partial(heap, size_class));
     for (const struct pool *pool = first; pool != NULL;) {
         const struct pool *next = map_pool_by_number(pool->next);
         if (pool_state(pool) != POOL_PARTIAL || !pool_is_valid(pool) ||
@@ -319,10 +340,11 @@ bool heap_class_is_valid(const struct heap *heap, unsigned size_class)
 
 void heap_release_empty(struct heap *heap)
 {
-    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
-        struct pool *pool = map_pool_by_number(heap->active[size_class]);
+    for (unsigned size_class = 0; size_class < class_end(heap); size_class++) {
+        struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
         if (pool == NULL ||
-            pool_count_list(pool, block_list_first(&heap->free[size_class])) != pool_carved(pool))
+            pool_count_list(pool, block_list_first(heap_free_list(heap, size_class))) !=
+                pool_carved(pool))
             continue;
         detach_active(heap, pool);
         release(heap, pool);

@@ -38,6 +38,8 @@ enum heap_state {
     HEAP_DEAD, /* in a forked child: its thread was inside a slow path; never touched again */
 };
 
+struct owner;
+
 /* Blocks of one foreign pool: a chain that is handed over as a whole. The slot knows what the
  * pool's record would say of an address, so that a free that joins the chain does not wait for a
  * line that the owner writes on. */
@@ -51,6 +53,14 @@ struct outbox_slot {
     uint64_t room; /* blocks that may still join */
 } CACHE_ALIGNED;
 
+/* The same three for the classes of objects, from OBJECT_CLASS_FIRST on. */
+struct object_lists {
+    struct block_list free[OBJECT_CLASS_COUNT];
+    uint32_t active[OBJECT_CLASS_COUNT];
+    uint32_t partial[OBJECT_CLASS_COUNT];
+    struct owner *owner; /* what src/object keeps of the heap, or NULL */
+};
+
 struct heap {
     struct block_list free[CLASS_COUNT]; /* of the ACTIVE pools */
     uint8_t class_of[TABLE_MAX + 1]; /* size to class: here, so that malloc finds both at once */
@@ -61,6 +71,7 @@ struct heap {
     volatile bool busy;              /* the owner is inside a slow path */
     uint32_t next_parked;            /* in the queue of parked heaps */
     uint32_t prev_parked;
+    bool has_objects;      /* `objects` is set up */
     bool settled;          /* parked, and emptied since blocks last came home */
     bool tick_due;         /* time for a look at the clock (tick.h) */
     uint32_t tick_frees;   /* frees of a class between two looks */
@@ -71,7 +82,29 @@ struct heap {
     CACHE_ALIGNED _Atomic uint32_t pending; /* stack of own pools with a chain from others */
     /* On pages of its own: a thread that frees no other's blocks does not touch them. */
     _Alignas(1 << PAGE_SHIFT_MIN) struct outbox_slot outbox[OUTBOX_SLOTS];
+    /* So are these: for threads that make objects. */
+    _Alignas(1 << PAGE_SHIFT_MIN) struct object_lists objects;
 };
+
+/* ---- A class's place in the heap, whichever kind it is of ---- */
+
+static inline struct block_list *heap_free_list(struct heap *heap, unsigned size_class)
+{
+    return size_class < CLASS_COUNT ? &heap->free[size_class]
+                                    : &heap->objects.free[size_class - OBJECT_CLASS_FIRST];
+}
+
+static inline uint32_t *heap_active(struct heap *heap, unsigned size_class)
+{
+    return size_class < CLASS_COUNT ? &heap->active[size_class]
+                                    : &heap->objects.active[size_class - OBJECT_CLASS_FIRST];
+}
+
+static inline uint32_t *heap_partial(struct heap *heap, unsigned size_class)
+{
+    return size_class < CLASS_COUNT ? &heap->partial[size_class]
+                                    : &heap->objects.partial[size_class - OBJECT_CLASS_FIRST];
+}
 
 static inline uintptr_t heap_cookie(const struct heap *heap)
 {
@@ -80,6 +113,9 @@ static inline uintptr_t heap_cookie(const struct heap *heap)
 
 /* Makes zeroed memory a heap without pools. */
 void heap_init(struct heap *heap, uint32_t number);
+
+/* Sets the lists for objects up. */
+void heap_prepare_objects(struct heap *heap);
 
 /* A block of the class, after free[class] was found empty. *zero: all its bytes behind the link
  * are known to be zero. NULL when there is no memory. */
@@ -116,7 +152,7 @@ void heap_arm(struct heap *heap);
 void heap_note_released(struct heap *heap, size_t bytes);
 
 /* Whether the class's pools are in the states and places they should be. For assertions. */
-bool heap_class_is_valid(const struct heap *heap, unsigned size_class);
+bool heap_class_is_valid(struct heap *heap, unsigned size_class);
 
 /* Releases ACTIVE pools without live blocks. */
 void heap_release_empty(struct heap *heap);

@@ -157,6 +157,8 @@ static void check_live(const struct pool *pool, const void *p, const char *opera
 static void free_to_pool(struct pool *pool, void *p)
 {
     check_live(pool, p, "free");
+    if (UNLIKELY(pool_has_objects(pool)))
+        misuse_report_object("free", p);
     struct heap *heap = thread_enter_by_free(map_heap(pool_heap(pool)));
     if (heap == NULL) {
         remote_free_now(pool, p);
@@ -251,6 +253,8 @@ size_t malloc_block_bytes(const void *p, const char *operation)
     const struct pool *pool = pool_around(p);
     if (LIKELY(pool != NULL)) {
         check_live(pool, p, operation);
+        if (UNLIKELY(pool_has_objects(pool)) && strcmp(operation, "realloc") == 0)
+            misuse_report_object(operation, p);
         return pool_block_bytes(pool);
     }
     size_t bytes = map_in_arena(p) ? run_bytes(p) : 0;

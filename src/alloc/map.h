@@ -65,7 +65,7 @@ bool map_restore_arena(uint32_t number);
 /* Makes the record of the next heap writable; NULL when there is no memory or no number left. */
 struct heap *map_add_heap(uint32_t *number);
 
-#define HEAP_STRIDE ((size_t)8192)
+#define HEAP_STRIDE ((size_t)12288)
 
 static inline struct heap *map_heap(uint32_t number)
 {

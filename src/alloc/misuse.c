@@ -84,3 +84,8 @@ void misuse_report_size(const void *p, size_t size, size_t block_bytes)
     report_fatal("invalid free_sized of %p: %zu bytes said, the block has %zu", p, size,
                  block_bytes);
 }
+
+void misuse_report_object(const char *operation, const void *p)
+{
+    report_fatal("invalid %s of %p: it is an object, which molt_release frees", operation, p);
+}

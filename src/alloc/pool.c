@@ -1,8 +1,6 @@
 /* pool.c: making, carving and counting. */
 #include "pool.h"
 
-#include "size_class.h" // size_class_bytes
-
 #include "os/os.h" // os_page_shift
 
 void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned heap,
@@ -23,6 +21,8 @@ void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned
     pool->clean_page = (uint8_t)clean_page;
     pool->bare_page = POOL_PAGES_MAX;
     pool->block_eighths = (uint16_t)(bytes / 8);
+    pool->side = NULL;
+    pool->shares = NULL;
     pool_close(pool);
 }
 
@@ -92,7 +92,7 @@ unsigned pool_count_list(const struct pool *pool, const struct block *list)
 bool pool_is_valid(const struct pool *pool)
 {
     unsigned carved = pool_carved(pool);
-    uint64_t open_limit = pool_open_limit(pool);
+    uint64_t open_limit = pool_has_objects(pool) ? 0 : pool_open_limit(pool);
     if (carved > pool->capacity || pool->capacity * pool_block_bytes(pool) > POOL_BYTES ||
         pool->start % POOL_BYTES != 0)
         return false;

@@ -37,6 +37,7 @@
 #define ALLOC_POOL_H
 
 #include "block.h"
+#include "size_class.h" // OBJECT_CLASS_FIRST
 
 #include "base/attributes.h"
 #include "base/tunables.h"
@@ -45,6 +46,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct side;
+struct shares;
 
 enum pool_state { POOL_NONE, POOL_ACTIVE, POOL_PARTIAL, POOL_FULL };
 
@@ -71,6 +75,8 @@ struct pool {
     uint32_t pending_next;                 /* in the owner's stack of pools with a chain */
     uintptr_t start;                       /* its address; other threads read it here, since an
                                               owner may change and with it `origin` */
+    struct side *side;                     /* what src/object knows of its objects, or NULL */
+    struct shares *shares;                 /* … and of other threads' references to them */
 } CACHE_ALIGNED;
 
 _Static_assert(sizeof(struct pool) == (size_t)2 * CACHE_LINE, "the owner's line and the others'");
@@ -150,10 +156,17 @@ static inline unsigned pool_live(const struct pool *pool)
     return pool_state(pool) == POOL_FULL ? pool_carved(pool) - (pool_batch(pool) - left) : left;
 }
 
+/* Whether the blocks are objects: free() is never open for them. */
+static inline bool pool_has_objects(const struct pool *pool)
+{
+    return pool->size_class >= OBJECT_CLASS_FIRST;
+}
+
 /* Opens free for the blocks that exist by now. */
 static inline void pool_open(struct pool *pool)
 {
-    __atomic_store_n(&pool->limit, pool_open_limit(pool), __ATOMIC_RELAXED);
+    uint64_t limit = pool_has_objects(pool) ? 0 : pool_open_limit(pool);
+    __atomic_store_n(&pool->limit, limit, __ATOMIC_RELAXED);
 }
 
 /* Sends every free to the slow path. */

@@ -103,7 +103,7 @@ void remote_free(struct heap *heap, struct pool *pool, struct block *block)
         flush_slot(heap, number);
     if (!is_used(heap, number))
         begin_slot(heap, number, pool, block);
-    slot->limit = pool_open_limit(pool);
+    slot->limit = pool_has_objects(pool) ? 0 : pool_open_limit(pool); /* free() takes no object */
     outbox_push(slot, block);
     if (slot->room == 0)
         flush_slot(heap, number);

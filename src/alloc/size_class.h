@@ -4,12 +4,21 @@
  *   size       8  16  32  … 512  576  640  … 1024  1152  …  32768
  *              |  step 16       |  eight a doubling               |
  *
- * Above 512 bytes at most 1/8 of a block is waste. */
+ * Above 512 bytes at most 1/8 of a block is waste.
+ *
+ * Objects have classes of their own, since free() must not take them and the collector wants to
+ * know which blocks are objects; those that can be part of a cycle apart from those that cannot:
+ *
+ *   class     81  82  …  111   112  …   167     tracked
+ *   class    168 169  …  198   199  …   254     untracked
+ *   size      16  24  …  256   288  … 32768
+ *             |  step 8   |  eight a doubling */
 #ifndef ALLOC_SIZE_CLASS_H
 #define ALLOC_SIZE_CLASS_H
 
 #include "base/tunables.h" // BLOCK_MAX
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +27,28 @@
 #define LINEAR_CLASSES 33
 #define STEPS_SHIFT 3 /* log2 of the classes a doubling */
 
+#define OBJECT_CLASS_FIRST CLASS_COUNT
+#define OBJECT_CLASSES 87 /* … of a kind, of which there are two */
+#define OBJECT_CLASS_COUNT (2 * OBJECT_CLASSES)
+#define OBJECT_MIN ((size_t)16)
+#define OBJECT_LINEAR_MAX ((size_t)256)
+#define OBJECT_LINEAR_CLASSES 31
+
+/* Above 2^linear_shift: which class `size` has, counted from there. */
+static inline unsigned size_class_step(size_t size, unsigned linear_shift)
+{
+    unsigned doubling = 63 - (unsigned)__builtin_clzl(size - 1); /* 2^doubling < size */
+    unsigned step = (unsigned)((size - 1) >> (doubling - STEPS_SHIFT)) - (1u << STEPS_SHIFT);
+    return ((doubling - linear_shift) << STEPS_SHIFT) + step;
+}
+
+static inline size_t size_class_step_bytes(unsigned step, unsigned linear_shift)
+{
+    unsigned doubling = linear_shift + (step >> STEPS_SHIFT);
+    size_t eighths = (step & ((1u << STEPS_SHIFT) - 1)) + (1u << STEPS_SHIFT) + 1;
+    return eighths << (doubling - STEPS_SHIFT);
+}
+
 /* The smallest class that holds `size` bytes; size <= BLOCK_MAX. */
 static inline unsigned size_class_of(size_t size)
 {
@@ -25,20 +56,36 @@ static inline unsigned size_class_of(size_t size)
         return 0;
     if (size <= LINEAR_MAX)
         return (unsigned)((size + 15) / 16);
-    unsigned doubling = 63 - (unsigned)__builtin_clzl(size - 1); /* 2^doubling < size */
-    unsigned step = (unsigned)((size - 1) >> (doubling - STEPS_SHIFT)) - (1u << STEPS_SHIFT);
-    return LINEAR_CLASSES + ((doubling - 9) << STEPS_SHIFT) + step;
+    return LINEAR_CLASSES + size_class_step(size, 9);
+}
+
+/* The same among an object's classes. */
+static inline unsigned object_class_of(size_t size, bool tracked)
+{
+    unsigned first = OBJECT_CLASS_FIRST + (tracked ? 0 : OBJECT_CLASSES);
+    if (size <= OBJECT_MIN)
+        return first;
+    if (size <= OBJECT_LINEAR_MAX)
+        return first + (unsigned)((size - OBJECT_MIN + 7) / 8);
+    return first + OBJECT_LINEAR_CLASSES + size_class_step(size, 8);
+}
+
+static inline size_t object_class_bytes(unsigned size_class)
+{
+    unsigned number = (size_class - OBJECT_CLASS_FIRST) % OBJECT_CLASSES;
+    if (number < OBJECT_LINEAR_CLASSES)
+        return OBJECT_MIN + (size_t)number * 8;
+    return size_class_step_bytes(number - OBJECT_LINEAR_CLASSES, 8);
 }
 
 /* The size of a class's blocks. */
 static inline size_t size_class_bytes(unsigned size_class)
 {
+    if (size_class >= OBJECT_CLASS_FIRST)
+        return object_class_bytes(size_class);
     if (size_class < LINEAR_CLASSES)
         return size_class == 0 ? 8 : (size_t)size_class * 16;
-    unsigned above = size_class - LINEAR_CLASSES;
-    unsigned doubling = 9 + (above >> STEPS_SHIFT);
-    size_t eighths = (above & ((1u << STEPS_SHIFT) - 1)) + (1u << STEPS_SHIFT) + 1;
-    return eighths << (doubling - STEPS_SHIFT);
+    return size_class_step_bytes(size_class - LINEAR_CLASSES, 9);
 }
 
 #endif

@@ -17,7 +17,7 @@ static unsigned free_blocks(const struct pool *pool)
     unsigned waiting = (unsigned)(atomic_load_explicit(&pool->remote, memory_order_relaxed) >> 48);
     unsigned carved = pool_carved(pool);
     if (pool_state(pool) == POOL_ACTIVE) {
-        const struct block_list *list = &map_heap(pool_heap(pool))->free[pool->size_class];
+        const struct block_list *list = heap_free_list(map_heap(pool_heap(pool)), pool->size_class);
         return pool_count_list(pool, block_list_first(list)) + waiting;
     }
     unsigned live = pool_live(pool);

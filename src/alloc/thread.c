@@ -2,7 +2,8 @@
 #include "thread.h"
 
 #include "arena.h" // arena_lock
-#include "huge.h"  // huge_lock
+#include "hooks.h"
+#include "huge.h" // huge_lock
 #include "registry.h"
 #include "tick.h"
 
@@ -11,6 +12,7 @@
 #include <sched.h>
 
 THREAD_LOCAL struct thread thread_self;
+struct hooks hooks;
 
 static THREAD_LOCAL bool thread_ended; /* its destructor has run: borrow from now on */
 static THREAD_LOCAL bool has_waited;   /* for a former thread's heap, which it does once */
@@ -42,8 +44,13 @@ static void open_fast_paths(struct heap *heap)
     thread_self.outbox = heap->outbox;
 }
 
-static void park_at_exit(void *heap)
+static void park_at_exit(void *argument)
 {
+    struct heap *heap = argument;
+    if (heap->has_objects && hooks.thread_ends(heap)) {
+        pthread_setspecific(exit_key, heap);
+        return;
+    }
     mark_busy(heap);
     thread_ended = true;
     thread_self.heap = NULL;

@@ -1,0 +1,367 @@
+/* molt_object.h: objects with reference counts, weak references and a cycle collector.
+ *
+ * An object is a struct whose first member is MOLT_OBJECT, made by molt_new, described by a type:
+ *
+ *     struct node { MOLT_OBJECT; struct node *next, *prev; int value; };
+ *     MOLT_TYPE(node_type, struct node, MOLT_REFS(struct node, next, prev));
+ *
+ *     struct node *n = molt_new(&node_type);       count 1: yours
+ *     molt_set(&n->next, other);                   the field holds a reference of its own
+ *     molt_release(n);                             and with it go the references in its fields
+ *
+ * A reference field is NULL or holds one counted reference. What counts alone cannot free, objects
+ * that refer to each other in a circle, the collector finds: by trial deletion in three
+ * generations, as CPython's does (after Lins 1992; Bacon and Rajan 2001). It runs by itself inside
+ * molt_new, and whenever molt_gc_collect is called. A program that makes no object pays nothing.
+ *
+ * Counts are biased (Choi, Shull, Torrellas: "Biased Reference Counting", PACT 2018): the thread
+ * that made an object, its owner, counts with plain instructions, the others in an atomic word
+ * beside. Retain and release may be called for any object from any thread, and an object dies
+ * with whoever lets go last. The fields of an object are the program's: threads that write and
+ * read one at the same time need a lock of their own around it.
+ *
+ * Threads and the collector: it needs every thread that uses objects to stand still while it
+ * looks. A thread is at a safepoint when it calls molt_new, molt_gc_collect or molt_gc_safepoint;
+ * there, and nowhere else, each of its reference fields must hold a counted reference or NULL. A
+ * thread that is going to wait for long (a lock, a socket) says so by molt_gc_blocking_begin and
+ * _end, and leaves objects alone in between. A collection for which some thread does not come to a
+ * safepoint in time is skipped and counted. A program with one thread need not care.
+ *
+ * Misuse (a count operation on a dead object, on something that is none, inside a traverse
+ * callback) ends the program with one line on standard error. Functions may be called from any
+ * thread but not from a signal handler, unless a comment says otherwise.
+ */
+#ifndef MOLT_OBJECT_H
+#define MOLT_OBJECT_H
+
+#include "molt.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Objects and their types ------------------------------------------------------------- */
+
+/*  63      48 47              20 19   16 15      0
+ *  +---------+------------------+-------+---------+
+ *  |  owner  |      count       | flags |  type   |   the library's own
+ *  +---------+------------------+-------+---------+  */
+typedef struct molt_object {
+    uint64_t molt_header;
+} molt_object;
+
+/* The first member of every object's struct. */
+#define MOLT_OBJECT molt_object molt_base
+
+typedef struct molt_type molt_type;
+typedef struct molt_weak molt_weak;
+
+/* What the library calls with each object that it visits; a result other than 0 ends the visit. */
+typedef int molt_visit(void *object, void *arg);
+
+enum {
+    MOLT_LEAF = 1,    /* has no references, whatever the rest of the type says */
+    MOLT_ACYCLIC = 2, /* its references never lead back to it: not looked at by the collector */
+    MOLT_TRAILING_REFS = 4, /* all extra bytes of molt_new_extra are references */
+    MOLT_IMMORTAL = 8,      /* objects of the type are never freed */
+};
+
+/* Describes the objects of one kind; lives as long as the program. All but `name` and `size` may be
+ * 0. The declared references are taken together: those of `refs`, of `ref_bitmap`, of the array,
+ * of the extra bytes, and those that `traverse` tells. */
+struct molt_type {
+    const char *name;     /* for messages and reports */
+    size_t size;          /* of the struct */
+    unsigned alignment;   /* a power of two up to 4096; 0 is 8 */
+    unsigned flags;       /* MOLT_LEAF … */
+    const uint16_t *refs; /* offsets of reference fields */
+    size_t ref_count;
+    const uint64_t *ref_bitmap; /* bit n: the struct's nth word of 8 bytes is a reference */
+    size_t ref_bitmap_words;
+
+    /* A field that points to an array of references, and one that holds its length. The array is
+     * not the library's: `dispose` frees it. */
+    uint16_t array, array_length; /* their offsets */
+    uint8_t array_length_bytes;   /* 1, 2, 4 or 8; 0: there is no array */
+
+    /* Calls visit for every reference that is not declared above; returns what visit returned as
+     * soon as that is not 0. Must not retain, release or allocate. */
+    int (*traverse)(void *object, molt_visit *visit, void *arg);
+    /* Clears (molt_clear) what traverse tells. Needed wherever there is a traverse. */
+    void (*clear)(void *object);
+    /* The object is about to die. Called once at most; all fields are intact, and the object may be
+     * retained again, which keeps it. May do anything, also collect. */
+    void (*finalize)(void *object);
+    /* The object dies, and nobody can prevent it: frees what it owns beside objects. The reference
+     * fields are gone by then. Must not make objects of its own immortal again. */
+    void (*dispose)(void *object);
+
+    /* The library's own: 0. */
+    uint64_t molt_private[2];
+};
+
+/* Defines a type. What follows the struct are initializers: MOLT_REFS(…), .finalize = …, … */
+#define MOLT_TYPE(type_name, struct_name, ...)                        \
+    static molt_type type_name = {.name = #struct_name,               \
+                                  .size = sizeof(struct_name),        \
+                                  .alignment = _Alignof(struct_name), \
+                                  __VA_ARGS__}
+
+/* Reference fields, 1 to 16 of them. */
+#define MOLT_REFS(struct_name, ...)                                     \
+    .refs = (const uint16_t[]){MOLT_OFFSETS(struct_name, __VA_ARGS__)}, \
+    .ref_count = MOLT_COUNT(__VA_ARGS__)
+
+/* A bitmap of reference words: MOLT_REF_BITMAP(0x6) says that words 1 and 2 are. */
+#define MOLT_REF_BITMAP(...) \
+    .ref_bitmap = (const uint64_t[]){__VA_ARGS__}, .ref_bitmap_words = MOLT_COUNT(__VA_ARGS__)
+
+/* An array of references behind a pointer field, and the integer field with its length. */
+#define MOLT_REF_ARRAY(struct_name, pointer, length)                                        \
+    .array = offsetof(struct_name, pointer), .array_length = offsetof(struct_name, length), \
+    .array_length_bytes = sizeof(((struct_name *)0)->length)
+
+#define MOLT_COUNT(...) \
+    MOLT_COUNT_(__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define MOLT_COUNT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, count, ...) count
+#define MOLT_JOIN(a, b) MOLT_JOIN_(a, b)
+#define MOLT_JOIN_(a, b) a##b
+#define MOLT_OFFSETS(s, ...) MOLT_JOIN(MOLT_OFFSETS_, MOLT_COUNT(__VA_ARGS__))(s, __VA_ARGS__)
+#define MOLT_OFFSETS_1(s, a) offsetof(s, a)
+#define MOLT_OFFSETS_2(s, a, ...) offsetof(s, a), MOLT_OFFSETS_1(s, __VA_ARGS__)
+#define MOLT_OFFSETS_3(s, a, ...) offsetof(s, a), MOLT_OFFSETS_2(s, __VA_ARGS__)
+#define MOLT_OFFSETS_4(s, a, ...) offsetof(s, a), MOLT_OFFSETS_3(s, __VA_ARGS__)
+#define MOLT_OFFSETS_5(s, a, ...) offsetof(s, a), MOLT_OFFSETS_4(s, __VA_ARGS__)
+#define MOLT_OFFSETS_6(s, a, ...) offsetof(s, a), MOLT_OFFSETS_5(s, __VA_ARGS__)
+#define MOLT_OFFSETS_7(s, a, ...) offsetof(s, a), MOLT_OFFSETS_6(s, __VA_ARGS__)
+#define MOLT_OFFSETS_8(s, a, ...) offsetof(s, a), MOLT_OFFSETS_7(s, __VA_ARGS__)
+#define MOLT_OFFSETS_9(s, a, ...) offsetof(s, a), MOLT_OFFSETS_8(s, __VA_ARGS__)
+#define MOLT_OFFSETS_10(s, a, ...) offsetof(s, a), MOLT_OFFSETS_9(s, __VA_ARGS__)
+#define MOLT_OFFSETS_11(s, a, ...) offsetof(s, a), MOLT_OFFSETS_10(s, __VA_ARGS__)
+#define MOLT_OFFSETS_12(s, a, ...) offsetof(s, a), MOLT_OFFSETS_11(s, __VA_ARGS__)
+#define MOLT_OFFSETS_13(s, a, ...) offsetof(s, a), MOLT_OFFSETS_12(s, __VA_ARGS__)
+#define MOLT_OFFSETS_14(s, a, ...) offsetof(s, a), MOLT_OFFSETS_13(s, __VA_ARGS__)
+#define MOLT_OFFSETS_15(s, a, ...) offsetof(s, a), MOLT_OFFSETS_14(s, __VA_ARGS__)
+#define MOLT_OFFSETS_16(s, a, ...) offsetof(s, a), MOLT_OFFSETS_15(s, __VA_ARGS__)
+
+/* A new object with count 1, all fields zero. NULL and ENOMEM when there is no memory; NULL and
+ * EINVAL when the type contradicts itself (a size without room for the header, a reference that is
+ * not aligned or not inside the struct, a traverse without a clear) or is the 65,001st. May
+ * collect. */
+MOLT_API void *molt_new(const molt_type *type) __attribute__((malloc, warn_unused_result));
+
+/* The same with `extra` more zeroed bytes behind the struct. */
+MOLT_API void *molt_new_extra(const molt_type *type, size_t extra)
+    __attribute__((malloc, warn_unused_result));
+
+/* ---- Counts ------------------------------------------------------------------------------ */
+
+/* The calling thread's name in headers, with what the inline functions subtract. */
+extern MOLT_API __thread uint64_t molt_self __attribute__((tls_model("initial-exec")));
+
+#define MOLT_OWNER_SHIFT 48
+#define MOLT_COUNT_ONE ((uint64_t)1 << 20)
+
+/* The same for every object and thread, as functions: for other languages. */
+MOLT_API void molt_retain_slow(void *object);
+MOLT_API void molt_release_slow(void *object);
+
+typedef void *molt_slot __attribute__((__may_alias__));
+
+/* One more reference; returns the object. NULL is allowed. A count that would overflow (2^28)
+ * makes the object immortal. */
+static inline void *molt_retain(void *object)
+{
+    molt_object *o = (molt_object *)object;
+    if (object == NULL)
+        return NULL;
+    /* Written by its owner alone; an overflow of the count makes it nobody's. */
+    if (__builtin_expect((o->molt_header >> MOLT_OWNER_SHIFT) == (molt_self >> MOLT_OWNER_SHIFT),
+                         1))
+        o->molt_header += MOLT_COUNT_ONE;
+    else
+        molt_retain_slow(object);
+    return object;
+}
+
+/* One reference less; with the last one the object dies, and what it alone refers to: without
+ * recursion, so that chains and trees of any depth may go. NULL is allowed. */
+static inline void molt_release(void *object)
+{
+    molt_object *o = (molt_object *)object;
+    if (object == NULL)
+        return;
+    /* One comparison: of the owner, and that the count is two or more. */
+    if (__builtin_expect((o->molt_header - molt_self) >> MOLT_OWNER_SHIFT == 0, 1))
+        o->molt_header -= MOLT_COUNT_ONE;
+    else
+        molt_release_slow(object);
+}
+
+/* `slot` is the address of a reference field. molt_set lets it hold a new reference to `object`,
+ * which may be NULL, and releases the old one. molt_take hands the field's reference to the caller
+ * and leaves NULL. molt_clear releases it and leaves NULL. In all three the field has its new value
+ * before anything is released. */
+static inline void molt_set(void *slot, void *object)
+{
+    molt_slot *field = (molt_slot *)slot;
+    void *old = *field;
+    *field = molt_retain(object);
+    molt_release(old);
+}
+
+static inline void *molt_take(void *slot)
+{
+    molt_slot *field = (molt_slot *)slot;
+    void *object = *field;
+    *field = NULL;
+    return object;
+}
+
+static inline void molt_clear(void *slot)
+{
+    molt_release(molt_take(slot));
+}
+
+/* Releases a local reference where its block ends: MOLT_AUTO struct node *n = molt_new(…); */
+#define MOLT_AUTO __attribute__((cleanup(molt_clear)))
+
+/* The references to an object; SIZE_MAX of an immortal one. With other threads at work it is a
+ * guess. */
+MOLT_API size_t molt_refcount(const void *object);
+
+/* The object is never freed from now on, and its count means nothing; whatever it refers to lives
+ * on too. By its owner only; else it may take effect late. */
+MOLT_API void molt_immortalize(void *object);
+
+MOLT_API const molt_type *molt_typeof(const void *object);
+
+/* Whether p is a live object: any address may be asked for, and nothing is read but molt's own
+ * memory. */
+MOLT_API bool molt_is_object(const void *p);
+
+/* The object itself if it is of that type, else NULL; NULL for NULL. The count stays. */
+MOLT_API void *molt_cast(void *object, const molt_type *type);
+
+/* ---- Weak references --------------------------------------------------------------------- */
+
+/* A weak reference to an object, which must be alive: it does not keep it. When the object dies
+ * on_death, if not NULL, is called with `arg`, after the object's finalizer and before its fields
+ * go; molt_weak_get gives NULL by then. It may free the weak reference. NULL and ENOMEM when there
+ * is no memory. */
+MOLT_API molt_weak *molt_weak_new(void *object, void (*on_death)(molt_weak *weak, void *arg),
+                                  void *arg) __attribute__((warn_unused_result));
+
+/* A new reference to the object, or NULL once it has died. */
+MOLT_API void *molt_weak_get(molt_weak *weak) __attribute__((warn_unused_result));
+
+/* Its callback will not be called any more. NULL is allowed. */
+MOLT_API void molt_weak_free(molt_weak *weak);
+
+/* How many weak references the object has. */
+MOLT_API size_t molt_weak_count(const void *object);
+
+/* ---- The collector ----------------------------------------------------------------------- */
+
+/* Frees the garbage of generation 0, of 0 and 1, or of all (2): how many unreachable objects it
+ * found, those that finalizers have revived not counted. 0 when a collection is going on already
+ * (in a finalizer). -1 and EINVAL: no such generation; EBUSY: a thread did not come to a safepoint;
+ * ENOMEM: no memory to collect with, nothing happened. */
+MOLT_API long molt_gc_collect(int generation);
+
+/* Collections by themselves: on at the start. */
+MOLT_API void molt_gc_enable(void);
+MOLT_API void molt_gc_disable(void);
+MOLT_API bool molt_gc_is_enabled(void);
+
+/* A collection of generation 0 is due when more than t0 objects have been made than have died since
+ * the last one (0: never); of 1 and 2 after more than t1 (t2) collections of the younger one. That
+ * of 2 also waits until a quarter of the old objects is new. At first 700, 10, 10. 0, or -1 and
+ * EINVAL above INT_MAX. */
+MOLT_API int molt_gc_set_threshold(unsigned t0, unsigned t1, unsigned t2);
+MOLT_API void molt_gc_get_threshold(unsigned out[3]);
+/* What is compared with them. */
+MOLT_API void molt_gc_get_count(unsigned out[3]);
+
+struct molt_gc_stats {
+    uint64_t collections;
+    uint64_t collected;     /* unreachable objects freed */
+    uint64_t uncollectable; /* … found, but kept: revived by finalizers, or for MOLT_GC_SAVEALL */
+    uint64_t candidates;    /* objects looked at */
+    uint64_t skipped;       /* collections for which memory or a thread's safepoint was missing */
+    uint64_t duration_ns;   /* in all */
+    uint64_t longest_ns;
+};
+
+/* 0, or -1 and EINVAL: no such generation. */
+MOLT_API int molt_gc_get_stats(int generation, struct molt_gc_stats *out);
+
+/* All tracked objects become permanent: no collection looks at them, or writes near them, until
+ * molt_gc_unfreeze makes them old ones. For servers that fork. */
+MOLT_API void molt_gc_freeze(void);
+MOLT_API void molt_gc_unfreeze(void);
+MOLT_API size_t molt_gc_frozen_count(void);
+
+enum molt_gc_phase { MOLT_GC_START, MOLT_GC_STOP };
+
+struct molt_gc_info {
+    int generation;
+    size_t collected, uncollectable, candidates; /* 0 at the start */
+    uint64_t duration_ns;
+};
+
+typedef void molt_gc_callback(enum molt_gc_phase phase, const struct molt_gc_info *info, void *arg);
+
+/* Called before and after each collection. 0, or -1 and ENOMEM; ENOENT: there is none to remove. */
+MOLT_API int molt_gc_add_callback(molt_gc_callback *callback, void *arg);
+MOLT_API int molt_gc_remove_callback(molt_gc_callback *callback, void *arg);
+
+enum {
+    MOLT_GC_STATS = 1,         /* a line on standard error for each collection */
+    MOLT_GC_COLLECTABLE = 2,   /* … for each object that is found unreachable */
+    MOLT_GC_UNCOLLECTABLE = 4, /* … for each that is kept all the same */
+    MOLT_GC_SAVEALL = 32,      /* unreachable objects are not freed but kept as garbage */
+};
+MOLT_API void molt_gc_set_debug(unsigned flags);
+MOLT_API unsigned molt_gc_get_debug(void);
+
+/* Stores up to `max` of the objects kept as garbage: how many there are. The collector's references
+ * stay its own. */
+MOLT_API size_t molt_gc_garbage(void **out, size_t max);
+/* Lets go of them all. */
+MOLT_API void molt_gc_clear_garbage(void);
+
+/* The calling thread is at a safepoint. */
+MOLT_API void molt_gc_safepoint(void);
+
+/* Between the two the calling thread uses no object; collections do not wait for it. May be
+ * nested. */
+MOLT_API void molt_gc_blocking_begin(void);
+MOLT_API void molt_gc_blocking_end(void);
+
+/* ---- Looking ----------------------------------------------------------------------------- */
+
+/* Visits the tracked objects of a generation, or of all (-1): how many there are. The visitor
+ * borrows: it may retain, but not make or release objects. */
+MOLT_API size_t molt_gc_objects(int generation, molt_visit *visit, void *arg);
+/* Visits the tracked objects that refer to `object`, each once. */
+MOLT_API size_t molt_gc_referrers(void *object, molt_visit *visit, void *arg);
+/* Visits what `object` refers to, once a reference. */
+MOLT_API size_t molt_gc_referents(void *object, molt_visit *visit, void *arg);
+
+/* Whether collections look at the object. */
+MOLT_API bool molt_gc_is_tracked(const void *object);
+/* The object has no references that could be part of a cycle, and will not have any: collections
+ * look at it no longer. */
+MOLT_API void molt_gc_untrack(void *object);
+MOLT_API bool molt_gc_is_finalized(const void *object);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,23 @@
+/* hooks.h: what upper layers have done when a heap changes. They fill the table in; until then
+ * nobody needs it. */
+#ifndef ALLOC_HOOKS_H
+#define ALLOC_HOOKS_H
+
+#include "heap.h"
+#include "pool.h"
+
+#include "base/attributes.h"
+
+#include <stdbool.h>
+
+struct hooks {
+    /* A pool with a side or shares is about to be released. Comes inside a slow path: must not
+     * allocate. */
+    void (*pool_gone)(struct pool *pool);
+    /* The thread whose heap has objects ends; true to be asked again after other destructors. */
+    bool (*thread_ends)(struct heap *heap);
+};
+
+extern HIDDEN struct hooks hooks;
+
+#endif

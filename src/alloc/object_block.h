@@ -1,0 +1,41 @@
+/* object_block.h: blocks for objects: the door through which src/object reaches the heaps.
+ *
+ * They lie in pools of their own (size_class.h), for which free() is closed. A block is popped and
+ * pushed as in malloc.h; the caller must not be a signal handler. */
+#ifndef ALLOC_OBJECT_BLOCK_H
+#define ALLOC_OBJECT_BLOCK_H
+
+#include "heap.h"
+#include "malloc.h" // push
+#include "map.h"
+
+#include "base/attributes.h"
+
+/* The calling thread's heap, set up for objects; NULL: no memory, or the thread has come to its
+ * end. */
+struct heap *object_heap(void);
+
+/* A block of the class, after its list was found empty; NULL when there is no memory. */
+void *object_block_refill(unsigned size_class);
+
+/* A block of a pool that is not the calling thread's goes home. */
+void object_block_send(struct pool *pool, void *block);
+
+/* Blocks that others have freed come back to the calling thread's heap. */
+void object_block_collect(void);
+
+static ALWAYS_INLINE void *object_block_pop(struct heap *heap, unsigned size_class)
+{
+    return block_list_pop(&heap->objects.free[size_class - OBJECT_CLASS_FIRST]);
+}
+
+/* `heap` is the calling thread's, or NULL. */
+static ALWAYS_INLINE void object_block_free(struct heap *heap, struct pool *pool, void *block)
+{
+    if (LIKELY(heap != NULL && pool_heap(pool) == heap->number))
+        push(pool, block);
+    else
+        object_block_send(pool, block);
+}
+
+#endif

@@ -1,0 +1,317 @@
+/* count.c: foreign counts, merging, and the slow ends of retain and release. */
+#include "count.h"
+
+#include "collect.h" // collect_is_deleting
+#include "death.h"
+#include "error.h"
+#include "owner.h"
+
+#include "base/report.h"
+
+#include <stdbool.h>
+
+static unsigned my_tag(void)
+{
+    return header_tag(molt_self);
+}
+
+_Atomic uint32_t *count_word(const void *object)
+{
+    struct shares *shares = shares_make(object);
+    return shares != NULL ? shares_word(shares, object) : NULL;
+}
+
+/* A count cannot be refused. */
+static _Atomic uint32_t *need_word(const char *operation, const void *object)
+{
+    _Atomic uint32_t *word = count_word(object);
+    if (UNLIKELY(word == NULL))
+        error_report(operation, object, "no memory for a count that threads share");
+    return word;
+}
+
+/* ---- Merging ---- */
+
+static COLD _Noreturn void report_below_zero(const void *object)
+{
+    error_report("release", object, "released more often than retained");
+}
+
+/* The owner's part joins the others'; true if the sum is 0. By the owner, or for a detached one
+ * under its lock. `given_up`: of the owner's part, references that end here. */
+static bool merge(void *object, _Atomic uint32_t *word, unsigned given_up)
+{
+    uint64_t header = header_of(object);
+    int32_t local = (int32_t)(header_count(header) - given_up);
+    /* First the header: as soon as the word says merged, others may let the object die. */
+    header_set(object, header_with(header, TAG_SHARED, 0));
+    uint32_t old = atomic_load_explicit(word, memory_order_relaxed), new;
+    do {
+        int32_t sum = shared_count(old) + local;
+        if (UNLIKELY(sum < 0))
+            report_below_zero(object);
+        new = (uint32_t)sum << SHARED_SHIFT | (old & SHARED_WEAK) | SHARED_MERGED;
+    } while (!atomic_compare_exchange_weak_explicit(word, &old, new, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    return shared_count(new) == 0;
+}
+
+static void settle_shares(struct shares *shares)
+{
+    for (unsigned i = 0; i < shares->capacity; i++) {
+        uint32_t word = atomic_load_explicit(&shares->words[i], memory_order_acquire);
+        if ((word & SHARED_QUEUED) == 0 || (word & SHARED_MERGED) != 0)
+            continue;
+        void *object = (void *)(shares->start + i * shares->block_bytes);
+        if (merge(object, &shares->words[i], 0))
+            death_defer(object);
+    }
+}
+
+static void settle(struct owner *owner)
+{
+    lock_acquire(&side_lock);
+    struct shares *shares = atomic_exchange(&owner->queue, NULL);
+    while (shares != NULL) {
+        struct shares *next = shares->next;
+        atomic_store_explicit(&shares->is_queued, false, memory_order_relaxed);
+        if (shares->is_gone)
+            shares_put_gone(shares);
+        else
+            settle_shares(shares);
+        shares = next;
+    }
+    lock_release(&side_lock);
+}
+
+void count_settle_queue(struct owner *owner)
+{
+    if (atomic_load_explicit(&owner->queue, memory_order_relaxed) == NULL)
+        return;
+    death_begin_defer();
+    if (owner == owner_self) {
+        settle(owner);
+    } else {
+        lock_acquire(&owner->lock);
+        if (owner_state(owner) == OWNER_DETACHED)
+            settle(owner);
+        lock_release(&owner->lock);
+    }
+    death_end_defer();
+}
+
+/* The others' part of an object has fallen below 0: its shares go into the owner's queue. Under
+ * side_lock. */
+static void enqueue(struct shares *shares)
+{
+    if (atomic_load_explicit(&shares->is_queued, memory_order_relaxed))
+        return;
+    _Atomic(struct shares *) *queue = &shares->owner->queue;
+    atomic_store_explicit(&shares->is_queued, true, memory_order_relaxed);
+    shares->next = atomic_load_explicit(queue, memory_order_relaxed);
+    atomic_store(queue, shares);
+}
+
+/* The owner sees to its queue at its next safepoint; if it is detached, who comes now does. */
+static void notify(struct owner *owner)
+{
+    if (owner_state(owner) == OWNER_DETACHED)
+        count_settle_queue(owner);
+    else
+        atomic_store_explicit(&owner->limit, -1, memory_order_relaxed);
+}
+
+/* ---- Dropping ---- */
+
+/* The owner's last reference. */
+static bool drop_last_own(void *object, uint64_t header)
+{
+    _Atomic uint32_t *word = count_word_if_any(object, header);
+    if (LIKELY(word == NULL) || atomic_load_explicit(word, memory_order_acquire) == 0) {
+        header_set(object, header - HEADER_ONE);
+        return true;
+    }
+    return merge(object, word, 1);
+}
+
+/* A count that falls below 0 is the owner's business from then on, who may let the object die at
+ * once, with its pool and the shares: side_lock keeps those until they are in the queue. */
+static bool drop_below_zero(struct shares *shares, _Atomic uint32_t *word)
+{
+    struct owner *owner = shares->owner;
+    lock_acquire(&side_lock);
+    uint32_t old = atomic_load_explicit(word, memory_order_relaxed), new;
+    do {
+        new = (old - SHARED_ONE);
+        if ((old & SHARED_MERGED) == 0 && shared_count(new) < 0)
+            new |= SHARED_QUEUED;
+    } while (!atomic_compare_exchange_weak_explicit(word, &old, new, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    bool queues = (new &SHARED_QUEUED) != 0;
+    if (queues)
+        enqueue(shares);
+    lock_release(&side_lock);
+    if (queues)
+        notify(owner);
+    return (new &SHARED_MERGED) != 0 && shared_count(new) == 0;
+}
+
+static bool drop_shared(void *object)
+{
+    _Atomic uint32_t *word = need_word("release", object);
+    uint32_t old = atomic_load_explicit(word, memory_order_relaxed);
+    do {
+        int32_t count = shared_count(old);
+        if (UNLIKELY(count >= SHARED_MAX))
+            return false;
+        if (UNLIKELY(count <= 0 && (old & SHARED_MERGED) != 0))
+            report_below_zero(object);
+        if (count <= 0)
+            return drop_below_zero(shares_if_any(object, header_of(object)), word);
+    } while (!atomic_compare_exchange_weak_explicit(word, &old, old - SHARED_ONE,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    return old == (SHARED_ONE | SHARED_MERGED) || old == (SHARED_ONE | SHARED_MERGED | SHARED_WEAK);
+}
+
+/* What the release of something that is not an owned live object means. */
+static COLD bool drop_other(void *object, unsigned tag)
+{
+    if (tag_is_immortal(tag) || (tag == TAG_CONDEMNED && collect_is_deleting()))
+        return false;
+    error_if_no_object("release", object);
+    return drop_shared(object);
+}
+
+bool count_drop(void *object)
+{
+    uint64_t header = header_of(object);
+    unsigned tag = header_tag(header);
+    if (LIKELY(tag == my_tag())) {
+        unsigned count = header_count(header);
+        if (LIKELY(count == 1))
+            return drop_last_own(object, header);
+        if (UNLIKELY(count == 0))
+            report_below_zero(object);
+        header_set(object, header - HEADER_ONE);
+        return false;
+    }
+    if (tag == TAG_SHARED)
+        return drop_shared(object);
+    return drop_other(object, tag);
+}
+
+/* ---- Retaining ---- */
+
+static void retain_shared(void *object)
+{
+    _Atomic uint32_t *word = need_word("retain", object);
+    uint32_t old = atomic_load_explicit(word, memory_order_relaxed);
+    do {
+        if (UNLIKELY(shared_count(old) >= SHARED_MAX))
+            return;
+    } while (!atomic_compare_exchange_weak_explicit(word, &old, old + SHARED_ONE,
+                                                    memory_order_relaxed, memory_order_relaxed));
+}
+
+bool count_try_retain(void *object, _Atomic uint32_t *word)
+{
+    uint64_t header = header_of(object);
+    unsigned tag = header_tag(header);
+    if (tag == my_tag()) {
+        header_set(object, header + HEADER_ONE);
+        return true;
+    }
+    if (tag_is_immortal(tag))
+        return true;
+    uint32_t old = atomic_load_explicit(word, memory_order_relaxed);
+    do {
+        if ((old & SHARED_MERGED) != 0 && shared_count(old) == 0)
+            return false; /* dead, and about to tell its weak references */
+    } while (!atomic_compare_exchange_weak_explicit(word, &old, old + SHARED_ONE,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    return true;
+}
+
+void count_revive(void *object)
+{
+    /* A dying header uses this flag otherwise. */
+    uint64_t header = header_of(object) & ~HEADER_UNTRACKED;
+    _Atomic uint32_t *word = count_word_if_any(object, header);
+    uint32_t old = word != NULL ? atomic_load_explicit(word, memory_order_relaxed) : 0;
+    if ((old & SHARED_MERGED) == 0) {
+        header_set(object, header_with(header, my_tag(), 1));
+        return;
+    }
+    header_set(object, header_with(header, TAG_SHARED, 0));
+    atomic_store_explicit(word, old + SHARED_ONE, memory_order_release);
+}
+
+/* ---- Asking ---- */
+
+size_t count_of(const void *object)
+{
+    uint64_t header = header_of(object);
+    if (tag_is_immortal(header_tag(header)))
+        return SIZE_MAX;
+    _Atomic uint32_t *word = count_word_if_any(object, header);
+    int32_t others =
+        word != NULL ? shared_count(atomic_load_explicit(word, memory_order_relaxed)) : 0;
+    int64_t sum = (int64_t)header_count(header) + others;
+    return sum < 0 ? 0 : (size_t)sum;
+}
+
+void count_add_stopped(void *object, int change)
+{
+    uint64_t header = header_of(object);
+    unsigned tag = header_tag(header);
+    if (tag_is_owner(tag)) {
+        header_set(object, header + (uint64_t)(int64_t)change * HEADER_ONE);
+    } else if (tag == TAG_SHARED) {
+        _Atomic uint32_t *word = count_word_if_any(object, header);
+        atomic_fetch_add_explicit(word, (uint32_t)change * SHARED_ONE, memory_order_relaxed);
+    }
+}
+
+/* ---- The slow ends ---- */
+
+static COLD void check_not_in_traverse(const char *operation, const void *object)
+{
+    error_if_no_object(operation, object);
+    if (owner_in_traverse != 0)
+        error_report(operation, object, "a traverse callback must not count");
+    if (owner_self != NULL && owner_self->blocked != 0)
+        error_report(operation, object, "the thread has said that it uses no object");
+}
+
+/* A thread that counts takes part in collections. */
+static void attach(const char *operation, const void *object)
+{
+    check_not_in_traverse(operation, object);
+    owner_attach();
+}
+
+void molt_retain_slow(void *object)
+{
+    if (UNLIKELY(molt_self == SELF_NONE))
+        attach("retain", object);
+    uint64_t header = header_of(object);
+    unsigned tag = header_tag(header);
+    if (tag == my_tag())
+        header_set(object, header + HEADER_ONE);
+    else if (tag_is_immortal(tag))
+        return;
+    else if (tag == TAG_SHARED)
+        retain_shared(object);
+    else {
+        error_if_no_object("retain", object);
+        retain_shared(object);
+    }
+}
+
+void molt_release_slow(void *object)
+{
+    if (UNLIKELY(molt_self == SELF_NONE))
+        attach("release", object);
+    if (count_drop(object))
+        death_of(object);
+}

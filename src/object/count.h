@@ -1,0 +1,70 @@
+/* count.h: counting where the inline functions of molt_object.h do not.
+ *
+ * An object's count has two parts: that of its owner, in the header, and that of all other threads,
+ * in a word of the shares (shares.h): their retains less their releases. Alone either may be
+ * anything; what counts is the sum.
+ *
+ *   31                      3    2        1        0
+ *   +-----------------------+--------+--------+--------+
+ *   |  others' count        |  weak  | queued | merged |
+ *   +-----------------------+--------+--------+--------+
+ *
+ * When the owner's part comes to 0 it is merged: the tag becomes SHARED, and from then on every
+ * thread counts in the word, until it is 0. When the others' part falls below 0 they have released
+ * references that the owner counts; so they queue the object for its owner, which merges at its
+ * next safepoint. If the owner is detached they merge for it. (Choi, Shull, Torrellas, 2018.)
+ *
+ * `weak`: the object has weak references, so somebody may be about to revive it (weak.h): then its
+ * death is made known in the word, by `merged` and a count of 0. */
+#ifndef OBJECT_COUNT_H
+#define OBJECT_COUNT_H
+
+#include "header.h"
+#include "shares.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SHARED_MERGED 1u
+#define SHARED_QUEUED 2u
+#define SHARED_WEAK 4u
+#define SHARED_ONE 8u
+#define SHARED_SHIFT 3
+#define SHARED_MAX (1 << 27) /* a count that has come here stays */
+
+static inline int32_t shared_count(uint32_t word)
+{
+    return (int32_t)word >> SHARED_SHIFT;
+}
+
+/* The object's word, if it has shares; else NULL. */
+static inline _Atomic uint32_t *count_word_if_any(const void *object, uint64_t header)
+{
+    struct shares *shares = shares_if_any(object, header);
+    return UNLIKELY(shares != NULL) ? shares_word(shares, object) : NULL;
+}
+
+/* The object's word, made if need be; NULL when there is no memory. */
+_Atomic uint32_t *count_word(const void *object);
+
+/* One reference less, whoever calls. True if it was the last: the object is the caller's alone now,
+ * to be brought to its end by death.h. */
+bool count_drop(void *object);
+
+/* A reference unless the object has died already; for weak.h. */
+bool count_try_retain(void *object, _Atomic uint32_t *word);
+
+/* A dying object gets a count of 1 for its finalizer. */
+void count_revive(void *object);
+
+/* All references to a live object; SIZE_MAX: immortal. Exact while the world stands still. */
+size_t count_of(const void *object);
+
+/* Adds to the count of a live object while the world stands still. */
+void count_add_stopped(void *object, int change);
+
+/* Settles what others have queued for the calling thread's owner, or for a detached one. */
+void count_settle_queue(struct owner *owner);
+
+#endif

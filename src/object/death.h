@@ -1,0 +1,40 @@
+/* death.h: the end of an object, and of what it alone refers to.
+ *
+ *   count_drop() was true
+ *        |
+ *     retire     finalizer (once), then weak references; a finalizer that retains the object ends
+ * it |       here release    its references, in the order of the slots; what dies with one of them
+ * comes next, |       with all its own, and then the rest: depth first, as recursion would finish
+ * dispose; the block is freed
+ *
+ * There is no recursion. An object that waits in the middle of its slots lies on the thread's stack
+ * of dying objects, linked through its header; which slot is next stands in its first slot, which
+ * is done with. With its last reference an object is finished before what dies of it, so a list of
+ * any length needs no stack at all.
+ *
+ *   63   61 60               20 19   16 15      0
+ *   +------+-------------------+-------+---------+
+ *   | 110  | link to the next  | flags |  type   |   a dying object's header
+ *   +------+-------------------+-------+---------+
+ *
+ * Only finalizers, weak references' callbacks and dispose run code of the program. What they
+ * release dies before release returns, up to a depth of DEATH_NESTING; deeper, and in clear and
+ * dispose callbacks, it is put on the stack for later. */
+#ifndef OBJECT_DEATH_H
+#define OBJECT_DEATH_H
+
+#define DEATH_NESTING 16
+
+/* Brings an object to its end whose last reference has been dropped. */
+void death_of(void *object);
+
+/* Between the two whatever dies is only noted; death_end_defer brings it to its end. May be nested.
+ */
+void death_begin_defer(void);
+void death_defer(void *object);
+void death_end_defer(void);
+
+/* Frees garbage whose references have been dropped: dispose, and the block. For collect.h. */
+void death_finish(void *object);
+
+#endif

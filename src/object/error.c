@@ -1,0 +1,66 @@
+/* error.c: telling what a wrong pointer points to. Reads only what the pools' records vouch for. */
+#include "error.h"
+
+#include "object.h" // object_find
+#include "owner.h"
+#include "type.h"
+
+#include "base/report.h"
+
+static const char *name_of(unsigned number)
+{
+    const struct descriptor *type = type_by_number(number);
+    return type != NULL ? type->type->name : "?";
+}
+
+const char *error_type_name(const void *object)
+{
+    return name_of(header_type(header_of(object)));
+}
+
+void error_report(const char *operation, const void *object, const char *why)
+{
+    report_fatal("%s of %p (%s): %s", operation, object, error_type_name(object), why);
+}
+
+void error_new(const molt_type *type, bool in_traverse)
+{
+    report_fatal("molt_new (%s): %s", type->name,
+                 in_traverse ? "a traverse callback must not make objects"
+                             : "the thread has said that it uses no object");
+}
+
+/* p is the start of a block for objects. */
+static void check_block(const char *operation, const void *p)
+{
+    uint64_t header = header_of(p);
+    unsigned tag = header_tag(header);
+    if (tag == BLOCK_MARK)
+        report_fatal("%s of %p: the object (%s) is dead", operation, p,
+                     name_of(object_dead_type(p)));
+    if (tag_is_dying(tag))
+        report_fatal("%s of %p: the object (%s) is dying", operation, p,
+                     name_of(header_type(header)));
+    if (tag == TAG_CONDEMNED)
+        report_fatal("%s of %p: the object (%s) is being freed by the collector", operation, p,
+                     name_of(header_type(header)));
+    if (!tag_is_live(tag) || type_by_number(header_type(header)) == NULL)
+        report_fatal("%s of %p: its header has been overwritten", operation, p);
+}
+
+void error_if_no_object(const char *operation, const void *p)
+{
+    const void *start = object_block_around(p);
+    if (start == NULL)
+        report_fatal("%s of %p: not an object", operation, p);
+    if (start == p) {
+        check_block(operation, p);
+        return;
+    }
+    size_t inside = (size_t)((const char *)p - (const char *)start);
+    uint64_t header = header_of(start);
+    if (tag_is_live(header_tag(header)))
+        report_fatal("%s of %p: %zu bytes inside an object (%s) at %p", operation, p, inside,
+                     name_of(header_type(header)), start);
+    report_fatal("%s of %p: %zu bytes inside a dead object at %p", operation, p, inside, start);
+}

@@ -1,0 +1,26 @@
+/* error.h: what is said of a pointer that is no live object. */
+#ifndef OBJECT_ERROR_H
+#define OBJECT_ERROR_H
+
+#include "molt_object.h"
+
+#include "base/attributes.h"
+
+#include <stdbool.h>
+
+/* Finds out what p is, says it in one line and aborts:
+ *   molt: error: release of 0x…: the object (struct node) is dead
+ *   molt: error: retain of 0x…: 24 bytes inside an object (struct node) at 0x…
+ * Returns if p is a live object after all. */
+COLD void error_if_no_object(const char *operation, const void *p);
+
+/* A live object on which the operation cannot be done, and why. */
+COLD _Noreturn void error_report(const char *operation, const void *object, const char *why);
+
+/* A molt_new where there must be none: inside a traverse callback, or a blocking region. */
+COLD _Noreturn void error_new(const molt_type *type, bool in_traverse);
+
+/* A name for messages: the type's, or "?". */
+const char *error_type_name(const void *object);
+
+#endif

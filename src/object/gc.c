@@ -1,0 +1,349 @@
+/* gc.c: thresholds, statistics, callbacks, and the public names around them. */
+#include "gc.h"
+
+#include "collect.h"
+#include "count.h"
+#include "error.h"
+#include "side.h"
+#include "world.h"
+
+#include "alloc/malloc.h"
+#include "base/lock.h"
+#include "base/report.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GENERATIONS 3
+
+/* Waiting for other threads: short in a molt_new, longer for who asked for it. */
+#define STOP_MS_AUTOMATIC 20
+#define STOP_MS_EXPLICIT 1000
+
+/* Written by who collects, or by the configuring functions; read anywhere. */
+static atomic_bool is_disabled;
+static _Atomic unsigned threshold[GENERATIONS] = {700, 10, 10};
+static _Atomic unsigned younger_collections[GENERATIONS]; /* of 1, 2: since their own last one */
+static _Atomic unsigned debug_flags;
+
+/* Old objects: after the last full collection, and those that have joined since. */
+static size_t old_objects, new_old_objects;
+
+/* Bytes of large objects made since the last full collection, and what there were then. */
+static _Atomic size_t large_bytes_new, large_bytes_old;
+#define LARGE_BYTES_MIN ((size_t)16 << 20)
+
+static struct molt_gc_stats stats[GENERATIONS];
+
+/* ---- Callbacks ---- */
+
+struct callback {
+    molt_gc_callback *function;
+    void *arg;
+    struct callback *next;
+};
+
+static struct callback *callbacks;
+static struct lock callbacks_lock;
+
+int molt_gc_add_callback(molt_gc_callback *function, void *arg)
+{
+    struct callback *callback = malloc_fast(sizeof *callback);
+    if (callback == NULL)
+        return -1;
+    *callback = (struct callback){.function = function, .arg = arg};
+    lock_acquire(&callbacks_lock);
+    struct callback **end = &callbacks;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = callback;
+    lock_release(&callbacks_lock);
+    return 0;
+}
+
+int molt_gc_remove_callback(molt_gc_callback *function, void *arg)
+{
+    lock_acquire(&callbacks_lock);
+    struct callback **at = &callbacks;
+    while (*at != NULL && ((*at)->function != function || (*at)->arg != arg))
+        at = &(*at)->next;
+    struct callback *found = *at;
+    if (found != NULL)
+        *at = found->next;
+    lock_release(&callbacks_lock);
+    free_fast(found);
+    if (found != NULL)
+        return 0;
+    errno = ENOENT;
+    return -1;
+}
+
+/* One after the other without the lock: a callback may remove itself or add others. */
+static void call_callbacks(enum molt_gc_phase phase, const struct molt_gc_info *info)
+{
+    for (size_t n = 0;; n++) {
+        lock_acquire(&callbacks_lock);
+        struct callback *callback = callbacks;
+        for (size_t i = 0; i < n && callback != NULL; i++)
+            callback = callback->next;
+        struct callback copy = callback != NULL ? *callback : (struct callback){0};
+        lock_release(&callbacks_lock);
+        if (callback == NULL)
+            return;
+        copy.function(phase, info, copy.arg);
+    }
+}
+
+/* ---- One collection ---- */
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Counts begin anew before the collection, so that what its finalizers make is counted. */
+static void reset_counts(int generation)
+{
+    for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
+        if (owner == owner_self || owner_state(owner) != OWNER_RUNNING)
+            owner->count = 0;
+    for (int g = 1; g <= generation; g++)
+        younger_collections[g] = 0;
+    if (generation < GENERATIONS - 1)
+        younger_collections[generation + 1]++;
+}
+
+static void note_sizes(const struct collection *done)
+{
+    if (done->generation == 1)
+        new_old_objects += done->survivors;
+    if (done->generation != 2)
+        return;
+    old_objects = done->survivors;
+    new_old_objects = 0;
+    large_bytes_old = large_bytes_old + atomic_exchange(&large_bytes_new, 0);
+}
+
+static void note_stats(const struct collection *done, int error, uint64_t duration_ns)
+{
+    struct molt_gc_stats *of = &stats[done->generation];
+    of->collections++;
+    of->skipped += error != 0;
+    of->candidates += done->candidates;
+    of->collected += done->saves_all ? 0 : done->unreachable;
+    of->uncollectable += done->revived + (done->saves_all ? done->unreachable : 0);
+    of->duration_ns += duration_ns;
+    if (duration_ns > of->longest_ns)
+        of->longest_ns = duration_ns;
+}
+
+static void say_stats(const struct collection *done, int error, uint64_t duration_ns)
+{
+    struct report_line line = {.length = 0};
+    report_append(&line,
+                  "molt: gc: generation %d: %zu objects, %zu unreachable, %zu revived, %zu us%s\n",
+                  done->generation, done->candidates, done->unreachable, done->revived,
+                  (size_t)(duration_ns / 1000), error != 0 ? ", skipped" : "");
+    report_write(STDERR_FILENO, line.text, line.length);
+}
+
+/* The calling thread collects. The unreachable objects, or -1 and errno. */
+static long run(int generation, bool automatic)
+{
+    unsigned debug = atomic_load(&debug_flags);
+    struct collection collection = {
+        .generation = generation,
+        .saves_all = (debug & MOLT_GC_SAVEALL) != 0,
+        .says_collectable = (debug & MOLT_GC_COLLECTABLE) != 0,
+        .stop_ms = automatic ? STOP_MS_AUTOMATIC : STOP_MS_EXPLICIT,
+    };
+    struct molt_gc_info info = {.generation = generation};
+    call_callbacks(MOLT_GC_START, &info);
+    reset_counts(generation);
+    uint64_t start = now_ns();
+    int error = collect(&collection);
+    uint64_t duration = now_ns() - start;
+    note_sizes(&collection);
+    note_stats(&collection, error, duration);
+    if ((debug & MOLT_GC_STATS) != 0)
+        say_stats(&collection, error, duration);
+    info.collected = collection.saves_all ? 0 : collection.unreachable;
+    info.uncollectable = collection.revived + (collection.saves_all ? collection.unreachable : 0);
+    info.candidates = collection.candidates;
+    info.duration_ns = duration;
+    call_callbacks(MOLT_GC_STOP, &info);
+    if (error == 0)
+        return (long)collection.unreachable;
+    errno = error;
+    return -1;
+}
+
+long molt_gc_collect(int generation)
+{
+    if (generation < 0 || generation >= GENERATIONS) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (world_is_mine() || owner_in_traverse != 0)
+        return 0;
+    struct owner *owner = owner_attach();
+    if (owner == NULL) {
+        errno = ENOMEM;
+        return -1;
+    }
+    while (!world_try_collect()) {
+        world_safepoint(owner);
+        sched_yield();
+    }
+    count_settle_queue(owner);
+    long found = run(generation, false);
+    world_end_collect();
+    return found;
+}
+
+/* ---- When ---- */
+
+int32_t gc_limit(void)
+{
+    unsigned t0 = atomic_load_explicit(&threshold[0], memory_order_relaxed);
+    return t0 == 0 || atomic_load_explicit(&is_disabled, memory_order_relaxed) ? INT32_MAX
+                                                                               : (int32_t)t0;
+}
+
+/* The oldest generation that is due with a collection of the young one. */
+static int due_generation(void)
+{
+    bool bytes_due = large_bytes_new > LARGE_BYTES_MIN && large_bytes_new > large_bytes_old;
+    if (bytes_due || (younger_collections[2] > threshold[2] && new_old_objects >= old_objects / 4))
+        return 2;
+    return younger_collections[1] > threshold[1] ? 1 : 0;
+}
+
+static void collect_due(int generation)
+{
+    if (world_is_mine() || !world_try_collect())
+        return;
+    int saved = errno;
+    run(generation, true);
+    errno = saved;
+    world_end_collect();
+}
+
+void gc_note_new(struct owner *owner, const struct descriptor *type, size_t extra)
+{
+    if (!type->tracked)
+        return;
+    int32_t limit = gc_limit();
+    atomic_store_explicit(&owner->limit, limit, memory_order_relaxed);
+    if (owner->count < INT32_MAX)
+        owner->count++;
+    if (extra > BLOCK_MAX)
+        large_bytes_new += extra;
+    int generation = due_generation();
+    if (limit != INT32_MAX && (owner->count > limit || generation == 2))
+        collect_due(generation);
+}
+
+void gc_take_back_new(struct owner *owner, const struct descriptor *type)
+{
+    if (type->tracked && owner->count > 0)
+        owner->count--;
+}
+
+void gc_at_exit(void)
+{
+    if (owner_self != NULL && owner_self->blocked == 0)
+        molt_gc_collect(2);
+}
+
+/* ---- Configuration ---- */
+
+/* Running threads are told; those that are not ask when they run again. */
+static void tell_limit(void)
+{
+    int32_t limit = gc_limit();
+    for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
+        atomic_store_explicit(&owner->limit, limit, memory_order_relaxed);
+}
+
+void molt_gc_enable(void)
+{
+    atomic_store(&is_disabled, false);
+    tell_limit();
+}
+
+void molt_gc_disable(void)
+{
+    atomic_store(&is_disabled, true);
+    tell_limit();
+}
+
+bool molt_gc_is_enabled(void)
+{
+    return !atomic_load(&is_disabled);
+}
+
+int molt_gc_set_threshold(unsigned t0, unsigned t1, unsigned t2)
+{
+    if (t0 > INT_MAX || t1 > INT_MAX || t2 > INT_MAX) {
+        errno = EINVAL;
+        return -1;
+    }
+    threshold[0] = t0;
+    threshold[1] = t1;
+    threshold[2] = t2;
+    tell_limit();
+    return 0;
+}
+
+void molt_gc_get_threshold(unsigned out[3])
+{
+    for (int i = 0; i < GENERATIONS; i++)
+        out[i] = threshold[i];
+}
+
+void molt_gc_get_count(unsigned out[3])
+{
+    out[0] = 0;
+    for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
+        out[0] += (unsigned)__atomic_load_n(&owner->count, __ATOMIC_RELAXED);
+    out[1] = younger_collections[1];
+    out[2] = younger_collections[2];
+}
+
+int molt_gc_get_stats(int generation, struct molt_gc_stats *out)
+{
+    if (generation < 0 || generation >= GENERATIONS || out == NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    *out = stats[generation];
+    return 0;
+}
+
+void molt_gc_set_debug(unsigned flags)
+{
+    atomic_store(&debug_flags, flags);
+}
+
+unsigned molt_gc_get_debug(void)
+{
+    return atomic_load(&debug_flags);
+}
+
+size_t molt_gc_garbage(void **out, size_t max)
+{
+    return collect_garbage(out, max);
+}
+
+void molt_gc_clear_garbage(void)
+{
+    collect_clear_garbage();
+}

@@ -1,0 +1,23 @@
+/* gc.h: when to collect. collect.h is how. */
+#ifndef OBJECT_GC_H
+#define OBJECT_GC_H
+
+#include "owner.h"
+#include "type.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a thread's count of new objects may be before it comes to its slow path. */
+int32_t gc_limit(void);
+
+/* The owner is about to make an object: collects if that is due. */
+void gc_note_new(struct owner *owner, const struct descriptor *type, size_t extra);
+
+/* It could not be made. */
+void gc_take_back_new(struct owner *owner, const struct descriptor *type);
+
+/* Finalizes cyclic garbage. */
+void gc_at_exit(void);
+
+#endif

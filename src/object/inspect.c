@@ -1,0 +1,154 @@
+/* inspect.c: looking at objects and what refers to what. */
+#include "collect.h"
+#include "count.h"
+#include "error.h"
+#include "gc.h"
+#include "side.h"
+#include "type.h"
+#include "world.h"
+
+#include <sched.h>
+
+/* Nobody else collects, and as far as they let themselves be stopped, the others stand still. */
+static bool begin_looking(void)
+{
+    if (owner_attach() == NULL)
+        return false;
+    bool nested = world_is_mine();
+    while (!nested && !world_try_collect()) {
+        world_safepoint(owner_self);
+        sched_yield();
+    }
+    bool stopped = !nested && world_stop(1000);
+    lock_acquire(&side_lock);
+    if (!nested && !stopped)
+        world_end_collect();
+    return stopped;
+}
+
+static void end_looking(bool stopped)
+{
+    lock_release(&side_lock);
+    if (!stopped)
+        return;
+    world_resume();
+    world_end_collect();
+}
+
+static int visit_none(void *object, void *arg)
+{
+    (void)object, (void)arg;
+    return 0;
+}
+
+static size_t look(int generation, molt_visit *visit, void *arg)
+{
+    bool stopped = begin_looking();
+    size_t count = collect_visit(generation, visit != NULL ? visit : visit_none, arg);
+    end_looking(stopped);
+    return count;
+}
+
+size_t molt_gc_objects(int generation, molt_visit *visit, void *arg)
+{
+    return generation < -1 || generation > 2 ? 0 : look(generation, visit, arg);
+}
+
+size_t molt_gc_frozen_count(void)
+{
+    return look(COLLECT_FROZEN, NULL, NULL);
+}
+
+void molt_gc_freeze(void)
+{
+    bool stopped = begin_looking();
+    collect_freeze();
+    end_looking(stopped);
+}
+
+void molt_gc_unfreeze(void)
+{
+    bool stopped = begin_looking();
+    collect_unfreeze();
+    end_looking(stopped);
+}
+
+/* ---- References ---- */
+
+struct search {
+    void *wanted;
+    molt_visit *visit;
+    void *arg;
+    size_t count;
+    int result;
+};
+
+static int is_wanted(void *target, void *context)
+{
+    return target == ((struct search *)context)->wanted;
+}
+
+static int ask_object(void *object, void *context)
+{
+    struct search *search = context;
+    const struct descriptor *type = type_by_number(header_type(header_of(object)));
+    if (!type_visit(type, object, is_wanted, search))
+        return 0;
+    search->count++;
+    if (search->visit != NULL && search->result == 0)
+        search->result = search->visit(object, search->arg);
+    return 0;
+}
+
+size_t molt_gc_referrers(void *object, molt_visit *visit, void *arg)
+{
+    struct search search = {.wanted = object, .visit = visit, .arg = arg};
+    if (object != NULL)
+        look(COLLECT_ANY, ask_object, &search);
+    return search.count;
+}
+
+static int tell_target(void *target, void *context)
+{
+    struct search *search = context;
+    search->count++;
+    if (search->visit != NULL && search->result == 0)
+        search->result = search->visit(target, search->arg);
+    return 0;
+}
+
+size_t molt_gc_referents(void *object, molt_visit *visit, void *arg)
+{
+    struct search search = {.visit = visit, .arg = arg};
+    if (object == NULL)
+        return 0;
+    error_if_no_object("molt_gc_referents", object);
+    const struct descriptor *type = type_by_number(header_type(header_of(object)));
+    type_visit(type, object, tell_target, &search);
+    return search.count;
+}
+
+bool molt_gc_is_tracked(const void *object)
+{
+    if (object == NULL)
+        return false;
+    error_if_no_object("molt_gc_is_tracked", object);
+    uint64_t header = header_of(object);
+    return type_by_number(header_type(header))->tracked && (header & HEADER_UNTRACKED) == 0;
+}
+
+void molt_gc_untrack(void *object)
+{
+    if (object == NULL)
+        return;
+    error_if_no_object("molt_gc_untrack", object);
+    header_set(object, header_of(object) | HEADER_UNTRACKED);
+}
+
+bool molt_gc_is_finalized(const void *object)
+{
+    if (object == NULL)
+        return false;
+    error_if_no_object("molt_gc_is_finalized", object);
+    return (header_of(object) & HEADER_FINALIZED) != 0;
+}

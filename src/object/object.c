@@ -1,0 +1,221 @@
+/* object.c: making objects and asking what they are. */
+#include "object.h"
+
+#include "count.h"
+#include "error.h"
+#include "gc.h"
+#include "owner.h"
+#include "type.h"
+#include "world.h"
+
+#include "alloc/malloc.h"
+#include "alloc/object_block.h"
+#include "alloc/size_class.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- Making ---- */
+
+/* Zeroes a block of `bytes` bytes, a multiple of 8 from 16 on. */
+static ALWAYS_INLINE void zero(char *block, size_t bytes)
+{
+    typedef unsigned long long piece __attribute__((vector_size(16), may_alias, aligned(1)));
+    if (UNLIKELY(bytes > 64)) {
+        memset(block, 0, bytes);
+        return;
+    }
+    *(piece *)block = (piece){0};
+    if (bytes > 32) {
+        *(piece *)(block + 16) = (piece){0};
+        *(piece *)(block + bytes - 32) = (piece){0};
+    }
+    *(piece *)(block + bytes - 16) = (piece){0};
+}
+
+static ALWAYS_INLINE void *begin_life(void *block, const struct owner *owner, unsigned number)
+{
+    /* owner->self has two references in it; an object starts with one. */
+    header_set(block, owner->self - HEADER_ONE + number);
+    return block;
+}
+
+/* A block for an object of the class, whose side knows of it. */
+static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
+{
+    void *block = object_block_pop(owner->heap, size_class);
+    if (block == NULL)
+        block = object_block_refill(size_class);
+    if (block == NULL || !tracked)
+        return block;
+    struct pool *pool = map_pool(block);
+    struct side *side = side_of_pool(pool);
+    if (side == NULL) {
+        object_block_free(owner->heap, pool, block);
+        return NULL;
+    }
+    side_add_young(side);
+    return block;
+}
+
+static void *make_large(struct owner *owner, const struct descriptor *type, size_t bytes)
+{
+    size_t alignment = type->alignment < CACHE_LINE ? CACHE_LINE : type->alignment;
+    size_t front = (sizeof(struct large) + alignment - 1) & ~(alignment - 1);
+    if (bytes > PTRDIFF_MAX - front)
+        return NULL;
+    char *block = malloc_aligned(alignment, front + bytes);
+    if (block == NULL)
+        return NULL;
+    memset(block, 0, front + bytes);
+    struct large *large = large_of(block + front);
+    large->block = block;
+    side_init_large(large, owner, bytes, type->tracked);
+    if (type->tracked)
+        side_add_young(&large->side);
+    return block + front;
+}
+
+/* The slow path of molt_new: what is due comes first, then any type and size. */
+static NOINLINE void *new_slow(const molt_type *type, size_t extra)
+{
+    struct owner *owner = owner_attach();
+    if (owner == NULL)
+        return malloc_no_memory();
+    const struct descriptor *descriptor = type_register(type);
+    if (descriptor == NULL)
+        return NULL;
+    if (UNLIKELY(owner->blocked != 0 || owner_in_traverse != 0))
+        error_new(type, owner_in_traverse != 0);
+    world_safepoint(owner);
+    gc_note_new(owner, descriptor, extra);
+
+    size_t bytes = (descriptor->size + extra + 7) & ~(size_t)7;
+    unsigned number = type_cache(type)->number;
+    unsigned size_class = extra > PTRDIFF_MAX / 2 ? 0 : type_class_for(descriptor, bytes);
+    void *object;
+    if (size_class != 0) {
+        object = take_block(owner, size_class, descriptor->tracked);
+        if (object != NULL)
+            zero(object, size_class_bytes(size_class));
+    } else {
+        object = extra > PTRDIFF_MAX / 2 ? NULL : make_large(owner, descriptor, bytes);
+    }
+    if (object == NULL) {
+        gc_take_back_new(owner, descriptor);
+        return malloc_no_memory();
+    }
+    begin_life(object, owner, number);
+    if (size_class == 0)
+        header_set(object, header_of(object) | HEADER_LARGE);
+    if ((type->flags & MOLT_IMMORTAL) != 0)
+        molt_immortalize(object);
+    return object;
+}
+
+void *molt_new(const molt_type *type)
+{
+    struct owner *owner = owner_self;
+    if (UNLIKELY(type == NULL || owner == NULL))
+        return new_slow(type, 0);
+    const struct type_cache *cache = type_cache(type);
+    unsigned size_class = cache->size_class;
+    if (UNLIKELY(size_class == 0 || molt_self == SELF_NONE))
+        return new_slow(type, 0);
+    if (cache->tracked) {
+        if (UNLIKELY(owner->count >= atomic_load_explicit(&owner->limit, memory_order_relaxed)))
+            return new_slow(type, 0);
+        void *block = object_block_pop(owner->heap, size_class);
+        if (UNLIKELY(block == NULL))
+            return new_slow(type, 0);
+        owner->count++;
+        zero(block, cache->bytes);
+        return begin_life(block, owner, cache->number);
+    }
+    void *block = object_block_pop(owner->heap, size_class);
+    if (UNLIKELY(block == NULL))
+        return new_slow(type, 0);
+    zero(block, cache->bytes);
+    return begin_life(block, owner, cache->number);
+}
+
+void *molt_new_extra(const molt_type *type, size_t extra)
+{
+    return extra == 0 ? molt_new(type) : new_slow(type, extra);
+}
+
+/* ---- Finding ---- */
+
+size_t object_bytes(const void *object)
+{
+    uint64_t header = header_of(object);
+    return UNLIKELY((header & HEADER_LARGE) != 0) ? large_of(object)->side.block_bytes
+                                                  : pool_block_bytes(map_pool(object));
+}
+
+static void *large_around(const void *p)
+{
+    void *found = NULL;
+    lock_acquire(&side_lock);
+    for (struct link *link = side_all.next; link != &side_all && found == NULL; link = link->next) {
+        struct side *side = LINK_OWNER(link, struct side, all);
+        if (side->pool == NULL && (uintptr_t)p - side->start < side->block_bytes)
+            found = (void *)side->start;
+    }
+    lock_release(&side_lock);
+    return found;
+}
+
+void *object_block_around(const void *p)
+{
+    const struct pool *pool = map_pool(p);
+    if (!map_in_arena(p) || pool_state(pool) == POOL_NONE)
+        return large_around(p);
+    if (!pool_has_objects(pool))
+        return NULL;
+    size_t bytes = pool_block_bytes(pool);
+    size_t number = ((uintptr_t)p - pool->start) / bytes;
+    return number < pool_carved(pool) ? (void *)(pool->start + number * bytes) : NULL;
+}
+
+/* ---- Asking ---- */
+
+bool molt_is_object(const void *p)
+{
+    if (p == NULL || map.bytes == 0 || object_block_around(p) != p)
+        return false;
+    uint64_t header = header_of(p);
+    return tag_is_live(header_tag(header)) && type_by_number(header_type(header)) != NULL;
+}
+
+const molt_type *molt_typeof(const void *object)
+{
+    if (object == NULL)
+        return NULL;
+    const struct descriptor *type = type_by_number(header_type(header_of(object)));
+    if (UNLIKELY(type == NULL || !tag_is_live(header_tag(header_of(object)))))
+        error_if_no_object("molt_typeof", object);
+    return type->type;
+}
+
+void *molt_cast(void *object, const molt_type *type)
+{
+    return object != NULL && molt_typeof(object) == type ? object : NULL;
+}
+
+size_t molt_refcount(const void *object)
+{
+    if (object == NULL)
+        return 0;
+    if (UNLIKELY(!tag_is_live(header_tag(header_of(object)))))
+        error_if_no_object("molt_refcount", object);
+    return count_of(object);
+}
+
+void molt_immortalize(void *object)
+{
+    if (object == NULL)
+        return;
+    error_if_no_object("molt_immortalize", object);
+    header_set(object, header_with(header_of(object), TAG_IMMORTAL, 0));
+}

@@ -1,0 +1,32 @@
+/* object.h: finding objects in memory, and what a dead one leaves behind. */
+#ifndef OBJECT_OBJECT_H
+#define OBJECT_OBJECT_H
+
+#include "header.h"
+#include "side.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The bytes of an object's struct and its extra words, rounded up. */
+size_t object_bytes(const void *object);
+
+/* The start of the block for objects that p points into, whether the object lives or not; NULL: p
+ * does not point into any. Any address may be asked for. */
+void *object_block_around(const void *p);
+
+/* The second word of a dead object tells its type. */
+#define DEAD_MARK UINT64_C(0x7ff6)
+
+static inline uint64_t object_dead_word(unsigned type)
+{
+    return DEAD_MARK << 48 | type;
+}
+
+static inline unsigned object_dead_type(const void *object)
+{
+    uint64_t word = ((const uint64_t *)object)[1];
+    return word >> 48 == DEAD_MARK ? (unsigned)(word & 0xffff) : 0;
+}
+
+#endif

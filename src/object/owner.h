@@ -1,0 +1,84 @@
+/* owner.h: a heap as the owner of objects, and the thread that acts for it.
+ *
+ * A thread becomes its heap's owner when it first makes or counts an object: from then on molt_self
+ * holds its tag, and the inline functions count its objects. When the thread ends the owner is
+ * detached, until a later thread that has adopted the heap attaches again. Owners live as long as
+ * the process.
+ *
+ *   DETACHED <--> RUNNING <--> BLOCKED    (molt_gc_blocking_begin: uses no objects)
+ *                    ^-------> STOPPED    (at a safepoint, while a collector looks; world.h)
+ *
+ * `count` and `limit` bring a running thread to its slow path, and so to a safepoint: a new object
+ * with which the count passes the limit goes there. Others may write the limit. */
+#ifndef OBJECT_OWNER_H
+#define OBJECT_OWNER_H
+
+#include "header.h"
+
+#include "alloc/heap.h"
+#include "base/attributes.h"
+#include "base/lock.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum owner_state { OWNER_DETACHED, OWNER_RUNNING, OWNER_BLOCKED, OWNER_STOPPED };
+
+struct owner {
+    struct heap *heap;
+    uint64_t self;         /* molt_self of the attached thread */
+    int32_t count;         /* tracked objects made less those that died, since a collection */
+    _Atomic int32_t limit; /* what the count may be; -1: come to a safepoint */
+    _Atomic uint8_t state; /* enum owner_state */
+    unsigned blocked;      /* molt_gc_blocking_begin's, nested */
+    struct lock lock;      /* attaching, detaching, and counting for a detached owner */
+    _Atomic(struct shares *)
+        queue;          /* shares with objects whose count others brought to be settled */
+    struct owner *next; /* of all owners, from owner_first */
+};
+
+/* The calling thread's; NULL until it is attached. */
+extern HIDDEN THREAD_LOCAL struct owner *owner_self;
+
+extern HIDDEN _Atomic(struct owner *) owner_first;
+
+/* What molt_self is while the thread owns nothing: no header has this tag. */
+#define SELF_NONE (UINT64_C(1) << TAG_SHIFT)
+
+/* Attaches the calling thread, if it is not: NULL when there is no memory, or no tag. */
+struct owner *owner_attach(void);
+
+/* NULL: the heap owns no object. */
+struct owner *owner_of_heap(unsigned heap_number);
+
+/* For alloc/hooks.h: detaches, after the thread's other destructors have had their turn. */
+bool owner_thread_ends(struct heap *heap);
+
+/* In a forked child: the other threads' owners are detached. */
+void owner_reset_in_child(void);
+
+/* While a traverse callback runs no count may be touched: molt_self is nobody's meanwhile, so that
+ * all counting comes to the slow paths, which ask owner_in_traverse. */
+extern HIDDEN THREAD_LOCAL unsigned owner_in_traverse;
+
+static inline uint64_t owner_enter_traverse(void)
+{
+    uint64_t self = molt_self;
+    molt_self = SELF_NONE;
+    owner_in_traverse++;
+    return self;
+}
+
+static inline void owner_leave_traverse(uint64_t self)
+{
+    owner_in_traverse--;
+    molt_self = self;
+}
+
+static inline enum owner_state owner_state(const struct owner *owner)
+{
+    return (enum owner_state)atomic_load(&owner->state);
+}
+
+#endif

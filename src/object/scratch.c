@@ -1,0 +1,34 @@
+/* scratch.c: mappings, so that nothing of the heap is touched. Only who collects comes here. */
+#include "scratch.h"
+
+#include "os/os.h"
+
+#include <string.h>
+
+#define KEPT_BYTES ((size_t)64 << 10)
+#define HUGE_FROM ((size_t)2 << 20)
+
+static void *kept;  /* KEPT_BYTES, or NULL */
+static void *taken; /* a mapping of its own for a large collection, or NULL */
+static size_t taken_bytes;
+
+void *scratch_take(size_t bytes)
+{
+    if (bytes <= KEPT_BYTES) {
+        if (kept == NULL)
+            return kept = os_map(KEPT_BYTES);
+        return memset(kept, 0, bytes);
+    }
+    taken_bytes = os_round_to_pages(bytes);
+    taken = os_map(taken_bytes);
+    if (taken != NULL && bytes >= HUGE_FROM)
+        os_allow_huge_pages(taken, taken_bytes);
+    return taken;
+}
+
+void scratch_give(void)
+{
+    if (taken != NULL)
+        os_unmap(taken, taken_bytes);
+    taken = NULL;
+}

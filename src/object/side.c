@@ -1,0 +1,127 @@
+/* side.c: making sides, and their lists. */
+#include "side.h"
+
+#include "owner.h"
+#include "shares.h"
+
+#include "alloc/malloc.h"
+
+#include <string.h>
+
+struct lock side_lock;
+struct link side_all = RING_INIT(side_all);
+struct link side_young = RING_INIT(side_young);
+struct link side_middle = RING_INIT(side_middle);
+
+/* Sides of pools that are gone, linked by next: their memory cannot be freed at once, since the
+ * allocator is in the middle of its work then. Under side_lock. */
+static struct side *gone;
+
+static void free_gone(void)
+{
+    lock_acquire(&side_lock);
+    struct side *side = gone;
+    gone = NULL;
+    lock_release(&side_lock);
+    while (side != NULL) {
+        struct side *next = side->next;
+        free_fast(side);
+        side = next;
+    }
+}
+
+static void remove_from_lists(struct side *side)
+{
+    link_remove(&side->all);
+    link_remove(&side->young);
+    link_remove(&side->middle);
+}
+
+void side_pool_gone(struct pool *pool)
+{
+    struct side *side = pool->side;
+    lock_acquire(&side_lock);
+    if (side != NULL) {
+        remove_from_lists(side);
+        side->next = gone;
+        gone = side;
+        pool->side = NULL;
+    }
+    shares_gone(&pool->shares);
+    lock_release(&side_lock);
+}
+
+static void add_to_all(struct side *side)
+{
+    lock_acquire(&side_lock);
+    ring_add(&side_all, &side->all);
+    lock_release(&side_lock);
+}
+
+static struct side *make_side(struct pool *pool)
+{
+    size_t words = (pool->capacity + 63u) / 64;
+    size_t bytes = sizeof(struct side) + SIDE_BITMAPS * words * sizeof(uint64_t);
+    struct side *side = malloc_fast(bytes);
+    if (side == NULL)
+        return NULL;
+    memset(side, 0, bytes);
+    side->start = pool->start;
+    side->block_bytes = pool_block_bytes(pool);
+    side->reciprocal =
+        (uint32_t)(((UINT64_C(1) << 32) + side->block_bytes - 1) / side->block_bytes);
+    side->capacity = pool->capacity;
+    side->words = (uint16_t)words;
+    side->pool = pool;
+    side->owner = owner_of_heap(pool_heap(pool));
+    return side;
+}
+
+struct side *side_of_pool(struct pool *pool)
+{
+    if (LIKELY(pool->side != NULL))
+        return pool->side;
+    if (__atomic_load_n(&gone, __ATOMIC_RELAXED) != NULL)
+        free_gone();
+    shares_free_gone();
+    struct side *made = make_side(pool);
+    if (made == NULL)
+        return NULL;
+    add_to_all(made);
+    __atomic_store_n(&pool->side, made, __ATOMIC_RELEASE);
+    return made;
+}
+
+void side_init_large(struct large *large, struct owner *owner, size_t bytes, bool tracked)
+{
+    struct side *side = &large->side;
+    side->start = (uintptr_t)(large + 1);
+    side->block_bytes = bytes;
+    side->capacity = 1;
+    side->words = tracked;
+    side->owner = owner;
+    if (tracked)
+        add_to_all(side);
+}
+
+void side_remove_large(struct large *large)
+{
+    lock_acquire(&side_lock);
+    remove_from_lists(&large->side);
+    shares_gone(&large->shares);
+    lock_release(&side_lock);
+}
+
+void side_add_young(struct side *side)
+{
+    if (link_is_linked(&side->young))
+        return;
+    lock_acquire(&side_lock);
+    ring_add(&side_young, &side->young);
+    lock_release(&side_lock);
+}
+
+void side_reset_in_child(void)
+{
+    lock_reset_in_child(&side_lock);
+}

@@ -1,0 +1,136 @@
+/* side.h: what is known of a pool's objects beside their headers.
+ *
+ * A pool of tracked objects has a side from its first object on. A large object is a block of its
+ * own, with a side for itself in front. The pool's record leads to the side.
+ *
+ *   old, middle, frozen   a bit a block: the object's generation. No bit: young (or no object).
+ *                         Old alone: the oldest. With middle: the middle one. With frozen:
+ * permanent. white, gray           of a collection that is going on (collect.h) shared[] the counts
+ * of threads that do not own the objects (count.h)
+ *
+ * The owner clears an object's bits when it dies. When it dies with another thread they stay, until
+ * a full collection compares them with the header: until then a new object in its place may count
+ * as an older one, no more.
+ *
+ * The lists of sides, and the sides' links in them, are under side_lock. */
+#ifndef OBJECT_SIDE_H
+#define OBJECT_SIDE_H
+
+#include "header.h"
+
+#include "alloc/map.h"
+#include "alloc/pool.h"
+#include "base/attributes.h"
+#include "base/list.h"
+#include "base/lock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum side_bitmap { SIDE_OLD, SIDE_MIDDLE, SIDE_FROZEN, SIDE_WHITE, SIDE_GRAY, SIDE_BITMAPS };
+
+struct side {
+    uintptr_t start;        /* of the first object */
+    size_t block_bytes;     /* of an object, with its extra words */
+    uint32_t reciprocal;    /* ceil(2^32 / block_bytes); 0 for a large object */
+    uint16_t capacity;      /* objects that fit */
+    uint16_t words;         /* of a bitmap; 0 when the objects are untracked */
+    struct pool *pool;      /* NULL for a large object */
+    struct owner *owner;    /* whose objects they are */
+    struct link all;        /* in the list of all tracked sides */
+    struct link young;      /* … of those that may have young objects */
+    struct link middle;     /* … of those that may have middle ones */
+    struct side *next;      /* in the collection's list of candidates */
+    struct side *next_gray; /* … of those with gray bits */
+    uint32_t *edges;        /* in a collection: a number a block; NULL: not in it */
+    uint64_t gray_words;    /* a bit for each word of the gray bitmap that is not 0 */
+    /* The bitmaps follow. */
+};
+
+/* A large object's block: this, then the object. */
+struct large {
+    struct side side;
+    uint64_t bits[SIDE_BITMAPS]; /* the side's */
+    struct shares *shares;       /* as a pool's */
+    void *block;                 /* what malloc gave */
+} CACHE_ALIGNED;
+
+extern HIDDEN struct lock side_lock;
+extern HIDDEN struct link side_all, side_young, side_middle;
+
+/* The side of a pool of tracked objects, made if there is none; NULL when there is no memory.
+ */
+struct side *side_of_pool(struct pool *pool);
+
+/* Sets up the side in front of a large object, and takes it out of the lists again. */
+void side_init_large(struct large *large, struct owner *owner, size_t bytes, bool tracked);
+void side_remove_large(struct large *large);
+
+/* The side may have young objects from now on. */
+void side_add_young(struct side *side);
+
+/* In a forked child. */
+void side_reset_in_child(void);
+
+/* For alloc/hooks.h. */
+void side_pool_gone(struct pool *pool);
+
+static inline struct large *large_of(const void *object)
+{
+    return (struct large *)(uintptr_t)object - 1;
+}
+
+/* The side of a tracked live object. */
+static inline struct side *side_of(const void *object, uint64_t header)
+{
+    return UNLIKELY((header & HEADER_LARGE) != 0) ? &large_of(object)->side
+                                                  : map_pool(object)->side;
+}
+
+/* Which of the side's objects it is. */
+static inline unsigned side_index(const struct side *side, const void *object)
+{
+    return (unsigned)(((uintptr_t)object - side->start) * side->reciprocal >> 32);
+}
+
+static inline void *side_object(const struct side *side, unsigned index)
+{
+    return (void *)(side->start + index * side->block_bytes);
+}
+
+static inline uint64_t *side_bits(struct side *side, enum side_bitmap bitmap)
+{
+    return (uint64_t *)(side + 1) + (size_t)bitmap * side->words;
+}
+
+static inline bool side_test(struct side *side, enum side_bitmap bitmap, unsigned index)
+{
+    return (side_bits(side, bitmap)[index / 64] >> (index % 64) & 1) != 0;
+}
+
+static inline void side_set(struct side *side, enum side_bitmap bitmap, unsigned index)
+{
+    side_bits(side, bitmap)[index / 64] |= UINT64_C(1) << (index % 64);
+}
+
+static inline void side_unset(struct side *side, enum side_bitmap bitmap, unsigned index)
+{
+    side_bits(side, bitmap)[index / 64] &= ~(UINT64_C(1) << (index % 64));
+}
+
+/* No object is there that has survived a collection. */
+static inline void side_forget(struct side *side, unsigned index)
+{
+    side_unset(side, SIDE_OLD, index);
+    side_unset(side, SIDE_MIDDLE, index);
+    side_unset(side, SIDE_FROZEN, index);
+}
+
+/* Blocks [0, side_carved) of the pool exist. */
+static inline unsigned side_carved(const struct side *side)
+{
+    return side->pool != NULL ? pool_carved(side->pool) : 1;
+}
+
+#endif

@@ -1,0 +1,130 @@
+/* type.h: what the library knows of a type: a descriptor for each of its numbers.
+ *
+ * A type is registered at its first molt_new. Its declared references become one list of slots,
+ * numbered from 0: the fields in the struct, then the array's elements, then the extra words. All
+ * that walks over references (collecting, releasing, telling) walks over slots; only what a
+ * traverse callback tells has none. */
+#ifndef OBJECT_TYPE_H
+#define OBJECT_TYPE_H
+
+#include "molt_object.h"
+
+#include "base/attributes.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TYPE_MAX 65000u
+
+struct descriptor {
+    const molt_type *type;
+    const uint16_t *fields; /* offsets / 8 of the reference fields in the struct */
+    uint32_t field_count;
+    uint32_t size;       /* of the struct, in multiples of 8 */
+    uint16_t size_class; /* of an object without extra bytes; 0: it is large */
+    uint16_t alignment;
+    bool tracked;      /* collections look at its objects */
+    bool has_more;     /* slots beyond the fields: an array or extra words */
+    bool has_traverse; /* references that have no slot */
+    bool is_plain;     /* no finalizer, dispose or clear: dying is no more than its slots */
+};
+
+/* Descriptors by type number; number 0 is none. */
+extern HIDDEN _Atomic(struct descriptor *) type_table[TYPE_MAX + 1];
+
+/* A type's descriptor, registering it if need be; NULL and errno. */
+const struct descriptor *type_register(const molt_type *type);
+
+/* The size class for an object of `bytes` bytes, or 0: it is large. */
+unsigned type_class_for(const struct descriptor *type, size_t bytes);
+
+/* In a forked child. */
+void type_reset_in_child(void);
+
+/* How many numbers are given out. */
+unsigned type_count(void);
+
+/* What the library keeps in a type: the number, and the small things that molt_new needs. */
+struct type_cache {
+    _Atomic uint32_t number; /* 0: not registered */
+    uint32_t bytes;          /* of the size class */
+    uint16_t size_class;     /* 0: ask the descriptor */
+    uint16_t tracked;
+    uint32_t unused;
+};
+
+_Static_assert(sizeof(struct type_cache) == sizeof(((molt_type *)0)->molt_private),
+               "molt_type has room for the cache");
+
+static ALWAYS_INLINE struct type_cache *type_cache(const molt_type *type)
+{
+    return (struct type_cache *)(uintptr_t)type->molt_private;
+}
+
+/* The descriptor of a registered number, or NULL. */
+static inline const struct descriptor *type_by_number(unsigned number)
+{
+    return number > TYPE_MAX ? NULL
+                             : atomic_load_explicit(&type_table[number], memory_order_acquire);
+}
+
+/* ---- Slots ---- */
+
+/* An object's reference fields. */
+struct slots {
+    char *object;
+    const uint16_t *fields;
+    molt_slot *array, *extra;
+    size_t field_count, array_count, extra_count;
+};
+
+/* `bytes`: of the object with its extra words. */
+struct slots type_slots(const struct descriptor *type, void *object, size_t bytes);
+
+static inline size_t slots_count(const struct slots *slots)
+{
+    return slots->field_count + slots->array_count + slots->extra_count;
+}
+
+static inline molt_slot *slots_at(const struct slots *slots, size_t number)
+{
+    if (LIKELY(number < slots->field_count))
+        return (molt_slot *)(slots->object + (size_t)slots->fields[number] * 8);
+    number -= slots->field_count;
+    if (number < slots->array_count)
+        return &slots->array[number];
+    return &slots->extra[number - slots->array_count];
+}
+
+/* The reference in the nth field of the struct. */
+static ALWAYS_INLINE void *type_field(const struct descriptor *type, const void *object, uint32_t n)
+{
+    return *(const molt_slot *)((const char *)object + (size_t)type->fields[n] * 8);
+}
+
+/* Calls `visit` for every reference of an object that is not NULL; ends early, with its result,
+ * when that is not 0. Inlined, so that `visit` is a plain function for the compiler. */
+typedef int slot_visit(void *object, void *context);
+
+int type_visit_more(const struct descriptor *type, void *object, size_t bytes, molt_visit *visit,
+                    void *context);
+
+size_t object_bytes(const void *object); /* object.h */
+
+static ALWAYS_INLINE int type_visit(const struct descriptor *type, void *object, slot_visit *visit,
+                                    void *context)
+{
+    for (uint32_t i = 0; i < type->field_count; i++) {
+        void *target = type_field(type, object, i);
+        int result = target == NULL ? 0 : visit(target, context);
+        if (result != 0)
+            return result;
+    }
+    if (UNLIKELY(type->has_more || type->has_traverse))
+        return type_visit_more(type, object, object_bytes(object), visit, context);
+    return 0;
+}
+
+#endif

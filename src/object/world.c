@@ -1,0 +1,155 @@
+/* world.c: stopping and going on. */
+#include "world.h"
+
+#include "count.h" // count_settle_queue
+#include "error.h"
+#include "gc.h" // gc_limit
+
+#include "os/os.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+static struct lock collect_lock; /* held by who collects */
+static struct lock stop_lock;    /* held while the world stands still: what the others wait for */
+static atomic_bool stopping;
+
+bool world_try_collect(void)
+{
+    return lock_try(&collect_lock);
+}
+
+bool world_is_mine(void)
+{
+    return lock_is_mine(&collect_lock);
+}
+
+void world_end_collect(void)
+{
+    lock_release(&collect_lock);
+}
+
+static void set_state(struct owner *owner, enum owner_state state)
+{
+    atomic_store(&owner->state, (uint8_t)state);
+}
+
+/* Until nobody wants the world to stand still; the calling thread is not RUNNING. */
+static void wait_for_resume(void)
+{
+    while (atomic_load(&stopping)) {
+        lock_acquire(&stop_lock);
+        lock_release(&stop_lock);
+    }
+}
+
+/* From any state to RUNNING. A collector either sees it running, and waits for it, or has been seen
+ * here. */
+static void run(struct owner *owner, enum owner_state waiting)
+{
+    set_state(owner, OWNER_RUNNING);
+    while (atomic_load(&stopping)) {
+        set_state(owner, waiting);
+        wait_for_resume();
+        set_state(owner, OWNER_RUNNING);
+    }
+    atomic_store_explicit(&owner->limit, gc_limit(), memory_order_relaxed);
+}
+
+void world_safepoint(struct owner *owner)
+{
+    if (UNLIKELY(atomic_load(&stopping)) && !lock_is_mine(&stop_lock)) {
+        set_state(owner, OWNER_STOPPED);
+        wait_for_resume();
+        run(owner, OWNER_STOPPED);
+    }
+    if (UNLIKELY(atomic_load_explicit(&owner->queue, memory_order_relaxed) != NULL))
+        count_settle_queue(owner);
+}
+
+void world_enter(struct owner *owner)
+{
+    set_state(owner, OWNER_RUNNING);
+    while (atomic_load(&stopping)) {
+        set_state(owner, OWNER_DETACHED);
+        lock_release(&owner->lock);
+        wait_for_resume();
+        lock_acquire(&owner->lock);
+        set_state(owner, OWNER_RUNNING);
+    }
+}
+
+void world_leave(struct owner *owner)
+{
+    set_state(owner, OWNER_DETACHED);
+}
+
+static bool all_stand_still(void)
+{
+    bool still = true;
+    for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next) {
+        if (owner == owner_self || owner_state(owner) != OWNER_RUNNING)
+            continue;
+        atomic_store_explicit(&owner->limit, -1, memory_order_relaxed);
+        still = false;
+    }
+    return still;
+}
+
+void world_resume(void)
+{
+    atomic_store(&stopping, false);
+    lock_release(&stop_lock);
+}
+
+bool world_stop(unsigned ms)
+{
+    lock_acquire(&stop_lock);
+    atomic_store(&stopping, true);
+    uint64_t deadline = 0;
+    while (!all_stand_still()) {
+        uint64_t now = os_now_ms();
+        deadline = deadline == 0 ? now + ms : deadline;
+        if (now > deadline) {
+            world_resume();
+            return false;
+        }
+        sched_yield();
+    }
+    return true;
+}
+
+/* ---- The public names ---- */
+
+void molt_gc_safepoint(void)
+{
+    if (owner_self != NULL && owner_self->blocked == 0)
+        world_safepoint(owner_self);
+}
+
+void molt_gc_blocking_begin(void)
+{
+    struct owner *owner = owner_self;
+    if (owner == NULL || owner->blocked++ != 0)
+        return;
+    count_settle_queue(owner);
+    molt_self = SELF_NONE;
+    set_state(owner, OWNER_BLOCKED);
+}
+
+void molt_gc_blocking_end(void)
+{
+    struct owner *owner = owner_self;
+    if (owner == NULL || owner->blocked == 0 || --owner->blocked != 0)
+        return;
+    run(owner, OWNER_BLOCKED);
+    molt_self = owner->self;
+    count_settle_queue(owner);
+}
+
+void world_reset_in_child(void)
+{
+    lock_reset_in_child(&collect_lock);
+    if (lock_reset_in_child(&stop_lock))
+        atomic_store(&stopping, false);
+}

@@ -1,0 +1,33 @@
+/* world.h: all threads that use objects, and how a collector makes them stand still.
+ *
+ * A thread comes to a safepoint when it next makes an object or asks for it; the collector sees to
+ * that by setting the owners' limits to -1, then waits until none is RUNNING. One that does not
+ * come in time makes the stop fail. */
+#ifndef OBJECT_WORLD_H
+#define OBJECT_WORLD_H
+
+#include "owner.h"
+
+#include <stdbool.h>
+
+/* Only one thread collects at a time: becomes it, or not. */
+bool world_try_collect(void);
+void world_end_collect(void);
+bool world_is_mine(void); /* the calling thread collects */
+
+/* All other owners stand still; false: some did not within `ms` milliseconds, and all run again.
+ * Only while collecting. */
+bool world_stop(unsigned ms);
+void world_resume(void);
+
+/* The calling thread's owner stands still if someone asks for it. */
+void world_safepoint(struct owner *owner);
+
+/* An owner begins to run (under its lock, which is given up while the world stands still), or is
+ * detached. */
+void world_enter(struct owner *owner);
+void world_leave(struct owner *owner);
+
+void world_reset_in_child(void);
+
+#endif
