@@ -1,20 +1,13 @@
-/* collect.h: one collection: trial deletion over the sides' bitmaps.
+/* collect.h: one collection.
  *
- *   gather          the objects of the generation and of younger ones are candidates: white
- *   subtract        edges[object] = its count less the references that candidates hold
- *   find_roots      what has any left is referred to from outside: gray
- *   mark            what is gray is reachable, and so is what it refers to; no longer white, it is
- *                   promoted to the next generation
+ *   deduce          which candidates are unreachable: white (deduce.h)
+ *   run_code        weak references' callbacks and finalizers, if any are due: the white objects
+ * are kept by a reference each meanwhile; then the question is asked again of them alone, and what
+ * has been revived is promoted like the rest condemn         those that are still white lose their
+ * weak references delete_white    their references are dropped, then their blocks are freed
  *
- * What is still white is garbage. (Lins 1992; the phases as in CPython's collector.) Nothing is
- * written to an object but the flag that it has survived once; edges[] is scratch memory, so a
- * collection that cannot have it has done nothing.
- *
- * Garbage with finalizers or weak callbacks is kept by a reference each while those run; then the
- * question is asked again of the white objects alone, and what has been revived is promoted, too.
- * The rest is condemned: its references are dropped, then its blocks are freed.
- *
- * The world stands still, and side_lock is held, but where code of the program runs. */
+ * The world stands still, and side_lock is held, but where code of the program runs. A collection
+ * for which memory or a thread's safepoint is missing has done nothing. */
 #ifndef OBJECT_COLLECT_H
 #define OBJECT_COLLECT_H
 
@@ -41,16 +34,5 @@ bool collect_is_deleting(void);
 /* Objects that were kept as garbage: the next one after `object`, or the first. */
 size_t collect_garbage(void **out, size_t max);
 void collect_clear_garbage(void);
-
-/* ---- Generations (for gc.h); under side_lock in a world that stands still ---- */
-
-enum { COLLECT_ANY = -1, COLLECT_FROZEN = 3 };
-
-/* Calls visit for each tracked live object of a generation: how many; *result: the visitor's when
- * it was not 0. */
-size_t collect_visit(int generation, int (*visit)(void *object, void *arg), void *arg);
-
-void collect_freeze(void);
-void collect_unfreeze(void);
 
 #endif

@@ -123,14 +123,12 @@ static void notify(struct owner *owner)
 
 /* ---- Dropping ---- */
 
-/* The owner's last reference. */
+/* The owner's last reference, to an object that may have others'. */
 static bool drop_last_own(void *object, uint64_t header)
 {
     _Atomic uint32_t *word = count_word_if_any(object, header);
-    if (LIKELY(word == NULL) || atomic_load_explicit(word, memory_order_acquire) == 0) {
-        header_set(object, header - HEADER_ONE);
+    if (LIKELY(word == NULL) || atomic_load_explicit(word, memory_order_acquire) == 0)
         return true;
-    }
     return merge(object, word, 1);
 }
 
@@ -182,22 +180,20 @@ static COLD bool drop_other(void *object, unsigned tag)
     return drop_shared(object);
 }
 
-bool count_drop(void *object)
+bool count_drop_slow(void *object)
 {
     uint64_t header = header_of(object);
     unsigned tag = header_tag(header);
-    if (LIKELY(tag == my_tag())) {
-        unsigned count = header_count(header);
-        if (LIKELY(count == 1))
-            return drop_last_own(object, header);
-        if (UNLIKELY(count == 0))
-            report_below_zero(object);
-        header_set(object, header - HEADER_ONE);
-        return false;
-    }
-    if (tag == TAG_SHARED)
+    if (LIKELY(tag == TAG_SHARED))
         return drop_shared(object);
-    return drop_other(object, tag);
+    if (tag != my_tag())
+        return drop_other(object, tag);
+    if (UNLIKELY(header_count(header) == 0))
+        report_below_zero(object);
+    if (header_count(header) == 1)
+        return drop_last_own(object, header);
+    header_set(object, header - HEADER_ONE);
+    return false;
 }
 
 /* ---- Retaining ---- */
@@ -274,26 +270,10 @@ void count_add_stopped(void *object, int change)
 
 /* ---- The slow ends ---- */
 
-static COLD void check_not_in_traverse(const char *operation, const void *object)
-{
-    error_if_no_object(operation, object);
-    if (owner_in_traverse != 0)
-        error_report(operation, object, "a traverse callback must not count");
-    if (owner_self != NULL && owner_self->blocked != 0)
-        error_report(operation, object, "the thread has said that it uses no object");
-}
-
-/* A thread that counts takes part in collections. */
-static void attach(const char *operation, const void *object)
-{
-    check_not_in_traverse(operation, object);
-    owner_attach();
-}
-
 void molt_retain_slow(void *object)
 {
     if (UNLIKELY(molt_self == SELF_NONE))
-        attach("retain", object);
+        count_attach("retain", object);
     uint64_t header = header_of(object);
     unsigned tag = header_tag(header);
     if (tag == my_tag())
@@ -308,10 +288,12 @@ void molt_retain_slow(void *object)
     }
 }
 
-void molt_release_slow(void *object)
+void count_attach(const char *operation, const void *object)
 {
-    if (UNLIKELY(molt_self == SELF_NONE))
-        attach("release", object);
-    if (count_drop(object))
-        death_of(object);
+    error_if_no_object(operation, object);
+    if (owner_pause.traverses != 0)
+        error_report(operation, object, "a traverse callback must not count");
+    if (owner_pause.blocks != 0)
+        error_report(operation, object, "the thread has said that it uses no object");
+    owner_attach();
 }

@@ -50,7 +50,25 @@ _Atomic uint32_t *count_word(const void *object);
 
 /* One reference less, whoever calls. True if it was the last: the object is the caller's alone now,
  * to be brought to its end by death.h. */
-bool count_drop(void *object);
+bool count_drop_slow(void *object);
+
+static ALWAYS_INLINE bool count_drop(void *object)
+{
+    uint64_t header = header_of(object);
+    uint64_t above_one = header - header_own_one();
+    if (LIKELY(above_one < HEADER_ONE)) { /* an own one with count 1 */
+        if (LIKELY(shares_if_any(object, header) == NULL))
+            return true;
+    } else if (above_one >> TAG_SHIFT == 0) {
+        header_set(object, header - HEADER_ONE);
+        return false;
+    }
+    return count_drop_slow(object);
+}
+
+/* A thread that has no owner yet, or that must not count now, comes to count: it takes part in
+ * collections from now on. */
+COLD void count_attach(const char *operation, const void *object);
 
 /* A reference unless the object has died already; for weak.h. */
 bool count_try_retain(void *object, _Atomic uint32_t *word);

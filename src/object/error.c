@@ -23,11 +23,11 @@ void error_report(const char *operation, const void *object, const char *why)
     report_fatal("%s of %p (%s): %s", operation, object, error_type_name(object), why);
 }
 
-void error_new(const molt_type *type, bool in_traverse)
+void error_new(const molt_type *type)
 {
     report_fatal("molt_new (%s): %s", type->name,
-                 in_traverse ? "a traverse callback must not make objects"
-                             : "the thread has said that it uses no object");
+                 owner_pause.traverses != 0 ? "a traverse callback must not make objects"
+                                            : "the thread has said that it uses no object");
 }
 
 /* p is the start of a block for objects. */

@@ -6,8 +6,6 @@
 
 #include "base/attributes.h"
 
-#include <stdbool.h>
-
 /* Finds out what p is, says it in one line and aborts:
  *   molt: error: release of 0x…: the object (struct node) is dead
  *   molt: error: retain of 0x…: 24 bytes inside an object (struct node) at 0x…
@@ -18,7 +16,7 @@ COLD void error_if_no_object(const char *operation, const void *p);
 COLD _Noreturn void error_report(const char *operation, const void *object, const char *why);
 
 /* A molt_new where there must be none: inside a traverse callback, or a blocking region. */
-COLD _Noreturn void error_new(const molt_type *type, bool in_traverse);
+COLD _Noreturn void error_new(const molt_type *type);
 
 /* A name for messages: the type's, or "?". */
 const char *error_type_name(const void *object);

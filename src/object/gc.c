@@ -191,7 +191,7 @@ long molt_gc_collect(int generation)
         errno = EINVAL;
         return -1;
     }
-    if (world_is_mine() || owner_in_traverse != 0)
+    if (world_is_mine() || owner_must_not_count())
         return 0;
     struct owner *owner = owner_attach();
     if (owner == NULL) {
@@ -259,7 +259,7 @@ void gc_take_back_new(struct owner *owner, const struct descriptor *type)
 
 void gc_at_exit(void)
 {
-    if (owner_self != NULL && owner_self->blocked == 0)
+    if (owner_self != NULL)
         molt_gc_collect(2);
 }
 

@@ -55,6 +55,13 @@ static inline void header_set(void *object, uint64_t header)
     __atomic_store_n(&((molt_object *)object)->molt_header, header, __ATOMIC_RELAXED);
 }
 
+/* The header, but for type and flags, of an object that is the calling thread's with one reference.
+ */
+static inline uint64_t header_own_one(void)
+{
+    return molt_self - HEADER_ONE;
+}
+
 static inline unsigned header_tag(uint64_t header)
 {
     return (unsigned)(header >> TAG_SHIFT);

@@ -1,8 +1,8 @@
 /* inspect.c: looking at objects and what refers to what. */
-#include "collect.h"
 #include "count.h"
 #include "error.h"
 #include "gc.h"
+#include "generation.h"
 #include "side.h"
 #include "type.h"
 #include "world.h"
@@ -44,7 +44,7 @@ static int visit_none(void *object, void *arg)
 static size_t look(int generation, molt_visit *visit, void *arg)
 {
     bool stopped = begin_looking();
-    size_t count = collect_visit(generation, visit != NULL ? visit : visit_none, arg);
+    size_t count = generation_visit(generation, visit != NULL ? visit : visit_none, arg);
     end_looking(stopped);
     return count;
 }
@@ -56,20 +56,20 @@ size_t molt_gc_objects(int generation, molt_visit *visit, void *arg)
 
 size_t molt_gc_frozen_count(void)
 {
-    return look(COLLECT_FROZEN, NULL, NULL);
+    return look(GENERATION_FROZEN, NULL, NULL);
 }
 
 void molt_gc_freeze(void)
 {
     bool stopped = begin_looking();
-    collect_freeze();
+    generation_freeze();
     end_looking(stopped);
 }
 
 void molt_gc_unfreeze(void)
 {
     bool stopped = begin_looking();
-    collect_unfreeze();
+    generation_unfreeze();
     end_looking(stopped);
 }
 
@@ -104,7 +104,7 @@ size_t molt_gc_referrers(void *object, molt_visit *visit, void *arg)
 {
     struct search search = {.wanted = object, .visit = visit, .arg = arg};
     if (object != NULL)
-        look(COLLECT_ANY, ask_object, &search);
+        look(GENERATION_ANY, ask_object, &search);
     return search.count;
 }
 

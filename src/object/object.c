@@ -17,14 +17,11 @@
 
 /* ---- Making ---- */
 
-/* Zeroes a block of `bytes` bytes, a multiple of 8 from 16 on. */
-static ALWAYS_INLINE void zero(char *block, size_t bytes)
+typedef unsigned long long piece __attribute__((vector_size(16), may_alias, aligned(1)));
+
+/* Zeroes a block of `bytes` bytes, a multiple of 8 from 16 to 64. */
+static ALWAYS_INLINE void zero_small(char *block, size_t bytes)
 {
-    typedef unsigned long long piece __attribute__((vector_size(16), may_alias, aligned(1)));
-    if (UNLIKELY(bytes > 64)) {
-        memset(block, 0, bytes);
-        return;
-    }
     *(piece *)block = (piece){0};
     if (bytes > 32) {
         *(piece *)(block + 16) = (piece){0};
@@ -35,9 +32,15 @@ static ALWAYS_INLINE void zero(char *block, size_t bytes)
 
 static ALWAYS_INLINE void *begin_life(void *block, const struct owner *owner, unsigned number)
 {
-    /* owner->self has two references in it; an object starts with one. */
-    header_set(block, owner->self - HEADER_ONE + number);
+    header_set(block, owner->newborn + number);
     return block;
+}
+
+static NOINLINE void *begin_life_zeroed(void *block, size_t bytes, const struct owner *owner,
+                                        unsigned number)
+{
+    memset(block, 0, bytes);
+    return begin_life(block, owner, number);
 }
 
 /* A block for an object of the class, whose side knows of it. */
@@ -79,14 +82,14 @@ static void *make_large(struct owner *owner, const struct descriptor *type, size
 /* The slow path of molt_new: what is due comes first, then any type and size. */
 static NOINLINE void *new_slow(const molt_type *type, size_t extra)
 {
+    if (UNLIKELY(owner_must_not_count()))
+        error_new(type);
     struct owner *owner = owner_attach();
     if (owner == NULL)
         return malloc_no_memory();
     const struct descriptor *descriptor = type_register(type);
     if (descriptor == NULL)
         return NULL;
-    if (UNLIKELY(owner->blocked != 0 || owner_in_traverse != 0))
-        error_new(type, owner_in_traverse != 0);
     world_safepoint(owner);
     gc_note_new(owner, descriptor, extra);
 
@@ -97,7 +100,7 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
     if (size_class != 0) {
         object = take_block(owner, size_class, descriptor->tracked);
         if (object != NULL)
-            zero(object, size_class_bytes(size_class));
+            memset(object, 0, size_class_bytes(size_class));
     } else {
         object = extra > PTRDIFF_MAX / 2 ? NULL : make_large(owner, descriptor, bytes);
     }
@@ -119,23 +122,21 @@ void *molt_new(const molt_type *type)
     if (UNLIKELY(type == NULL || owner == NULL))
         return new_slow(type, 0);
     const struct type_cache *cache = type_cache(type);
-    unsigned size_class = cache->size_class;
-    if (UNLIKELY(size_class == 0 || molt_self == SELF_NONE))
+    if (UNLIKELY(cache->list == 0))
+        return new_slow(type, 0);
+    struct block_list *list = (struct block_list *)((char *)owner->heap + cache->list);
+    if (UNLIKELY(block_list_is_empty(list)))
         return new_slow(type, 0);
     if (cache->tracked) {
-        if (UNLIKELY(owner->count >= atomic_load_explicit(&owner->limit, memory_order_relaxed)))
+        int32_t count = owner->count;
+        if (UNLIKELY(count >= atomic_load_explicit(&owner->limit, memory_order_relaxed)))
             return new_slow(type, 0);
-        void *block = object_block_pop(owner->heap, size_class);
-        if (UNLIKELY(block == NULL))
-            return new_slow(type, 0);
-        owner->count++;
-        zero(block, cache->bytes);
-        return begin_life(block, owner, cache->number);
+        owner->count = count + 1;
     }
-    void *block = object_block_pop(owner->heap, size_class);
-    if (UNLIKELY(block == NULL))
-        return new_slow(type, 0);
-    zero(block, cache->bytes);
+    void *block = block_list_pop(list);
+    if (UNLIKELY(cache->bytes > 64))
+        return begin_life_zeroed(block, cache->bytes, owner, cache->number);
+    zero_small(block, cache->bytes);
     return begin_life(block, owner, cache->number);
 }
 

@@ -18,9 +18,9 @@ void *object_block_around(const void *p);
 /* The second word of a dead object tells its type. */
 #define DEAD_MARK UINT64_C(0x7ff6)
 
-static inline uint64_t object_dead_word(unsigned type)
+static inline void object_mark_dead(void *object, unsigned type)
 {
-    return DEAD_MARK << 48 | type;
+    ((uint64_t *)object)[1] = DEAD_MARK << 48 | type;
 }
 
 static inline unsigned object_dead_type(const void *object)

@@ -19,7 +19,7 @@
 
 __thread uint64_t molt_self = SELF_NONE;
 THREAD_LOCAL struct owner *owner_self;
-THREAD_LOCAL unsigned owner_in_traverse;
+THREAD_LOCAL struct owner_pause owner_pause;
 _Atomic(struct owner *) owner_first;
 
 static THREAD_LOCAL unsigned ends_put_off; /* rounds of other destructors */
@@ -43,6 +43,7 @@ static struct owner *make(struct heap *heap)
     memset(owner, 0, sizeof *owner);
     owner->heap = heap;
     owner->self = ((uint64_t)tag_of_heap(heap->number) << TAG_SHIFT) + 2 * HEADER_ONE;
+    owner->newborn = owner->self - HEADER_ONE;
     heap->objects.owner = owner;
     owner->next = atomic_load_explicit(&owner_first, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&owner_first, &owner->next, owner,

@@ -28,17 +28,17 @@ enum owner_state { OWNER_DETACHED, OWNER_RUNNING, OWNER_BLOCKED, OWNER_STOPPED }
 struct owner {
     struct heap *heap;
     uint64_t self;         /* molt_self of the attached thread */
+    uint64_t newborn;      /* the header of a new object, but for its type */
     int32_t count;         /* tracked objects made less those that died, since a collection */
     _Atomic int32_t limit; /* what the count may be; -1: come to a safepoint */
     _Atomic uint8_t state; /* enum owner_state */
-    unsigned blocked;      /* molt_gc_blocking_begin's, nested */
     struct lock lock;      /* attaching, detaching, and counting for a detached owner */
     _Atomic(struct shares *)
         queue;          /* shares with objects whose count others brought to be settled */
     struct owner *next; /* of all owners, from owner_first */
 };
 
-/* The calling thread's; NULL until it is attached. */
+/* The calling thread's; NULL until it is attached, and while it must not use objects. */
 extern HIDDEN THREAD_LOCAL struct owner *owner_self;
 
 extern HIDDEN _Atomic(struct owner *) owner_first;
@@ -58,22 +58,37 @@ bool owner_thread_ends(struct heap *heap);
 /* In a forked child: the other threads' owners are detached. */
 void owner_reset_in_child(void);
 
-/* While a traverse callback runs no count may be touched: molt_self is nobody's meanwhile, so that
- * all counting comes to the slow paths, which ask owner_in_traverse. */
-extern HIDDEN THREAD_LOCAL unsigned owner_in_traverse;
+/* While a traverse callback runs, or the thread is in a blocking region, it must touch no count: it
+ * looks as if it were not attached, so that all counting comes to the slow paths, which ask here.
+ */
+struct owner_pause {
+    struct owner *owner; /* which the thread has all the while, or NULL */
+    unsigned traverses, blocks;
+};
 
-static inline uint64_t owner_enter_traverse(void)
+extern HIDDEN THREAD_LOCAL struct owner_pause owner_pause;
+
+static inline bool owner_must_not_count(void)
 {
-    uint64_t self = molt_self;
-    molt_self = SELF_NONE;
-    owner_in_traverse++;
-    return self;
+    return (owner_pause.traverses | owner_pause.blocks) != 0;
 }
 
-static inline void owner_leave_traverse(uint64_t self)
+static inline void owner_begin_pause(unsigned *reason)
 {
-    owner_in_traverse--;
-    molt_self = self;
+    if (!owner_must_not_count())
+        owner_pause.owner = owner_self;
+    (*reason)++;
+    owner_self = NULL;
+    molt_self = SELF_NONE;
+}
+
+static inline void owner_end_pause(unsigned *reason)
+{
+    (*reason)--;
+    if (owner_must_not_count() || owner_pause.owner == NULL)
+        return;
+    owner_self = owner_pause.owner;
+    molt_self = owner_self->self;
 }
 
 static inline enum owner_state owner_state(const struct owner *owner)

@@ -5,24 +5,24 @@
 
 #include <string.h>
 
-#define KEPT_BYTES ((size_t)64 << 10)
+#define KEPT_BYTES ((size_t)256 << 10)
 #define HUGE_FROM ((size_t)2 << 20)
 
 static void *kept;  /* KEPT_BYTES, or NULL */
 static void *taken; /* a mapping of its own for a large collection, or NULL */
 static size_t taken_bytes;
 
-void *scratch_take(size_t bytes)
+void *scratch_take(size_t zeroed, size_t more)
 {
-    if (bytes <= KEPT_BYTES) {
+    if (zeroed + more <= KEPT_BYTES) {
         if (kept == NULL)
             return kept = os_map(KEPT_BYTES);
-        return memset(kept, 0, bytes);
+        return memset(kept, 0, zeroed);
     }
-    taken_bytes = os_round_to_pages(bytes);
+    taken_bytes = os_round_to_pages(zeroed + more);
     taken = os_map(taken_bytes);
-    if (taken != NULL && bytes >= HUGE_FROM)
-        os_allow_huge_pages(taken, taken_bytes);
+    if (taken != NULL && zeroed >= HUGE_FROM)
+        os_allow_huge_pages(taken, zeroed & ~(HUGE_FROM - 1));
     return taken;
 }
 

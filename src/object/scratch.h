@@ -4,8 +4,9 @@
 
 #include <stddef.h>
 
-/* `bytes` zeroed bytes, all there are at a time; NULL when there is no memory. */
-void *scratch_take(size_t bytes);
+/* `zeroed` bytes that are 0, and `more` behind them that may be anything: all that is taken at a
+ * time. NULL when there is no memory. */
+void *scratch_take(size_t zeroed, size_t more);
 
 /* Gives them back. */
 void scratch_give(void);

@@ -68,10 +68,12 @@ static struct side *make_side(struct pool *pool)
     memset(side, 0, bytes);
     side->start = pool->start;
     side->block_bytes = pool_block_bytes(pool);
+    side->span = POOL_BYTES;
     side->reciprocal =
         (uint32_t)(((UINT64_C(1) << 32) + side->block_bytes - 1) / side->block_bytes);
     side->capacity = pool->capacity;
     side->words = (uint16_t)words;
+    side->white = side_bits(side, SIDE_WHITE);
     side->pool = pool;
     side->owner = owner_of_heap(pool_heap(pool));
     return side;
@@ -96,9 +98,10 @@ void side_init_large(struct large *large, struct owner *owner, size_t bytes, boo
 {
     struct side *side = &large->side;
     side->start = (uintptr_t)(large + 1);
-    side->block_bytes = bytes;
+    side->block_bytes = side->span = bytes;
     side->capacity = 1;
     side->words = tracked;
+    side->white = side_bits(side, SIDE_WHITE);
     side->owner = owner;
     if (tracked)
         add_to_all(side);

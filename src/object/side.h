@@ -3,10 +3,10 @@
  * A pool of tracked objects has a side from its first object on. A large object is a block of its
  * own, with a side for itself in front. The pool's record leads to the side.
  *
- *   old, middle, frozen   a bit a block: the object's generation. No bit: young (or no object).
- *                         Old alone: the oldest. With middle: the middle one. With frozen:
- * permanent. white, gray           of a collection that is going on (collect.h) shared[] the counts
- * of threads that do not own the objects (count.h)
+ *   old, middle, frozen   the generation: a bit a block. No bit: young (or no object). Old alone:
+ *                         the oldest. With middle: the middle one. With frozen: permanent.
+ *   white, due            of a collection that is going on: not known to be reachable; a finalizer
+ *                         that is due
  *
  * The owner clears an object's bits when it dies. When it dies with another thread they stay, until
  * a full collection compares them with the header: until then a new object in its place may count
@@ -28,23 +28,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum side_bitmap { SIDE_OLD, SIDE_MIDDLE, SIDE_FROZEN, SIDE_WHITE, SIDE_GRAY, SIDE_BITMAPS };
+enum side_bitmap { SIDE_OLD, SIDE_MIDDLE, SIDE_FROZEN, SIDE_WHITE, SIDE_DUE, SIDE_BITMAPS };
 
 struct side {
-    uintptr_t start;        /* of the first object */
-    size_t block_bytes;     /* of an object, with its extra words */
-    uint32_t reciprocal;    /* ceil(2^32 / block_bytes); 0 for a large object */
-    uint16_t capacity;      /* objects that fit */
-    uint16_t words;         /* of a bitmap; 0 when the objects are untracked */
-    struct pool *pool;      /* NULL for a large object */
-    struct owner *owner;    /* whose objects they are */
-    struct link all;        /* in the list of all tracked sides */
-    struct link young;      /* … of those that may have young objects */
-    struct link middle;     /* … of those that may have middle ones */
-    struct side *next;      /* in the collection's list of candidates */
-    struct side *next_gray; /* … of those with gray bits */
-    uint32_t *edges;        /* in a collection: a number a block; NULL: not in it */
-    uint64_t gray_words;    /* a bit for each word of the gray bitmap that is not 0 */
+    uintptr_t start;     /* of the first object */
+    size_t block_bytes;  /* of an object, with its extra words */
+    size_t span;         /* addresses from start on that are the side's */
+    uint32_t reciprocal; /* ceil(2^32 / block_bytes); 0 for a large object */
+    uint16_t capacity;   /* objects that fit */
+    uint16_t words;      /* of a bitmap; 0 when the objects are untracked */
+    struct pool *pool;   /* NULL for a large object */
+    struct owner *owner; /* whose objects they are */
+    struct link all;     /* in the list of all tracked sides */
+    struct link young;   /* … of those that may have young objects */
+    struct link middle;  /* … of those that may have middle ones */
+    struct side *next;   /* in the collection's list of candidates */
+    uint32_t *edges;     /* in a collection: a number a block; NULL: not in it */
+    uint64_t *white;     /* side_bits(SIDE_WHITE) */
+    bool is_gathered;    /* in the list already */
     /* The bitmaps follow. */
 };
 
@@ -131,6 +132,15 @@ static inline void side_forget(struct side *side, unsigned index)
 static inline unsigned side_carved(const struct side *side)
 {
     return side->pool != NULL ? pool_carved(side->pool) : 1;
+}
+
+/* Those blocks of word w that exist. */
+static inline uint64_t side_existing(const struct side *side, unsigned w)
+{
+    unsigned carved = side_carved(side);
+    if (carved >= (w + 1) * 64)
+        return ~UINT64_C(0);
+    return carved <= w * 64 ? 0 : (UINT64_C(1) << (carved - w * 64)) - 1;
 }
 
 #endif

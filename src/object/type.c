@@ -1,7 +1,7 @@
 /* type.c: registering types, and the references that lie outside the struct. */
 #include "type.h"
 
-#include "owner.h" // owner_enter_traverse
+#include "owner.h" // owner_begin_pause
 
 #include "alloc/malloc.h"
 #include "alloc/size_class.h"
@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-_Atomic(struct descriptor *) type_table[TYPE_MAX + 1];
+_Atomic(struct descriptor *) type_table[1 << 16];
 
 static struct lock type_lock;
 static _Atomic unsigned numbers_given;
@@ -141,6 +141,8 @@ static struct descriptor *describe(const molt_type *type)
     descriptor->tracked = has_refs && (type->flags & MOLT_ACYCLIC) == 0;
     descriptor->is_plain =
         type->finalize == NULL && type->dispose == NULL && !descriptor->has_traverse;
+    descriptor->is_simple = descriptor->is_plain && !descriptor->has_more;
+    descriptor->is_bare = descriptor->is_plain && !has_refs;
     descriptor->size_class =
         (uint16_t)class_for(descriptor->size, descriptor->alignment, descriptor->tracked);
     return descriptor;
@@ -149,6 +151,17 @@ static struct descriptor *describe(const molt_type *type)
 unsigned type_class_for(const struct descriptor *type, size_t bytes)
 {
     return class_for(bytes, type->alignment, type->tracked);
+}
+
+static void fill_cache(struct type_cache *cache, const struct descriptor *descriptor)
+{
+    unsigned size_class = descriptor->size_class;
+    cache->tracked = descriptor->tracked;
+    if (size_class == 0 || (descriptor->type->flags & MOLT_IMMORTAL) != 0)
+        return;
+    cache->bytes = (uint32_t)size_class_bytes(size_class);
+    cache->list = (uint32_t)(offsetof(struct heap, objects.free) +
+                             (size_class - OBJECT_CLASS_FIRST) * sizeof(struct block_list));
 }
 
 static struct descriptor *add(const molt_type *type)
@@ -163,12 +176,8 @@ static struct descriptor *add(const molt_type *type)
         return malloc_no_memory();
     atomic_store_explicit(&type_table[number], descriptor, memory_order_release);
     atomic_store_explicit(&numbers_given, number, memory_order_release);
-    struct type_cache *cache = type_cache(type);
-    cache->tracked = descriptor->tracked;
-    if ((type->flags & MOLT_IMMORTAL) == 0)
-        cache->size_class = descriptor->size_class;
-    cache->bytes = (uint32_t)(cache->size_class != 0 ? size_class_bytes(cache->size_class) : 0);
-    atomic_store_explicit(&cache->number, number, memory_order_release);
+    fill_cache(type_cache(type), descriptor);
+    atomic_store_explicit(&type_cache(type)->number, number, memory_order_release);
     return descriptor;
 }
 
@@ -230,9 +239,9 @@ struct slots type_slots(const struct descriptor *type, void *object, size_t byte
 static int call_traverse(const struct descriptor *type, void *object, molt_visit *visit,
                          void *context)
 {
-    uint64_t self = owner_enter_traverse();
+    owner_begin_pause(&owner_pause.traverses);
     int result = type->type->traverse(object, visit, context);
-    owner_leave_traverse(self);
+    owner_end_pause(&owner_pause.traverses);
     return result;
 }
 

@@ -28,11 +28,13 @@ struct descriptor {
     bool tracked;      /* collections look at its objects */
     bool has_more;     /* slots beyond the fields: an array or extra words */
     bool has_traverse; /* references that have no slot */
-    bool is_plain;     /* no finalizer, dispose or clear: dying is no more than its slots */
+    bool is_plain;     /* no finalizer, dispose or clear: dying is no more than its slots … */
+    bool is_simple;    /* … which are fields all … */
+    bool is_bare;      /* … and there are none */
 };
 
 /* Descriptors by type number; number 0 is none. */
-extern HIDDEN _Atomic(struct descriptor *) type_table[TYPE_MAX + 1];
+extern HIDDEN _Atomic(struct descriptor *) type_table[1 << 16];
 
 /* A type's descriptor, registering it if need be; NULL and errno. */
 const struct descriptor *type_register(const molt_type *type);
@@ -50,9 +52,8 @@ unsigned type_count(void);
 struct type_cache {
     _Atomic uint32_t number; /* 0: not registered */
     uint32_t bytes;          /* of the size class */
-    uint16_t size_class;     /* 0: ask the descriptor */
-    uint16_t tracked;
-    uint32_t unused;
+    uint32_t list; /* where in a heap the class's free blocks hang; 0: ask the descriptor */
+    uint32_t tracked;
 };
 
 _Static_assert(sizeof(struct type_cache) == sizeof(((molt_type *)0)->molt_private),
@@ -63,11 +64,10 @@ static ALWAYS_INLINE struct type_cache *type_cache(const molt_type *type)
     return (struct type_cache *)(uintptr_t)type->molt_private;
 }
 
-/* The descriptor of a registered number, or NULL. */
-static inline const struct descriptor *type_by_number(unsigned number)
+/* The descriptor of a number of 16 bits, or NULL. */
+static ALWAYS_INLINE const struct descriptor *type_by_number(unsigned number)
 {
-    return number > TYPE_MAX ? NULL
-                             : atomic_load_explicit(&type_table[number], memory_order_acquire);
+    return atomic_load_explicit(&type_table[number], memory_order_acquire);
 }
 
 /* ---- Slots ---- */
@@ -98,10 +98,16 @@ static inline molt_slot *slots_at(const struct slots *slots, size_t number)
     return &slots->extra[number - slots->array_count];
 }
 
-/* The reference in the nth field of the struct. */
+/* The nth reference field of the struct, and what is in it. */
+static ALWAYS_INLINE molt_slot *type_field_at(const struct descriptor *type, const void *object,
+                                              uint32_t n)
+{
+    return (molt_slot *)((char *)(uintptr_t)object + (size_t)type->fields[n] * 8);
+}
+
 static ALWAYS_INLINE void *type_field(const struct descriptor *type, const void *object, uint32_t n)
 {
-    return *(const molt_slot *)((const char *)object + (size_t)type->fields[n] * 8);
+    return *type_field_at(type, object, n);
 }
 
 /* Calls `visit` for every reference of an object that is not NULL; ends early, with its result,

@@ -123,28 +123,30 @@ bool world_stop(unsigned ms)
 
 void molt_gc_safepoint(void)
 {
-    if (owner_self != NULL && owner_self->blocked == 0)
+    if (owner_self != NULL)
         world_safepoint(owner_self);
 }
 
 void molt_gc_blocking_begin(void)
 {
-    struct owner *owner = owner_self;
-    if (owner == NULL || owner->blocked++ != 0)
+    if (owner_pause.blocks == 0 && owner_self != NULL) {
+        count_settle_queue(owner_self);
+        owner_begin_pause(&owner_pause.blocks);
+        set_state(owner_pause.owner, OWNER_BLOCKED);
         return;
-    count_settle_queue(owner);
-    molt_self = SELF_NONE;
-    set_state(owner, OWNER_BLOCKED);
+    }
+    owner_begin_pause(&owner_pause.blocks);
 }
 
 void molt_gc_blocking_end(void)
 {
-    struct owner *owner = owner_self;
-    if (owner == NULL || owner->blocked == 0 || --owner->blocked != 0)
+    if (owner_pause.blocks == 0)
         return;
-    run(owner, OWNER_BLOCKED);
-    molt_self = owner->self;
-    count_settle_queue(owner);
+    if (owner_pause.blocks == 1 && owner_pause.owner != NULL)
+        run(owner_pause.owner, OWNER_BLOCKED);
+    owner_end_pause(&owner_pause.blocks);
+    if (owner_self != NULL)
+        count_settle_queue(owner_self);
 }
 
 void world_reset_in_child(void)

@@ -1,0 +1,320 @@
+/* deduce.c: gather, subtract, find roots, mark. */
+#include "deduce.h"
+
+#include "count.h"
+#include "error.h"
+#include "generation.h"
+#include "owner.h"
+#include "scratch.h"
+#include "type.h"
+
+#include "base/report.h"
+
+#include <stdint.h>
+
+/* More than any count: immortal objects are roots. */
+#define MANY (UINT32_C(1) << 30)
+
+/* ---- Gather ---- */
+
+/* The candidates of one side; whether there are any. */
+static bool gather_side(struct side *side, int generation)
+{
+    uint64_t any = 0;
+    for (unsigned w = 0; w < side->words; w++) {
+        uint64_t bits = 0;
+        for (int g = 0; g <= generation; g++)
+            bits |= generation_bits(side, w, g);
+        side_bits(side, SIDE_WHITE)[w] = bits;
+        any |= bits;
+    }
+    return any != 0;
+}
+
+/* A side may be in both rings: it is gathered once. */
+static struct side *gather_ring(struct link *ring, size_t member, int generation,
+                                struct side *sides)
+{
+    for (struct link *link = ring->next; link != ring; link = link->next) {
+        struct side *side = (struct side *)(void *)((char *)link - member);
+        if (side->is_gathered || !gather_side(side, generation))
+            continue;
+        side->is_gathered = true;
+        side->next = sides;
+        sides = side;
+    }
+    return sides;
+}
+
+struct side *deduce_gather(int generation)
+{
+    struct side *sides;
+    if (generation == 2) {
+        sides = gather_ring(&side_all, offsetof(struct side, all), 2, NULL);
+    } else {
+        sides = gather_ring(&side_young, offsetof(struct side, young), generation, NULL);
+        if (generation == 1)
+            sides = gather_ring(&side_middle, offsetof(struct side, middle), 1, sides);
+    }
+    for_each_side (side, sides)
+        side->is_gathered = false;
+    return sides;
+}
+
+/* ---- Sides of targets ---- */
+
+/* The side of a reference's target if that takes part, else NULL. */
+static struct side *find_side(const void *target)
+{
+    const struct pool *pool = map_pool(target);
+    struct side *side = pool->side;
+    if (UNLIKELY(side == NULL || (uintptr_t)target - side->start >= POOL_BYTES)) {
+        if (map_in_window(target) && pool_state(pool) != POOL_NONE)
+            return NULL; /* untracked */
+        side = &large_of(target)->side;
+    }
+    return LIKELY(side->edges != NULL) ? side : NULL;
+}
+
+/* The same where it is often `near`, which takes part. */
+static ALWAYS_INLINE struct side *side_of_target(struct side *near, const void *target)
+{
+    return LIKELY((uintptr_t)target - near->start < near->span) ? near : find_side(target);
+}
+
+/* ---- Subtract ---- */
+
+/* What keeps an object besides the candidates' references. */
+static uint32_t outside_count(const void *object, uint64_t header, unsigned held)
+{
+    if (UNLIKELY(tag_is_immortal(header_tag(header))))
+        return MANY;
+    uint32_t count = header_count(header) - held;
+    _Atomic uint32_t *word = count_word_if_any(object, header);
+    if (UNLIKELY(word != NULL))
+        count += (uint32_t)shared_count(atomic_load_explicit(word, memory_order_relaxed));
+    return count;
+}
+
+static ALWAYS_INLINE void subtract_target(struct side *near, const void *target)
+{
+    struct side *side = side_of_target(near, target);
+    if (LIKELY(side != NULL))
+        side->edges[side_index(side, target)]--;
+}
+
+static int subtract_more(void *target, void *near)
+{
+    subtract_target(near, target);
+    return 0;
+}
+
+static ALWAYS_INLINE void subtract_references(const struct side *near_copy, struct side *near,
+                                              const struct descriptor *type, void *object)
+{
+    uint32_t count = type->field_count;
+    for (uint32_t n = 0; n < count; n++) {
+        const void *target = type_field(type, object, n);
+        uintptr_t offset = (uintptr_t)target - near_copy->start;
+        if (LIKELY(offset < near_copy->span))
+            near_copy->edges[offset * near_copy->reciprocal >> 32]--;
+        else if (target != NULL)
+            subtract_target(near, target);
+    }
+    if (UNLIKELY(type->has_more || type->has_traverse))
+        type_visit_more(type, object, object_bytes(object), subtract_more, near);
+}
+
+static bool is_candidate(uint64_t header)
+{
+    return tag_is_live(header_tag(header)) && (header & HEADER_UNTRACKED) == 0;
+}
+
+/* White blocks without a tracked object are white no longer. How many have one. */
+static NOINLINE size_t subtract_side(struct side *side, unsigned held)
+{
+    const struct side copy = *side; /* which no store to edges[] can change, for the compiler */
+    unsigned owner_tag = header_tag(side->owner->self);
+    bool is_private = side->pool != NULL && side->pool->shares == NULL;
+    size_t objects = 0;
+    unsigned number = 0;
+    const struct descriptor *type = NULL;
+    for_each_bit (i, side, SIDE_WHITE) {
+        void *object = (void *)(copy.start + i * copy.block_bytes);
+        uint64_t header = header_of(object);
+        bool is_usual = header_tag(header) == owner_tag && (header & HEADER_UNTRACKED) == 0;
+        if (UNLIKELY(!is_usual) && !is_candidate(header)) {
+            side_unset(side, SIDE_WHITE, i);
+            side_forget(side, i);
+            continue;
+        }
+        objects++;
+        copy.edges[i] += LIKELY(is_usual && is_private) ? header_count(header) - held
+                                                        : outside_count(object, header, held);
+        if (UNLIKELY(header_type(header) != number)) {
+            number = header_type(header);
+            type = type_by_number(number);
+        }
+        subtract_references(&copy, side, type, object);
+    }
+    return objects;
+}
+
+/* ---- Mark ---- */
+
+struct marking {
+    void **stack; /* reachable objects that are not marked yet */
+    size_t waiting;
+    unsigned type_number;
+    const struct descriptor *type; /* of the last object */
+    struct side *near;             /* for mark_more: of the object that is being marked */
+    unsigned held;
+    size_t marked;
+};
+
+/* The target is white no longer; true if it was. */
+static ALWAYS_INLINE bool reach(const struct side *side, const void *target)
+{
+    size_t i = ((uintptr_t)target - side->start) * side->reciprocal >> 32;
+    uint64_t *word = &side->white[i / 64], bit = UINT64_C(1) << (i % 64);
+    uint64_t white = *word;
+    if ((white & bit) == 0)
+        return false;
+    *word = white & ~bit;
+    return true;
+}
+
+static ALWAYS_INLINE void wait(struct marking *marking, void *object)
+{
+    __builtin_prefetch(object);
+    marking->stack[marking->waiting++] = object;
+}
+
+static int mark_more(void *target, void *context)
+{
+    struct marking *marking = context;
+    struct side *side = side_of_target(marking->near, target);
+    if (side != NULL && reach(side, target))
+        wait(marking, target);
+    return 0;
+}
+
+static COLD _Noreturn void report_too_many_edges(void *object, int32_t edges)
+{
+    report_fatal("object %p (%s): %d more fields refer to it than it has references", object,
+                 error_type_name(object), -(int)edges);
+}
+
+/* The blocks of word w whose number is not 0. */
+static ALWAYS_INLINE uint64_t nonzero_edges(const struct side *side, unsigned w, uint64_t white)
+{
+    const uint32_t *edges = side->edges + (size_t)w * 64;
+    uint64_t bits = 0;
+    if (white == ~UINT64_C(0)) {
+        for (unsigned i = 0; i < 64; i++)
+            bits |= (uint64_t)(edges[i] != 0) << i;
+        return bits;
+    }
+    for (uint64_t left = white; left != 0; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(left);
+        bits |= (uint64_t)(edges[i] != 0) << i;
+    }
+    return bits;
+}
+
+static void find_roots(struct side *side, struct marking *marking)
+{
+    for (unsigned w = 0; w < side->words; w++) {
+        uint64_t roots = nonzero_edges(side, w, side->white[w]);
+        side->white[w] &= ~roots;
+        for (; roots != 0; roots &= roots - 1) {
+            unsigned i = w * 64 + (unsigned)__builtin_ctzll(roots);
+            if (UNLIKELY((int32_t)side->edges[i] < 0))
+                report_too_many_edges(side_object(side, i), (int32_t)side->edges[i]);
+            marking->stack[marking->waiting++] = side_object(side, i);
+        }
+    }
+}
+
+/* What the object refers to is reached: the last of what was white comes next, the rest waits. So a
+ * chain of objects is followed without looking back. */
+static ALWAYS_INLINE void *mark_object(struct marking *marking, void *object)
+{
+    void *next = NULL;
+    uint64_t header = header_of(object);
+    if (UNLIKELY(header_type(header) != marking->type_number)) {
+        marking->type_number = header_type(header);
+        marking->type = type_by_number(marking->type_number);
+    }
+    const struct descriptor *type = marking->type;
+    for (uint32_t n = 0; n < type->field_count; n++) {
+        void *target = type_field(type, object, n);
+        if (target == NULL)
+            continue;
+        struct side *side = side_of_target(marking->near, target);
+        if (UNLIKELY(side == NULL) || !reach(side, target))
+            continue;
+        marking->near = side;
+        if (next != NULL)
+            wait(marking, next);
+        next = target;
+    }
+    if (UNLIKELY(type->has_more || type->has_traverse))
+        type_visit_more(type, object, object_bytes(object), mark_more, marking);
+    if (UNLIKELY((header & HEADER_OLD) == 0))
+        header_set(object, header | HEADER_OLD);
+    if (UNLIKELY(marking->held != 0))
+        count_add_stopped(object, -(int)marking->held);
+    marking->marked++;
+    return next;
+}
+
+static NOINLINE void mark(struct marking *marking)
+{
+    while (marking->waiting != 0) {
+        void *object = marking->stack[--marking->waiting];
+        while (object != NULL)
+            object = mark_object(marking, object);
+    }
+}
+
+/* ---- The whole ---- */
+
+/* Numbers for all blocks of the sides, and room for each to wait. NULL: no memory. */
+static void **take_scratch(struct side *sides)
+{
+    size_t blocks = 0;
+    for_each_side (side, sides)
+        blocks += side_carved(side);
+    blocks = (blocks + 1) / 2 * 2; /* what follows is aligned */
+    uint32_t *edges = scratch_take(blocks * sizeof(uint32_t), blocks * sizeof(void *));
+    if (edges == NULL)
+        return NULL;
+    void **stack = (void **)(void *)(edges + blocks);
+    for_each_side (side, sides) {
+        side->edges = edges;
+        edges += side_carved(side);
+    }
+    return stack;
+}
+
+bool deduce(struct side *sides, struct deduction *deduction)
+{
+    if (sides == NULL)
+        return true;
+    struct marking marking = {.stack = take_scratch(sides), .near = sides, .held = deduction->held};
+    if (marking.stack == NULL)
+        return false;
+    for_each_side (side, sides)
+        deduction->candidates += subtract_side(side, deduction->held);
+    generation_promote(sides, deduction->collected);
+    for_each_side (side, sides) {
+        find_roots(side, &marking);
+        mark(&marking);
+    }
+    deduction->reachable = marking.marked;
+    for_each_side (side, sides)
+        side->edges = NULL;
+    scratch_give();
+    return true;
+}
