@@ -47,6 +47,9 @@ static const struct unit switch_words[] = {
     {"on", 1}, {"", 1},  {"false", 0}, {"true", 1}, {NULL, 0},
 };
 
+static const struct unit gc_words[] = {
+    {"generational", GC_GENERATIONAL}, {"incremental", GC_INCREMENTAL}, {NULL, 0}};
+
 static bool equals(const char *text, size_t length, const char *word)
 {
     return strlen(word) == length && memcmp(text, word, length) == 0;
@@ -74,8 +77,9 @@ static const struct unit *units_of(enum option_type type)
 
 static bool parse_value(enum option_type type, const char *text, size_t length, uint64_t *out)
 {
-    if (type == OPTION_SWITCH) {
-        const struct unit *word = find_word(switch_words, text, length);
+    if (type == OPTION_SWITCH || type == OPTION_GC) {
+        const struct unit *words = type == OPTION_GC ? gc_words : switch_words;
+        const struct unit *word = find_word(words, text, length);
         if (word != NULL)
             *out = word->factor;
         return word != NULL;
@@ -119,7 +123,11 @@ long options_get(const char *name, size_t name_length, char *buffer, size_t size
     if (option == NULL)
         return -1;
     struct report_line line = {.length = 0};
-    report_append(&line, "%zu%s", (size_t)*option->value, option->type == OPTION_TIME ? "ms" : "");
+    if (option->type == OPTION_GC)
+        report_append(&line, "%s", gc_words[*option->value].text);
+    else
+        report_append(&line, "%zu%s", (size_t)*option->value,
+                      option->type == OPTION_TIME ? "ms" : "");
     if (line.length < size) {
         memcpy(buffer, line.text, line.length);
         buffer[line.length] = '\0';

@@ -18,7 +18,10 @@ enum option_type {
     OPTION_BYTES,  /* a number with K, M, G or T behind it, powers of 1024 */
     OPTION_TIME,   /* a number with ms or s behind it; kept in milliseconds */
     OPTION_COUNT,  /* a plain number */
+    OPTION_GC,     /* enum gc_mode, by name */
 };
+
+enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
 
 /* X(name, type, default, fixed, description): `fixed` once memory has been allocated. */
 #define OPTION_TABLE(X)                                                                            \
@@ -33,6 +36,10 @@ enum option_type {
       "times the machine's memory")                                                                \
     X(thp, OPTION_SWITCH, 1, true,                                                                 \
       "use transparent huge pages: where much memory is about to be filled, and for large blocks") \
+    X(gc, OPTION_GC, GC_GENERATIONAL, false,                                                       \
+      "how old objects are collected: generational (all at once) or incremental (in slices)")      \
+    X(gc_slice, OPTION_COUNT, 1000, false,                                                         \
+      "microseconds that a slice of an incremental collection may take")                           \
     X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \
     X(strict, OPTION_SWITCH, 0, true, "an unknown option or a bad value ends the program")         \
     X(verbose, OPTION_SWITCH, 0, true, "say on standard error that molt is loaded, and how")       \

@@ -138,7 +138,7 @@ static int run_code(struct collection *collection, struct side **white)
         give_up(*white);
         return ENOMEM;
     }
-    collection->revived = deduction.reachable;
+    collection->revived += deduction.reachable;
     *white = keep_white(*white);
     add_to_counts(*white, -1);
     return 0;
@@ -267,42 +267,48 @@ static void say_collectable(struct side *white)
 /* ---- The whole ---- */
 
 /* The white objects, to be deleted; the world stands still unless *error. */
-static struct side *find_garbage(struct collection *collection, int *error)
+static struct side *find_garbage(struct collection *collection, struct side *sides, int *error)
 {
     struct deduction deduction = {.collected = collection->generation};
-    struct side *sides = deduce_gather(collection->generation);
     if (!deduce(sides, &deduction)) {
         *error = ENOMEM;
         let_run();
         return NULL;
     }
-    collection->candidates = deduction.candidates;
-    collection->survivors = deduction.reachable;
-    generation_update_lists(collection->generation);
+    collection->candidates += deduction.candidates;
+    collection->survivors += deduction.reachable;
+    if (!collection->is_partial)
+        generation_update_lists(collection->generation);
     struct side *white = keep_white(sides);
     if (any_code_due(white))
         *error = run_code(collection, &white);
     return white;
 }
 
-int collect(struct collection *collection)
+int collect_sides(struct collection *collection, struct side *sides)
 {
     int error = 0;
-    if (!world_stop(collection->stop_ms))
-        return EBUSY;
-    lock_acquire(&side_lock);
-    struct side *white = find_garbage(collection, &error);
+    struct side *white = find_garbage(collection, sides, &error);
     if (error != 0)
         return error;
     if (collection->says_collectable)
         say_collectable(white);
     if (collection->saves_all) {
-        collection->unreachable = save_all(white);
+        collection->unreachable += save_all(white);
         let_run();
         return 0;
     }
-    collection->unreachable = condemn(white);
+    collection->unreachable += condemn(white);
     let_run();
     delete_white(white);
     return 0;
+}
+
+int collect(struct collection *collection)
+{
+    if (!world_stop(collection->stop_ms))
+        return EBUSY;
+    lock_acquire(&side_lock);
+    struct side *sides = deduce_gather(collection->generation);
+    return collect_sides(collection, sides);
 }

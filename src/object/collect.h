@@ -11,11 +11,14 @@
 #ifndef OBJECT_COLLECT_H
 #define OBJECT_COLLECT_H
 
+#include "side.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
 struct collection {
     int generation;
+    bool is_partial;       /* the candidates are not a whole generation */
     bool saves_all;        /* garbage is kept: collect_garbage */
     bool says_collectable; /* each garbage object in a line */
     unsigned stop_ms;      /* how long to wait for other threads */
@@ -27,6 +30,10 @@ struct collection {
 
 /* 0, or an error number: nothing has been freed. The caller is the only one who collects. */
 int collect(struct collection *collection);
+
+/* The same with candidates that are white already, in a world that stands still and under
+ * side_lock: both are given up. */
+int collect_sides(struct collection *collection, struct side *sides);
 
 /* Whether the calling thread is dropping the references of condemned objects. */
 bool collect_is_deleting(void);

@@ -4,12 +4,15 @@
 #include "collect.h"
 #include "count.h"
 #include "error.h"
+#include "propose.h"
 #include "side.h"
 #include "world.h"
 
 #include "alloc/malloc.h"
 #include "base/lock.h"
+#include "base/options.h"
 #include "base/report.h"
+#include "os/os.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -37,6 +40,9 @@ static size_t old_objects, new_old_objects;
 /* Bytes of large objects made since the last full collection, and what there were then. */
 static _Atomic size_t large_bytes_new, large_bytes_old;
 #define LARGE_BYTES_MIN ((size_t)16 << 20)
+
+/* Garbage that the present incremental collection has freed. */
+static size_t cycle_collected;
 
 static struct molt_gc_stats stats[GENERATIONS];
 
@@ -131,6 +137,13 @@ static void note_sizes(const struct collection *done)
     large_bytes_old = large_bytes_old + atomic_exchange(&large_bytes_new, 0);
 }
 
+static void note_duration(struct molt_gc_stats *of, uint64_t duration_ns)
+{
+    of->duration_ns += duration_ns;
+    if (duration_ns > of->longest_ns)
+        of->longest_ns = duration_ns;
+}
+
 static void note_stats(const struct collection *done, int error, uint64_t duration_ns)
 {
     struct molt_gc_stats *of = &stats[done->generation];
@@ -139,9 +152,7 @@ static void note_stats(const struct collection *done, int error, uint64_t durati
     of->candidates += done->candidates;
     of->collected += done->saves_all ? 0 : done->unreachable;
     of->uncollectable += done->revived + (done->saves_all ? done->unreachable : 0);
-    of->duration_ns += duration_ns;
-    if (duration_ns > of->longest_ns)
-        of->longest_ns = duration_ns;
+    note_duration(of, duration_ns);
 }
 
 static void say_stats(const struct collection *done, int error, uint64_t duration_ns)
@@ -152,6 +163,14 @@ static void say_stats(const struct collection *done, int error, uint64_t duratio
                   done->generation, done->candidates, done->unreachable, done->revived,
                   (size_t)(duration_ns / 1000), error != 0 ? ", skipped" : "");
     report_write(STDERR_FILENO, line.text, line.length);
+}
+
+static void abandon_cycle(void)
+{
+    lock_acquire(&side_lock);
+    propose_end();
+    lock_release(&side_lock);
+    cycle_collected = 0;
 }
 
 /* The calling thread collects. The unreachable objects, or -1 and errno. */
@@ -167,6 +186,8 @@ static long run(int generation, bool automatic)
     struct molt_gc_info info = {.generation = generation};
     call_callbacks(MOLT_GC_START, &info);
     reset_counts(generation);
+    if (generation == 2)
+        abandon_cycle(); /* it is all done at once now */
     uint64_t start = now_ns();
     int error = collect(&collection);
     uint64_t duration = now_ns() - start;
@@ -208,6 +229,51 @@ long molt_gc_collect(int generation)
     return found;
 }
 
+/* ---- Slices ---- */
+
+/* Objects that a slice looks at for each new one, at least: a cycle looks twice at each, and has to
+ * be done before a quarter as many are new. */
+#define SLICE_PER_OBJECT 8
+
+static void note_cycle(size_t candidates)
+{
+    stats[2].collections++;
+    stats[2].candidates += candidates;
+    old_objects = candidates > cycle_collected ? candidates - cycle_collected : 0;
+    cycle_collected = 0;
+    new_old_objects = 0;
+    younger_collections[2] = 0;
+    large_bytes_old = large_bytes_old + atomic_exchange(&large_bytes_new, 0);
+}
+
+/* The next piece of an incremental collection, which begins one if there is none. */
+static void run_slice(void)
+{
+    uint64_t start = os_now_us();
+    struct collection collection = {
+        .generation = 2, .is_partial = true, .stop_ms = STOP_MS_AUTOMATIC};
+    size_t candidates = 0;
+    if (!world_stop(STOP_MS_AUTOMATIC)) {
+        stats[2].skipped++;
+        return;
+    }
+    lock_acquire(&side_lock);
+    struct side *sides = NULL;
+    bool runs = propose_is_running() || propose_begin();
+    if (runs)
+        sides = propose_slice((size_t)threshold[0] * SLICE_PER_OBJECT, start + options.gc_slice,
+                              &candidates);
+    bool ended = runs && !propose_is_running();
+    int error = collect_sides(&collection, sides);
+    stats[2].skipped += !runs || error != 0;
+    cycle_collected += collection.unreachable;
+    stats[2].collected += collection.unreachable;
+    stats[2].uncollectable += collection.revived;
+    if (ended)
+        note_cycle(candidates);
+    note_duration(&stats[2], (os_now_us() - start) * 1000);
+}
+
 /* ---- When ---- */
 
 int32_t gc_limit(void)
@@ -217,13 +283,18 @@ int32_t gc_limit(void)
                                                                                : (int32_t)t0;
 }
 
+static int due_young(void)
+{
+    return younger_collections[1] > threshold[1] ? 1 : 0;
+}
+
 /* The oldest generation that is due with a collection of the young one. */
 static int due_generation(void)
 {
     bool bytes_due = large_bytes_new > LARGE_BYTES_MIN && large_bytes_new > large_bytes_old;
     if (bytes_due || (younger_collections[2] > threshold[2] && new_old_objects >= old_objects / 4))
         return 2;
-    return younger_collections[1] > threshold[1] ? 1 : 0;
+    return due_young();
 }
 
 static void collect_due(int generation)
@@ -231,7 +302,13 @@ static void collect_due(int generation)
     if (world_is_mine() || !world_try_collect())
         return;
     int saved = errno;
+    bool in_slices = options.gc == GC_INCREMENTAL && new_old_objects <= old_objects;
+    bool slice = in_slices && (generation == 2 || propose_is_running());
+    if (slice && generation == 2)
+        generation = due_young();
     run(generation, true);
+    if (slice)
+        run_slice();
     errno = saved;
     world_end_collect();
 }

@@ -2,6 +2,7 @@
 #include "side.h"
 
 #include "owner.h"
+#include "propose.h"
 #include "shares.h"
 
 #include "alloc/malloc.h"
@@ -35,12 +36,16 @@ static void remove_from_lists(struct side *side)
     link_remove(&side->all);
     link_remove(&side->young);
     link_remove(&side->middle);
+    if (side->proposal != NULL)
+        side->proposal->side = NULL;
 }
 
 void side_pool_gone(struct pool *pool)
 {
     struct side *side = pool->side;
-    lock_acquire(&side_lock);
+    bool nested = lock_is_mine(&side_lock); /* a visitor has allocated */
+    if (!nested)
+        lock_acquire(&side_lock);
     if (side != NULL) {
         remove_from_lists(side);
         side->next = gone;
@@ -48,7 +53,8 @@ void side_pool_gone(struct pool *pool)
         pool->side = NULL;
     }
     shares_gone(&pool->shares);
-    lock_release(&side_lock);
+    if (!nested)
+        lock_release(&side_lock);
 }
 
 static void add_to_all(struct side *side)

@@ -31,21 +31,22 @@
 enum side_bitmap { SIDE_OLD, SIDE_MIDDLE, SIDE_FROZEN, SIDE_WHITE, SIDE_DUE, SIDE_BITMAPS };
 
 struct side {
-    uintptr_t start;     /* of the first object */
-    size_t block_bytes;  /* of an object, with its extra words */
-    size_t span;         /* addresses from start on that are the side's */
-    uint32_t reciprocal; /* ceil(2^32 / block_bytes); 0 for a large object */
-    uint16_t capacity;   /* objects that fit */
-    uint16_t words;      /* of a bitmap; 0 when the objects are untracked */
-    struct pool *pool;   /* NULL for a large object */
-    struct owner *owner; /* whose objects they are */
-    struct link all;     /* in the list of all tracked sides */
-    struct link young;   /* … of those that may have young objects */
-    struct link middle;  /* … of those that may have middle ones */
-    struct side *next;   /* in the collection's list of candidates */
-    uint32_t *edges;     /* in a collection: a number a block; NULL: not in it */
-    uint64_t *white;     /* side_bits(SIDE_WHITE) */
-    bool is_gathered;    /* in the list already */
+    uintptr_t start;           /* of the first object */
+    size_t block_bytes;        /* of an object, with its extra words */
+    size_t span;               /* addresses from start on that are the side's */
+    uint32_t reciprocal;       /* ceil(2^32 / block_bytes); 0 for a large object */
+    uint16_t capacity;         /* objects that fit */
+    uint16_t words;            /* of a bitmap; 0 when the objects are untracked */
+    struct pool *pool;         /* NULL for a large object */
+    struct owner *owner;       /* whose objects they are */
+    struct link all;           /* in the list of all tracked sides */
+    struct link young;         /* … of those that may have young objects */
+    struct link middle;        /* … of those that may have middle ones */
+    struct side *next;         /* in the collection's list of candidates */
+    uint32_t *edges;           /* in a collection: a number a block; NULL: not in it */
+    uint64_t *white;           /* side_bits(SIDE_WHITE) */
+    struct proposal *proposal; /* of an incremental collection (propose.h), or NULL */
+    bool is_gathered;          /* in the list already */
     /* The bitmaps follow. */
 };
 

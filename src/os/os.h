@@ -43,6 +43,9 @@ size_t os_memory_bytes(void);
 /* Milliseconds of a clock that never goes back; a few ms coarse, a few ns cheap. */
 uint64_t os_now_ms(void);
 
+/* Microseconds, precise, for some tens of ns. */
+uint64_t os_now_us(void);
+
 /* Whether the process runs with more rights than its caller (setuid, file capabilities). */
 bool os_is_secure(void);
 
