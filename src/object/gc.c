@@ -44,6 +44,10 @@ static _Atomic size_t large_bytes_new, large_bytes_old;
 /* Garbage that the present incremental collection has freed. */
 static size_t cycle_collected;
 
+/* A full collection does not wait for its threshold when so many objects have become old: so
+ * garbage that gets old stays below what lives, also where little does. */
+#define GROWTH_MIN 10000u
+
 static struct molt_gc_stats stats[GENERATIONS];
 
 /* ---- Callbacks ---- */
@@ -233,7 +237,7 @@ long molt_gc_collect(int generation)
 
 /* Objects that a slice looks at for each new one, at least: a cycle looks twice at each, and has to
  * be done before a quarter as many are new. */
-#define SLICE_PER_OBJECT 8
+#define SLICE_PER_OBJECT 16
 
 static void note_cycle(size_t candidates)
 {
@@ -288,13 +292,15 @@ static int due_young(void)
     return younger_collections[1] > threshold[1] ? 1 : 0;
 }
 
-/* The oldest generation that is due with a collection of the young one. */
-static int due_generation(void)
+static bool large_bytes_due(void)
 {
-    bool bytes_due = large_bytes_new > LARGE_BYTES_MIN && large_bytes_new > large_bytes_old;
-    if (bytes_due || (younger_collections[2] > threshold[2] && new_old_objects >= old_objects / 4))
-        return 2;
-    return due_young();
+    return large_bytes_new > LARGE_BYTES_MIN && large_bytes_new > large_bytes_old;
+}
+
+static bool full_due(void)
+{
+    return new_old_objects >= old_objects / 4 &&
+           (younger_collections[2] > threshold[2] || new_old_objects > GROWTH_MIN);
 }
 
 static void collect_due(int generation)
@@ -323,9 +329,12 @@ void gc_note_new(struct owner *owner, const struct descriptor *type, size_t extr
         owner->count++;
     if (extra > BLOCK_MAX)
         large_bytes_new += extra;
-    int generation = due_generation();
-    if (limit != INT32_MAX && (owner->count > limit || generation == 2))
-        collect_due(generation);
+    if (limit == INT32_MAX)
+        return;
+    if (large_bytes_due())
+        collect_due(2);
+    else if (owner->count > limit)
+        collect_due(full_due() ? 2 : due_young());
 }
 
 void gc_take_back_new(struct owner *owner, const struct descriptor *type)

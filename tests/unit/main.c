@@ -11,16 +11,27 @@ static const struct {
     const char *name;
     suite_function *make;
 } suites[] = {
-    {"bits", suite_bits},         {"report", suite_report},
-    {"options", suite_options},   {"size_class", suite_size_class},
-    {"block", suite_block},       {"pool", suite_pool},
-    {"map", suite_map},           {"arena", suite_arena},
-    {"purge", suite_purge},       {"run", suite_run},
-    {"huge", suite_huge},         {"growth", suite_growth},
-    {"heap", suite_heap},         {"remote", suite_remote},
-    {"registry", suite_registry}, {"malloc", suite_malloc},
-    {"misuse", suite_misuse},     {"stats", suite_stats},
-    {"ctl", suite_ctl},           {"os_failures", suite_os_failures},
+    {"bits", suite_bits},
+    {"report", suite_report},
+    {"options", suite_options},
+    {"size_class", suite_size_class},
+    {"block", suite_block},
+    {"pool", suite_pool},
+    {"map", suite_map},
+    {"arena", suite_arena},
+    {"purge", suite_purge},
+    {"run", suite_run},
+    {"huge", suite_huge},
+    {"growth", suite_growth},
+    {"heap", suite_heap},
+    {"remote", suite_remote},
+    {"registry", suite_registry},
+    {"malloc", suite_malloc},
+    {"misuse", suite_misuse},
+    {"stats", suite_stats},
+    {"ctl", suite_ctl},
+    {"propose", suite_propose},
+    {"os_failures", suite_os_failures},
 };
 
 static int list_suites(void)

@@ -23,6 +23,7 @@ Suite *suite_malloc(void);
 Suite *suite_misuse(void);
 Suite *suite_stats(void);
 Suite *suite_ctl(void);
+Suite *suite_propose(void);
 Suite *suite_os_failures(void);
 
 /* The program run again as `unit --script`: see test_os_failures.c. */

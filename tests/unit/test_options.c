@@ -62,6 +62,18 @@ START_TEST(test_switch)
 }
 END_TEST
 
+START_TEST(test_gc)
+{
+    char text[32];
+    expect("gc", "incremental", &options.gc, GC_INCREMENTAL);
+    ck_assert_int_eq(options_get("gc", 2, text, sizeof text), 11);
+    ck_assert_str_eq(text, "incremental");
+    ck_assert_int_eq(set("gc", "1"), OPTION_BAD_VALUE);
+    ck_assert_int_eq(set("gc", ""), OPTION_BAD_VALUE);
+    expect("gc", "generational", &options.gc, GC_GENERATIONAL);
+}
+END_TEST
+
 START_TEST(test_bad_values)
 {
     static const char *const bad[][2] = {
@@ -258,6 +270,7 @@ Suite *suite_options(void)
     tcase_add_test(tests, test_bytes);
     tcase_add_test(tests, test_time);
     tcase_add_test(tests, test_switch);
+    tcase_add_test(tests, test_gc);
     tcase_add_test(tests, test_bad_values);
     tcase_add_test(tests, test_unknown);
     tcase_add_test(tests, test_fixed);
