@@ -167,10 +167,36 @@ extern MOLT_API __thread uint64_t molt_self __attribute__((tls_model("initial-ex
 #define MOLT_COUNT_ONE ((uint64_t)1 << 20)
 
 /* The same for every object and thread, as functions: for other languages. */
-MOLT_API void molt_retain_slow(void *object);
+MOLT_API void *molt_retain_slow(void *object);
 MOLT_API void molt_release_slow(void *object);
 
 typedef void *molt_slot __attribute__((__may_alias__));
+
+/* Other threads read the header while its owner writes: no more than one access each, in one piece.
+ * That the compiler adds to memory instead of loading and storing makes it an instruction. */
+static inline void molt_count_add(molt_object *object, uint64_t change)
+{
+#ifdef __SANITIZE_THREAD__
+    __atomic_store_n(&object->molt_header,
+                     __atomic_load_n(&object->molt_header, __ATOMIC_RELAXED) + change,
+                     __ATOMIC_RELAXED);
+#else
+    __asm__("" : "+m"(object->molt_header)); /* what was loaded before is forgotten */
+    object->molt_header += change;
+#endif
+}
+
+typedef uint16_t molt_half __attribute__((__may_alias__));
+
+/* The upper 16 bits of a header, or of molt_self. */
+static inline uint16_t molt_tag(const uint64_t *header)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !defined __SANITIZE_THREAD__
+    return ((const volatile molt_half *)header)[3];
+#else
+    return (uint16_t)(__atomic_load_n(header, __ATOMIC_RELAXED) >> MOLT_OWNER_SHIFT);
+#endif
+}
 
 /* One more reference; returns the object. NULL is allowed. A count that would overflow (2^28)
  * makes the object immortal. */
@@ -180,11 +206,10 @@ static inline void *molt_retain(void *object)
     if (object == NULL)
         return NULL;
     /* Written by its owner alone; an overflow of the count makes it nobody's. */
-    if (__builtin_expect((o->molt_header >> MOLT_OWNER_SHIFT) == (molt_self >> MOLT_OWNER_SHIFT),
-                         1))
-        o->molt_header += MOLT_COUNT_ONE;
+    if (__builtin_expect(molt_tag(&o->molt_header) == molt_tag(&molt_self), 1))
+        molt_count_add(o, MOLT_COUNT_ONE);
     else
-        molt_retain_slow(object);
+        return molt_retain_slow(object);
     return object;
 }
 
@@ -196,8 +221,9 @@ static inline void molt_release(void *object)
     if (object == NULL)
         return;
     /* One comparison: of the owner, and that the count is two or more. */
-    if (__builtin_expect((o->molt_header - molt_self) >> MOLT_OWNER_SHIFT == 0, 1))
-        o->molt_header -= MOLT_COUNT_ONE;
+    uint64_t header = __atomic_load_n(&o->molt_header, __ATOMIC_RELAXED);
+    if (__builtin_expect((header - molt_self) >> MOLT_OWNER_SHIFT == 0, 1))
+        molt_count_add(o, -MOLT_COUNT_ONE);
     else
         molt_release_slow(object);
 }

@@ -270,7 +270,13 @@ void count_add_stopped(void *object, int change)
 
 /* ---- The slow ends ---- */
 
-void molt_retain_slow(void *object)
+static NOINLINE void retain_other(void *object)
+{
+    error_if_no_object("retain", object);
+    retain_shared(object);
+}
+
+void *molt_retain_slow(void *object)
 {
     if (UNLIKELY(molt_self == SELF_NONE))
         count_attach("retain", object);
@@ -278,14 +284,11 @@ void molt_retain_slow(void *object)
     unsigned tag = header_tag(header);
     if (tag == my_tag())
         header_set(object, header + HEADER_ONE);
-    else if (tag_is_immortal(tag))
-        return;
     else if (tag == TAG_SHARED)
         retain_shared(object);
-    else {
-        error_if_no_object("retain", object);
-        retain_shared(object);
-    }
+    else if (!tag_is_immortal(tag))
+        retain_other(object);
+    return object;
 }
 
 void count_attach(const char *operation, const void *object)
