@@ -276,6 +276,14 @@ static NOINLINE void retain_other(void *object)
     retain_shared(object);
 }
 
+/* A reference that is not counted. Right after the owner's count has overflowed releases would find
+ * their way back from there: no more. */
+static void stay_immortal(void *object, uint64_t header)
+{
+    if (header_tag(header) == my_tag() + 1)
+        header_set(object, header_with(header, TAG_IMMORTAL, 0));
+}
+
 void *molt_retain_slow(void *object)
 {
     if (UNLIKELY(molt_self == SELF_NONE))
@@ -286,7 +294,9 @@ void *molt_retain_slow(void *object)
         header_set(object, header + HEADER_ONE);
     else if (tag == TAG_SHARED)
         retain_shared(object);
-    else if (!tag_is_immortal(tag))
+    else if (tag_is_immortal(tag))
+        stay_immortal(object, header);
+    else
         retain_other(object);
     return object;
 }

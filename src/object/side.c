@@ -109,8 +109,7 @@ void side_init_large(struct large *large, struct owner *owner, size_t bytes, boo
     side->words = tracked;
     side->white = side_bits(side, SIDE_WHITE);
     side->owner = owner;
-    if (tracked)
-        add_to_all(side);
+    add_to_all(side);
 }
 
 void side_remove_large(struct large *large)

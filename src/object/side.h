@@ -39,7 +39,7 @@ struct side {
     uint16_t words;            /* of a bitmap; 0 when the objects are untracked */
     struct pool *pool;         /* NULL for a large object */
     struct owner *owner;       /* whose objects they are */
-    struct link all;           /* in the list of all tracked sides */
+    struct link all;           /* in the list of all sides */
     struct link young;         /* … of those that may have young objects */
     struct link middle;        /* … of those that may have middle ones */
     struct side *next;         /* in the collection's list of candidates */
