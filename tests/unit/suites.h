@@ -25,6 +25,11 @@ Suite *suite_stats(void);
 Suite *suite_ctl(void);
 Suite *suite_propose(void);
 Suite *suite_os_failures(void);
+Suite *suite_object(void);
+Suite *suite_object_misuse(void);
+Suite *suite_object_threads(void);
+Suite *suite_weak(void);
+Suite *suite_gc(void);
 
 /* The program run again as `unit --script`: see test_os_failures.c. */
 int os_failures_script(void);
