@@ -37,8 +37,8 @@ static _Atomic unsigned debug_flags;
 /* Old objects: after the last full collection, and those that have joined since. */
 static size_t old_objects, new_old_objects;
 
-/* Bytes of large objects made since the last full collection, and what there were then. */
-static _Atomic size_t large_bytes_new, large_bytes_old;
+/* Bytes of large objects: now, and after the last full collection. */
+static _Atomic size_t large_bytes, large_bytes_old;
 #define LARGE_BYTES_MIN ((size_t)16 << 20)
 
 /* Garbage that the present incremental collection has freed. */
@@ -130,15 +130,18 @@ static void reset_counts(int generation)
         younger_collections[generation + 1]++;
 }
 
-static void note_sizes(const struct collection *done)
+static void note_sizes(const struct collection *done, int error)
 {
+    if (done->generation == 2)
+        large_bytes_old = large_bytes;
+    if (error != 0)
+        return;
     if (done->generation == 1)
         new_old_objects += done->survivors;
     if (done->generation != 2)
         return;
     old_objects = done->survivors;
     new_old_objects = 0;
-    large_bytes_old = large_bytes_old + atomic_exchange(&large_bytes_new, 0);
 }
 
 static void note_duration(struct molt_gc_stats *of, uint64_t duration_ns)
@@ -195,7 +198,7 @@ static long run(int generation, bool automatic)
     uint64_t start = now_ns();
     int error = collect(&collection);
     uint64_t duration = now_ns() - start;
-    note_sizes(&collection);
+    note_sizes(&collection, error);
     note_stats(&collection, error, duration);
     if ((debug & MOLT_GC_STATS) != 0)
         say_stats(&collection, error, duration);
@@ -247,7 +250,7 @@ static void note_cycle(size_t candidates)
     cycle_collected = 0;
     new_old_objects = 0;
     younger_collections[2] = 0;
-    large_bytes_old = large_bytes_old + atomic_exchange(&large_bytes_new, 0);
+    large_bytes_old = large_bytes;
 }
 
 /* The next piece of an incremental collection, which begins one if there is none. */
@@ -294,7 +297,7 @@ static int due_young(void)
 
 static bool large_bytes_due(void)
 {
-    return large_bytes_new > LARGE_BYTES_MIN && large_bytes_new > large_bytes_old;
+    return large_bytes > LARGE_BYTES_MIN && large_bytes / 2 > large_bytes_old;
 }
 
 static bool full_due(void)
@@ -319,7 +322,12 @@ static void collect_due(int generation)
     world_end_collect();
 }
 
-void gc_note_new(struct owner *owner, const struct descriptor *type, size_t extra)
+void gc_note_large(ptrdiff_t bytes)
+{
+    large_bytes += (size_t)bytes;
+}
+
+void gc_note_new(struct owner *owner, const struct descriptor *type)
 {
     if (!type->tracked)
         return;
@@ -327,8 +335,6 @@ void gc_note_new(struct owner *owner, const struct descriptor *type, size_t extr
     atomic_store_explicit(&owner->limit, limit, memory_order_relaxed);
     if (owner->count < INT32_MAX)
         owner->count++;
-    if (extra > BLOCK_MAX)
-        large_bytes_new += extra;
     if (limit == INT32_MAX)
         return;
     if (large_bytes_due())

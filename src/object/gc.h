@@ -12,10 +12,13 @@
 int32_t gc_limit(void);
 
 /* The owner is about to make an object: collects if that is due. */
-void gc_note_new(struct owner *owner, const struct descriptor *type, size_t extra);
+void gc_note_new(struct owner *owner, const struct descriptor *type);
 
 /* It could not be made. */
 void gc_take_back_new(struct owner *owner, const struct descriptor *type);
+
+/* Large objects that take part in collections have been made or have died. */
+void gc_note_large(ptrdiff_t bytes);
 
 /* Finalizes cyclic garbage. */
 void gc_at_exit(void);

@@ -74,8 +74,10 @@ static void *make_large(struct owner *owner, const struct descriptor *type, size
     struct large *large = large_of(block + front);
     large->block = block;
     side_init_large(large, owner, bytes, type->tracked);
-    if (type->tracked)
+    if (type->tracked) {
         side_add_young(&large->side);
+        gc_note_large((ptrdiff_t)bytes);
+    }
     return block + front;
 }
 
@@ -91,7 +93,7 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
     if (descriptor == NULL)
         return NULL;
     world_safepoint(owner);
-    gc_note_new(owner, descriptor, extra);
+    gc_note_new(owner, descriptor);
 
     size_t bytes = (descriptor->size + extra + 7) & ~(size_t)7;
     unsigned number = type_cache(type)->number;
