@@ -1,0 +1,508 @@
+/* test_object_misuse.c: what must not be done with objects ends the process with one clear line. */
+#include "objects.h"
+#include "suites.h"
+#include "unit.h"
+
+#include "object/header.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static void expect(void (*function)(void *), void *p, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The line, up to where the format ends. */
+static void expect(void (*function)(void *), void *p, const char *format, ...)
+{
+    char words[300] = "molt: error: ";
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(words + strlen(words), sizeof words - strlen(words), format, arguments);
+    va_end(arguments);
+    unit_expect_abort(function, p, words);
+}
+
+/* ---- The operations, and what they are called in messages ---- */
+
+static void do_retain(void *p)
+{
+    molt_retain(p);
+}
+
+static void do_release(void *p)
+{
+    molt_release(p);
+}
+
+static void do_typeof(void *p)
+{
+    if (molt_typeof(p) == NULL)
+        abort();
+}
+
+static void do_refcount(void *p)
+{
+    if (molt_refcount(p) == 0)
+        abort();
+}
+
+static void do_weak_new(void *p)
+{
+    if (molt_weak_new(p, NULL, NULL) == NULL)
+        abort();
+}
+
+static void do_immortalize(void *p)
+{
+    molt_immortalize(p);
+}
+
+static void do_untrack(void *p)
+{
+    molt_gc_untrack(p);
+}
+
+static void do_referents(void *p)
+{
+    molt_gc_referents(p, NULL, NULL);
+}
+
+static void do_is_tracked(void *p)
+{
+    if (!molt_gc_is_tracked(p))
+        abort();
+}
+
+static void do_is_finalized(void *p)
+{
+    if (!molt_gc_is_finalized(p))
+        abort();
+}
+
+static const struct {
+    void (*function)(void *);
+    const char *name;
+} operations[] = {
+    {do_retain, "retain"},
+    {do_release, "release"},
+    {do_typeof, "molt_typeof"},
+    {do_refcount, "molt_refcount"},
+    {do_weak_new, "molt_weak_new"},
+    {do_immortalize, "molt_immortalize"},
+    {do_untrack, "molt_gc_untrack"},
+    {do_referents, "molt_gc_referents"},
+    {do_is_tracked, "molt_gc_is_tracked"},
+    {do_is_finalized, "molt_gc_is_finalized"},
+};
+
+/* ---- What is no object ---- */
+
+START_TEST(test_dead)
+{
+    struct node *node = node_take(&node_type, 1, NULL, NULL);
+    struct node *neighbour = node_take(&telling_type, 1, NULL, NULL);
+    molt_release(node);
+    for (size_t i = 0; i < COUNT_OF(operations); i++)
+        expect(operations[i].function, node, "%s of %p: the object (struct node) is dead\n",
+               operations[i].name, (void *)node);
+    molt_release(neighbour);
+    expect(do_release, neighbour, "release of %p: the object (struct node) is dead\n",
+           (void *)neighbour);
+}
+END_TEST
+
+START_TEST(test_garbage_that_was_collected)
+{
+    struct node *node = ring_new(&node_type, 1, 1);
+    molt_release(node);
+    molt_gc_collect(2);
+    for (size_t i = 0; i < COUNT_OF(operations); i++)
+        expect(operations[i].function, node, "%s of %p: the object (struct node) is dead\n",
+               operations[i].name, (void *)node);
+}
+END_TEST
+
+START_TEST(test_large_dead)
+{
+    struct node *node = molt_new_extra(&node_type, 3 << 20);
+    molt_release(node);
+    expect(do_weak_new, node, "molt_weak_new of %p: not an object\n", (void *)node);
+}
+END_TEST
+
+/* Retain and release of memory that is not even a header may read it. */
+START_TEST(test_inside_an_object)
+{
+    struct node *node = node_take(&node_type, 1, NULL, NULL);
+    struct node *large = molt_new_extra(&node_type, 3 << 20);
+    for (size_t i = 0; i < COUNT_OF(operations); i++)
+        for (size_t inside = 8; inside < sizeof *node; inside += 8) {
+            expect(operations[i].function, (char *)node + inside,
+                   "%s of %p: %zu bytes inside an object (struct node) at %p\n", operations[i].name,
+                   (void *)((char *)node + inside), inside, (void *)node);
+            expect(operations[i].function, (char *)large + inside,
+                   "%s of %p: %zu bytes inside an object (struct node) at %p\n", operations[i].name,
+                   (void *)((char *)large + inside), inside, (void *)large);
+        }
+    molt_release(node);
+    expect(do_weak_new, (char *)node + 16,
+           "molt_weak_new of %p: 16 bytes inside a dead object at %p\n",
+           (void *)((char *)node + 16), (void *)node);
+}
+END_TEST
+
+START_TEST(test_no_object)
+{
+    static char fixed[64];
+    char local[64] = {0};
+    molt_release(node_take(&node_type, 1, NULL, NULL));
+    char *others[] = {molt_calloc(1, 64), molt_calloc(1, 100000), molt_calloc(1, 5 << 20), fixed,
+                      local};
+    for (size_t j = 0; j < COUNT_OF(others); j++)
+        for (size_t i = 0; i < COUNT_OF(operations); i++)
+            expect(operations[i].function, others[j], "%s of %p: not an object\n",
+                   operations[i].name, (void *)others[j]);
+}
+END_TEST
+
+START_TEST(test_overwritten_header)
+{
+    static const uint64_t values[] = {
+        0, 0xffff, UINT64_C(0xe123) << 48, UINT64_C(1) << 48, 0x4141414141414141, UINT64_MAX};
+    for (size_t i = 0; i < COUNT_OF(values); i++) {
+        struct node *node = node_take(&node_type, 1, NULL, NULL);
+        uint64_t header = node->molt_base.molt_header;
+        node->molt_base.molt_header = values[i];
+        expect(do_weak_new, node, "molt_weak_new of %p: its header has been overwritten\n",
+               (void *)node);
+        ck_assert(!molt_is_object(node));
+        node->molt_base.molt_header = header;
+        molt_release(node);
+    }
+}
+END_TEST
+
+/* ---- Counts that are wrong ---- */
+
+static void set_count(struct node *node, unsigned count)
+{
+    uint64_t header = node->molt_base.molt_header;
+    node->molt_base.molt_header = header_with(header, header_tag(header), count);
+}
+
+START_TEST(test_below_zero)
+{
+    struct node *node = node_take(&node_type, 1, NULL, NULL);
+    set_count(node, 0);
+    expect(do_release, node, "release of %p (struct node): released more often than retained\n",
+           (void *)node);
+}
+END_TEST
+
+static void *release_thrice(void *p)
+{
+    for (int i = 0; i < 3; i++)
+        molt_release(p);
+    return NULL;
+}
+
+static void release_thrice_there(void *p)
+{
+    unit_in_thread(release_thrice, p);
+    molt_gc_safepoint();
+}
+
+START_TEST(test_below_zero_by_another_thread)
+{
+    struct node *node = node_take(&node_type, 1, NULL, NULL);
+    molt_retain(node);
+    expect(release_thrice_there, node, "release of %p (struct node): released more often",
+           (void *)node);
+}
+END_TEST
+
+static void do_collect(void *generation)
+{
+    molt_gc_collect((int)(uintptr_t)generation);
+}
+
+START_TEST(test_more_fields_than_references)
+{
+    struct node *node = node_take(&node_type, 1, NULL, NULL);
+    struct node *other = node_take(&node_type, 1, node, node);
+    molt_retain(other);
+    for (uintptr_t generation = 0; generation < 3; generation++)
+        expect(do_collect, (void *)generation,
+               "object %p (struct node): 1 more fields refer to it than it has references\n",
+               (void *)node);
+    molt_retain(node);
+    ck_assert_int_eq(molt_gc_collect(2), 0);
+}
+END_TEST
+
+/* A dying object's memory is not to be revived without its finalizer. */
+static struct node *dying;
+
+static void retain_dying(void *unused)
+{
+    (void)unused;
+    molt_retain(dying);
+}
+
+static void dispose_and_retain(void *object)
+{
+    dying = object;
+    retain_dying(NULL);
+}
+
+MOLT_TYPE(reviving_type, struct node, MOLT_REFS(struct node, a, b), .dispose = dispose_and_retain);
+
+static void release_or_collect(void *p)
+{
+    molt_release(p);
+    molt_gc_collect(2);
+}
+
+START_TEST(test_retain_in_dispose)
+{
+    struct node *node = node_take(&reviving_type, 1, NULL, NULL);
+    struct node *garbage = ring_new(&reviving_type, 1, 1);
+    expect(release_or_collect, node, "retain of %p: the object (struct node) is dying\n",
+           (void *)node);
+    expect(release_or_collect, garbage, "retain of %p: the object (struct node) is dying\n",
+           (void *)garbage);
+}
+END_TEST
+
+/* ---- In a traverse callback ---- */
+
+static struct node *touched;
+static void (*in_traverse)(void);
+
+static int traverse_badly(void *object, molt_visit *visit, void *arg)
+{
+    (void)object, (void)visit, (void)arg;
+    in_traverse();
+    return 0;
+}
+
+static void clear_nothing(void *object)
+{
+    (void)object;
+}
+
+MOLT_TYPE(bad_type, struct node, MOLT_REFS(struct node, a, b), .traverse = traverse_badly,
+          .clear = clear_nothing);
+
+static void do_nothing(void)
+{
+}
+
+static void retain_touched(void)
+{
+    molt_retain(touched);
+}
+
+static void release_touched(void)
+{
+    molt_release(touched);
+}
+
+static void set_touched(void)
+{
+    void *slot = NULL;
+    molt_set(&slot, touched);
+}
+
+static void make_one(void)
+{
+    molt_release(molt_new(&node_type));
+}
+
+static void make_one_with_extra(void)
+{
+    molt_release(molt_new_extra(&node_type, 100));
+}
+
+START_TEST(test_in_traverse)
+{
+    static const struct {
+        void (*function)(void);
+        const char *words;
+    } cases[] = {
+        {retain_touched, "retain of %p (struct node): a traverse callback must not count\n"},
+        {release_touched, "release of %p (struct node): a traverse callback must not count\n"},
+        {set_touched, "retain of %p (struct node): a traverse callback must not count\n"},
+        {make_one, "molt_new (struct node): a traverse callback must not make objects\n"},
+        {make_one_with_extra,
+         "molt_new (struct node): a traverse callback must not make objects\n"},
+    };
+    touched = node_take(&node_type, 1, NULL, NULL);
+    molt_retain(touched);
+    struct node *bad = node_take(&bad_type, 1, NULL, NULL);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char words[200];
+        snprintf(words, sizeof words, cases[i].words, (void *)touched);
+        in_traverse = cases[i].function;
+        expect(do_collect, (void *)0, "%s", words);
+        expect(do_referents, bad, "%s", words);
+    }
+    in_traverse = do_nothing;
+}
+END_TEST
+
+static void collect_in_traverse(void)
+{
+    ck_assert_int_eq(molt_gc_collect(2), 0);
+}
+
+/* That is no misuse: it only does nothing. */
+START_TEST(test_collect_in_traverse)
+{
+    struct node *bad = node_take(&bad_type, 1, NULL, NULL);
+    in_traverse = collect_in_traverse;
+    ck_assert_int_eq(molt_gc_collect(2), 0);
+    molt_gc_referents(bad, NULL, NULL);
+    molt_retain(bad);
+    ck_assert_uint_eq(molt_refcount(bad), 2);
+}
+END_TEST
+
+/* ---- The malloc family ---- */
+
+static void do_free(void *p)
+{
+    molt_free(p);
+}
+
+static void do_realloc(void *p)
+{
+    if (molt_realloc(p, 1000) == NULL)
+        abort();
+}
+
+static void *free_there(void *p)
+{
+    molt_free(p);
+    return NULL;
+}
+
+static void do_free_there(void *p)
+{
+    unit_in_thread(free_there, p);
+}
+
+START_TEST(test_free_of_an_object)
+{
+    struct node *node = node_take(&node_type, 1, NULL, NULL);
+    expect(do_free, node, "invalid free of %p: it is an object, which molt_release frees\n",
+           (void *)node);
+    expect(do_realloc, node, "invalid realloc of %p: it is an object, which molt_release frees\n",
+           (void *)node);
+    expect(do_free_there, node, "invalid free of %p: it is an object, which molt_release frees\n",
+           (void *)node);
+    molt_release(node);
+    expect(do_free, node, "double free of %p", (void *)node);
+}
+END_TEST
+
+START_TEST(test_free_of_a_large_object)
+{
+    static const size_t extras[] = {40000, 3 << 20};
+    for (size_t i = 0; i < COUNT_OF(extras); i++) {
+        struct node *node = molt_new_extra(&node_type, extras[i]);
+        expect(do_free, node, "invalid free of %p", (void *)node);
+        expect(do_realloc, node, "invalid realloc of %p", (void *)node);
+    }
+}
+END_TEST
+
+/* ---- In a blocking region ---- */
+
+static void in_a_region(void (*function)(void *), void *p)
+{
+    molt_gc_blocking_begin();
+    molt_gc_blocking_begin();
+    molt_gc_blocking_end();
+    function(p);
+    molt_gc_blocking_end();
+}
+
+static void retain_in_a_region(void *p)
+{
+    in_a_region(do_retain, p);
+}
+
+static void release_in_a_region(void *p)
+{
+    in_a_region(do_release, p);
+}
+
+static void make(void *unused)
+{
+    (void)unused;
+    make_one();
+}
+
+static void make_in_a_region(void *unused)
+{
+    in_a_region(make, unused);
+}
+
+START_TEST(test_in_a_blocking_region)
+{
+    struct node *node = node_take(&node_type, 1, NULL, NULL);
+    expect(retain_in_a_region, node,
+           "retain of %p (struct node): the thread has said that it uses no object\n",
+           (void *)node);
+    expect(release_in_a_region, node,
+           "release of %p (struct node): the thread has said that it uses no object\n",
+           (void *)node);
+    expect(make_in_a_region, NULL,
+           "molt_new (struct node): the thread has said that it uses no object\n");
+    molt_gc_blocking_begin();
+    molt_gc_blocking_end();
+    molt_retain(node);
+    molt_release(node);
+}
+END_TEST
+
+START_TEST(test_one_line)
+{
+    char text[1000];
+    struct node *node = node_take(&node_type, 1, NULL, NULL);
+    molt_release(node);
+    int status = unit_child(do_release, node, text, sizeof text);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
+}
+END_TEST
+
+Suite *suite_object_misuse(void)
+{
+    Suite *suite = suite_create("object_misuse");
+    TCase *tests = tcase_create("misuse");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, test_dead);
+    tcase_add_test(tests, test_garbage_that_was_collected);
+    tcase_add_test(tests, test_large_dead);
+    tcase_add_test(tests, test_inside_an_object);
+    tcase_add_test(tests, test_no_object);
+    tcase_add_test(tests, test_overwritten_header);
+    tcase_add_test(tests, test_below_zero);
+    tcase_add_test(tests, test_below_zero_by_another_thread);
+    tcase_add_test(tests, test_more_fields_than_references);
+    tcase_add_test(tests, test_retain_in_dispose);
+    tcase_add_test(tests, test_in_traverse);
+    tcase_add_test(tests, test_collect_in_traverse);
+    tcase_add_test(tests, test_free_of_an_object);
+    tcase_add_test(tests, test_free_of_a_large_object);
+    tcase_add_test(tests, test_in_a_blocking_region);
+    tcase_add_test(tests, test_one_line);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
