@@ -1,13 +1,15 @@
 /* collect.h: one collection.
  *
  *   deduce          which candidates are unreachable: white (deduce.h)
- *   run_code        weak references' callbacks and finalizers, if any are due: the white objects
- * are kept by a reference each meanwhile; then the question is asked again of them alone, and what
- * has been revived is promoted like the rest condemn         those that are still white lose their
- * weak references delete_white    their references are dropped, then their blocks are freed
+ *   run_code        weak references with callbacks die, and the callbacks run; then the finalizers
+ *                   that are due. The white objects are kept by a reference each meanwhile; then
+ * the question is asked again of them alone, and what has been revived is promoted like the rest
+ *   condemn         those that are still white lose their other weak references
+ *   delete_white    their references are dropped, then their blocks are freed
  *
- * The world stands still, and side_lock is held, but where code of the program runs. A collection
- * for which memory or a thread's safepoint is missing has done nothing. */
+ * (The order is that of CPython 3.14.) The world stands still, and side_lock is held, but where
+ * code of the program runs. A collection for which memory or a thread's safepoint is missing has
+ * done nothing. */
 #ifndef OBJECT_COLLECT_H
 #define OBJECT_COLLECT_H
 

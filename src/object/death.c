@@ -169,8 +169,10 @@ static bool retire(void *object, const struct descriptor *type)
     if (!finalize(object, type))
         return false;
     _Atomic uint32_t *word = count_word_if_any(object, header_of(object));
-    if (word != NULL && (atomic_load_explicit(word, memory_order_acquire) & SHARED_WEAK) != 0)
+    if (word != NULL && (atomic_load_explicit(word, memory_order_acquire) & SHARED_WEAK) != 0) {
+        set_link(object, header_of(object), 0); /* no collection in a callback takes it for alive */
         weak_tell(object);
+    }
     forget_shares(object);
     return true;
 }

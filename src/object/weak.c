@@ -199,7 +199,8 @@ void weak_take(void *object, bool only_with_callback, molt_weak **due)
     while (oldest_first != NULL) {
         molt_weak *weak = oldest_first;
         chain_remove(weak);
-        chain_push(due, weak);
+        if (due != NULL)
+            chain_push(due, weak);
     }
     lock_release(&due_lock);
     lock_release(&shard->lock);

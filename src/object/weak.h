@@ -17,7 +17,8 @@
 void weak_tell(void *object);
 
 /* The same in two steps: takes those that have a callback, or all, out of the table; those with one
- * join the chain at *due. weak_call calls them, the newest of an object first. */
+ * join the chain at *due, or are never called if due is NULL. weak_call calls them, the newest of
+ * an object first. */
 void weak_take(void *object, bool only_with_callback, molt_weak **due);
 void weak_call(molt_weak **due);
 
