@@ -41,6 +41,43 @@ static struct side *keep_white(struct side *sides)
     return kept;
 }
 
+/* ---- Debugging ---- */
+
+static void say_all(const char *what, struct side *sides, enum side_bitmap bitmap)
+{
+    for_each_side (side, sides)
+        for_each_bit (i, side, bitmap) {
+            struct report_line line = {.length = 0};
+            void *object = side_object(side, i);
+            report_append(&line, "molt: gc: %s %s %p\n", what, error_type_name(object), object);
+            report_write(STDERR_FILENO, line.text, line.length);
+        }
+}
+
+static void forget_due(struct side *sides)
+{
+    for_each_side (side, sides)
+        for_each_bit (i, side, SIDE_DUE)
+            side_unset(side, SIDE_DUE, i);
+}
+
+static void note_white(struct side *sides)
+{
+    for_each_side (side, sides)
+        for_each_bit (i, side, SIDE_WHITE)
+            side_set(side, SIDE_DUE, i);
+}
+
+/* The revived ones are white no longer. */
+static void say_revived(struct side *sides)
+{
+    for_each_side (side, sides)
+        for_each_bit (i, side, SIDE_WHITE)
+            side_unset(side, SIDE_DUE, i);
+    say_all("uncollectable", sides, SIDE_DUE);
+    forget_due(sides);
+}
+
 /* ---- Code of the program: weak references' callbacks and finalizers ---- */
 
 static bool has_finalizer_due(const void *object)
@@ -93,15 +130,18 @@ static void call_finalizers(struct side *white)
         }
 }
 
-/* The world did not stop again: all are revived, their generation aside. */
+/* The question cannot be asked again: all are revived, their generation aside. Those that
+ * finalizers have freed of their rings die, but later, since sides go with their last objects. */
 static void give_up(struct side *white)
 {
+    death_begin_defer();
     for_each_side (side, white)
         for_each_bit (i, side, SIDE_WHITE) {
             void *object = side_object(side, i);
             side_unset(side, SIDE_WHITE, i);
             molt_release(object);
         }
+    death_end_defer();
 }
 
 static void let_run(void)
@@ -132,12 +172,17 @@ static int run_code(struct collection *collection, struct side **white)
         give_up(*white);
         return EBUSY;
     }
+    if (collection->says_uncollectable)
+        note_white(*white);
     struct deduction deduction = {.collected = collection->generation, .held = 1};
     if (!deduce(*white, &deduction)) {
+        forget_due(*white);
         let_run();
         give_up(*white);
         return ENOMEM;
     }
+    if (collection->says_uncollectable)
+        say_revived(*white);
     collection->revived += deduction.reachable;
     *white = keep_white(*white);
     add_to_counts(*white, -1);
@@ -253,17 +298,6 @@ void collect_clear_garbage(void)
     molt_free(objects);
 }
 
-static void say_collectable(struct side *white)
-{
-    for_each_side (side, white)
-        for_each_bit (i, side, SIDE_WHITE) {
-            struct report_line line = {.length = 0};
-            void *object = side_object(side, i);
-            report_append(&line, "molt: gc: collectable %s %p\n", error_type_name(object), object);
-            report_write(STDERR_FILENO, line.text, line.length);
-        }
-}
-
 /* ---- The whole ---- */
 
 /* The white objects, to be deleted; the world stands still unless *error. */
@@ -292,8 +326,10 @@ int collect_sides(struct collection *collection, struct side *sides)
     if (error != 0)
         return error;
     if (collection->says_collectable)
-        say_collectable(white);
+        say_all("collectable", white, SIDE_WHITE);
     if (collection->saves_all) {
+        if (collection->says_uncollectable)
+            say_all("uncollectable", white, SIDE_WHITE);
         collection->unreachable += save_all(white);
         let_run();
         return 0;

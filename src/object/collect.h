@@ -20,14 +20,15 @@
 
 struct collection {
     int generation;
-    bool is_partial;       /* the candidates are not a whole generation */
-    bool saves_all;        /* garbage is kept: collect_garbage */
-    bool says_collectable; /* each garbage object in a line */
-    unsigned stop_ms;      /* how long to wait for other threads */
-    size_t candidates;     /* objects looked at */
-    size_t survivors;      /* … that were reachable */
-    size_t unreachable;    /* found, and not revived */
-    size_t revived;        /* by finalizers */
+    bool is_partial;         /* the candidates are not a whole generation */
+    bool saves_all;          /* garbage is kept: collect_garbage */
+    bool says_collectable;   /* each garbage object in a line */
+    bool says_uncollectable; /* … each that is kept all the same */
+    unsigned stop_ms;        /* how long to wait for other threads */
+    size_t candidates;       /* objects looked at */
+    size_t survivors;        /* … that were reachable */
+    size_t unreachable;      /* found, and not revived */
+    size_t revived;          /* by finalizers */
 };
 
 /* 0, or an error number: nothing has been freed. The caller is the only one who collects. */

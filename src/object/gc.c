@@ -55,10 +55,12 @@ static struct molt_gc_stats stats[GENERATIONS];
 struct callback {
     molt_gc_callback *function;
     void *arg;
+    uint64_t number; /* in the order of adding, from 1 on */
     struct callback *next;
 };
 
 static struct callback *callbacks;
+static uint64_t callbacks_added;
 static struct lock callbacks_lock;
 
 int molt_gc_add_callback(molt_gc_callback *function, void *arg)
@@ -71,6 +73,7 @@ int molt_gc_add_callback(molt_gc_callback *function, void *arg)
     struct callback **end = &callbacks;
     while (*end != NULL)
         end = &(*end)->next;
+    callback->number = ++callbacks_added;
     *end = callback;
     lock_release(&callbacks_lock);
     return 0;
@@ -96,14 +99,15 @@ int molt_gc_remove_callback(molt_gc_callback *function, void *arg)
 /* One after the other without the lock: a callback may remove itself or add others. */
 static void call_callbacks(enum molt_gc_phase phase, const struct molt_gc_info *info)
 {
-    for (size_t n = 0;; n++) {
+    struct callback copy = {.number = 0};
+    for (;;) {
         lock_acquire(&callbacks_lock);
-        struct callback *callback = callbacks;
-        for (size_t i = 0; i < n && callback != NULL; i++)
+        const struct callback *callback = callbacks;
+        while (callback != NULL && callback->number <= copy.number)
             callback = callback->next;
-        struct callback copy = callback != NULL ? *callback : (struct callback){0};
+        copy = callback != NULL ? *callback : (struct callback){0};
         lock_release(&callbacks_lock);
-        if (callback == NULL)
+        if (copy.function == NULL)
             return;
         copy.function(phase, info, copy.arg);
     }
@@ -188,6 +192,7 @@ static long run(int generation, bool automatic)
         .generation = generation,
         .saves_all = (debug & MOLT_GC_SAVEALL) != 0,
         .says_collectable = (debug & MOLT_GC_COLLECTABLE) != 0,
+        .says_uncollectable = (debug & MOLT_GC_UNCOLLECTABLE) != 0,
         .stop_ms = automatic ? STOP_MS_AUTOMATIC : STOP_MS_EXPLICIT,
     };
     struct molt_gc_info info = {.generation = generation};

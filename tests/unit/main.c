@@ -32,6 +32,11 @@ static const struct {
     {"ctl", suite_ctl},
     {"propose", suite_propose},
     {"os_failures", suite_os_failures},
+    {"object", suite_object},
+    {"object_misuse", suite_object_misuse},
+    {"object_threads", suite_object_threads},
+    {"weak", suite_weak},
+    {"gc", suite_gc},
 };
 
 static int list_suites(void)
