@@ -165,6 +165,7 @@ help:
 	    'make check-cases   pitfalls, semantics  make check-programs  real programs' \
 	    'make check-asan    make check-tsan      make check-ubsan     the modules, sanitized' \
 	    'make check-bench   the benchmarks'\'' harness' \
+    'make bench-objects  objects beside those of CPython, Boehm and GLib' \
     'make gate          instructions and memory against what is recorded' \
 	    'make layers        no file uses a layer above its own' \
 	    'make warnings      gcc and clang, all warnings as errors' \

@@ -26,8 +26,53 @@ $(BENCH)/replay: $(REPLAYER) $(wildcard bench/trace/*.h)
 	@mkdir -p $(@D)
 	$(BENCH_CC) $(filter %.c,$^) -o $@
 
+# ---- Objects: a program for each subject and peer, SUBJECT-PEER --------------------------------
+
+OBJECT_PROGRAMS := leaf-molt tree-molt tree-acyclic collect-molt rings-molt pauses-molt \
+                   memory-molt threads-molt leaf-hand tree-hand tree-hand24 memory-hand
+ifneq ($(wildcard /usr/include/gc.h),)
+OBJECT_PROGRAMS += leaf-boehm tree-boehm collect-boehm rings-boehm memory-boehm
+endif
+ifneq ($(wildcard /usr/include/glib-2.0/glib-object.h),)
+OBJECT_PROGRAMS += leaf-grcbox tree-grcbox memory-grcbox \
+                   leaf-gobject tree-gobject memory-gobject threads-gobject
+endif
+
+OBJECT_HEADERS := $(wildcard bench/objects/*.h) include/molt.h include/molt_object.h
+MOLT_LINKED     = -Iinclude $(BUILD)/libmolt.so -Wl,-rpath,'$$ORIGIN/../..'
+GLIB_LINKED     = $$(pkg-config --cflags --libs gobject-2.0 | sed 's/-I/-isystem /g')
+
+# What each peer is compiled and linked with.
+PEER_molt    = -DPEER='"peer_molt.h"' $(MOLT_LINKED)
+PEER_acyclic = -DPEER='"peer_molt.h"' -DPEER_ACYCLIC $(MOLT_LINKED)
+PEER_hand    = -DPEER='"peer_hand.h"'
+PEER_hand24  = -DPEER='"peer_hand.h"' -DPEER_HEADER
+PEER_boehm   = -DPEER='"peer_boehm.h"' -lgc
+PEER_grcbox  = -DPEER='"peer_grcbox.h"' $(GLIB_LINKED)
+PEER_gobject = -DPEER='"peer_gobject.h"' $(GLIB_LINKED)
+
+# object_program SUBJECT PEER
+define object_program
+$(BENCH)/objects/$(word 1,$(1))-$(word 2,$(1)): bench/objects/$(word 1,$(1)).c \
+        bench/objects/objects.c $(OBJECT_HEADERS) $(BUILD)/libmolt.so
+	@mkdir -p $$(@D)
+	$$(BENCH_CC) $$(filter %.c,$$^) $$(PEER_$(word 2,$(1))) -o $$@
+endef
+$(foreach program,$(OBJECT_PROGRAMS),$(eval $(call object_program,$(subst -, ,$(program)))))
+
+$(BENCH)/objects/code-shared: bench/objects/code.c $(OBJECT_HEADERS) $(BUILD)/libmolt.so
+	@mkdir -p $(@D)
+	$(BENCH_CC) $< $(MOLT_LINKED) -o $@
+
+$(BENCH)/objects/code-static: bench/objects/code.c $(OBJECT_HEADERS) $(BUILD)/libmolt.a
+	@mkdir -p $(@D)
+	$(BENCH_CC) $< -Iinclude $(BUILD)/libmolt.a -o $@
+
+OBJECT_PROGRAMS += code-shared code-static
+
 bench-build: all $(addprefix $(BENCH)/,measure instructions libtrace.so replay) \
-             $(addprefix $(BENCH)/workloads/,$(WORKLOADS))
+             $(addprefix $(BENCH)/workloads/,$(WORKLOADS)) \
+             $(addprefix $(BENCH)/objects/,$(OBJECT_PROGRAMS))
 
 bench-deps:
 	@tests/install bench/peers.packages bench/programs.packages
@@ -40,6 +85,12 @@ bench: bench-deps
 bench-quick: bench-deps
 	+@$(MAKE) -s bench-build
 	@bench/run --suite quick -n 6
+
+# Objects beside those of CPython, Boehm and GLib.
+bench-objects:
+	@tests/install bench/objects.packages
+	+@$(MAKE) -s bench-build
+	@bench/run objects -n $(ROUNDS)
 
 # Real programs under the system's malloc and under molt.
 demo:
@@ -56,4 +107,4 @@ gate: bench-build
 check-bench: bench-build
 	@tests/bench/run
 
-.PHONY: bench bench-build bench-deps bench-quick demo gate check-bench
+.PHONY: bench bench-build bench-deps bench-quick bench-objects demo gate check-bench

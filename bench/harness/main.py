@@ -5,10 +5,11 @@ import os
 import signal
 import sys
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
-from . import compare, counts, gate, render, report, results
-from .allocators import MOLT, BadAllocator, find_allocators
+from . import compare, counts, disassembly, gate, objects, render, report, results, targets
+from .allocators import MOLT, BadAllocator, find_allocators, unknown
 from .estimates import MIN_RUNS
 from .item import ROOT, Item, Wrong
 from .metrics import LATENCIES, PEAK_OVER_LIVE, PEAK_RSS, WALL
@@ -23,6 +24,9 @@ USAGE = """bench/run [--suite full|quick|demo] [--only ITEM]... [--peer NAME]...
                  [-o FILE]
        bench/run list                    the items and the allocators
        bench/run counts [--peer NAME]    instructions of the fast paths
+       bench/run objects [--quick] [--only SUBJECT]... [--peer NAME]... [-n ROUNDS] [-o FILE]
+                         [--sizes 1,10,50]         objects, and what they are to show
+       bench/run objects --from FILE     the same from a file of results
        bench/run compare A B             two files of results: two builds of molt
        bench/run report FILE             Markdown and plots beside the file [--readme README.md]
        bench/run gate [--record]         instructions and memory against what is recorded
@@ -32,7 +36,7 @@ PEERS="name=/path/library.so ..." adds allocators, or replaces those of the same
 
 def main(arguments: list[str]) -> int:
     commands = {"run": command_run, "list": command_list, "counts": command_counts,
-                "compare": command_compare, "report": command_report, "gate": command_gate}
+                "objects": command_objects, "compare": command_compare, "report": command_report, "gate": command_gate}
     name = arguments[0] if arguments and arguments[0] in commands else "run"
     if arguments and arguments[0] == name:
         arguments = arguments[1:]
@@ -136,6 +140,76 @@ def command_counts(arguments: list[str]) -> int:
     print("Instructions per operation, loop and PLT included")
     print(render.text(rows))
     return 0
+
+
+def command_objects(arguments: list[str]) -> int:
+    parser = new_parser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", action="append", default=[], metavar="SUBJECT")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME")
+    parser.add_argument("-n", "--rounds", type=positive)
+    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--sizes", type=positives, default=objects.SIZES, metavar="MILLIONS")
+    parser.add_argument("--from", dest="source", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    if options.source:
+        print_objects(results.read(options.source), {})
+        return 0
+
+    for name in options.peer:
+        if name not in (known := [peer.name for peer in objects.PEERS]):
+            raise UnknownItem(unknown("peer", name, known))
+    plan, skipped = objects.plan(
+        choose(objects.subjects(options.quick, options.sizes), options.only), options.peer)
+    output = options.output or ROOT / time.strftime("bench/results/%Y-%m-%d-%H%M%S-objects.jsonl")
+    molt = find_allocators([MOLT], os.environ.get("PEERS", ""))[0]
+    progress = Progress()
+    writer = Writer(output)
+    session = objects.Objects(plan, molt, writer, progress)
+    try:
+        session.run(options.rounds or (1 if options.quick else 5))
+    except KeyboardInterrupt:
+        print("\ninterrupted: what follows is what there is", file=sys.stderr)
+    finally:
+        writer.close()
+        progress.clear()
+    if any(subject.program == "code" for subject, _ in plan):
+        for linked in ("shared", "static"):
+            print(disassembly.text(objects.PROGRAMS / f"code-{linked}"), end="\n\n")
+    print_objects(session.runs, skipped)
+    if options.quick:
+        print("\nQuick: too little work for the figures to say anything.")
+    print(f"\n{len(session.runs)} runs in {os.path.relpath(output)}")
+    return 1 if any(run.failure and run.allocator.startswith(MOLT) for run in session.runs) else 0
+
+
+def positives(text: str) -> tuple[int, ...]:
+    return tuple(sorted({positive(word) for word in text.split(",")}))
+
+
+def choose(all_of_them: list[objects.Subject], patterns: list[str]) -> list[objects.Subject]:
+    for pattern in patterns:
+        if not any(fnmatch(subject.name, pattern) for subject in all_of_them):
+            raise UnknownItem(unknown("subject", pattern, [s.name for s in all_of_them]))
+    return [subject for subject in all_of_them
+            if not patterns or any(fnmatch(subject.name, pattern) for pattern in patterns)]
+
+
+def print_objects(runs: list[results.Run], skipped: dict[str, str]) -> None:
+    figures = targets.Figures(runs)
+    sizes = [int(name[len("pauses@"):-1]) for name in figures.subjects()
+             if name.startswith("pauses@")]
+    print("The least of all rounds (the median)")
+    print(render.text(figures.rows()))
+    print()
+    print(render.text(targets.rows_of(targets.judge(figures, targets.targets(sizes)))))
+    print("\nThe work of each:")
+    for line in dict.fromkeys(run.command for run in runs if run.command):
+        print(f"    {line}")
+    for line in figures.failures:
+        print(f"FAILED: {line}")
+    for peer, reason in skipped.items():
+        print(f"skipped: {peer}: {reason}")
 
 
 def command_compare(arguments: list[str]) -> int:
