@@ -68,7 +68,11 @@ $(BENCH)/objects/code-static: bench/objects/code.c $(OBJECT_HEADERS) $(BUILD)/li
 	@mkdir -p $(@D)
 	$(BENCH_CC) $< -Iinclude $(BUILD)/libmolt.a -o $@
 
-OBJECT_PROGRAMS += code-shared code-static
+$(BENCH)/objects/instructions: bench/objects/instructions.c $(OBJECT_HEADERS) $(BUILD)/libmolt.so
+	@mkdir -p $(@D)
+	$(BENCH_CC) $< $(MOLT_LINKED) -o $@
+
+OBJECT_PROGRAMS += code-shared code-static instructions
 
 bench-build: all $(addprefix $(BENCH)/,measure instructions libtrace.so replay) \
              $(addprefix $(BENCH)/workloads/,$(WORKLOADS)) \

@@ -11,10 +11,14 @@ from .item import ROOT, Wrong
 from .session import clean_environment
 
 PROGRAM = ROOT / "build/bench/instructions"
+OBJECTS = ROOT / "build/bench/objects/instructions"
 FEW, MANY = 2000, 22000  # rounds; the difference leaves out start-up
 
 # The loops of the program, and the thread whose instructions count.
 LOOPS = {"lifo": 1, "ring": 1, "calloc": 1, "realloc": 1, "remote": 2}
+
+# Those on objects, which molt alone has: loops of OBJECTS.
+OBJECT_LOOPS = {f"object-{name}": 1 for name in ("retain", "release", "leaf", "tracked")}
 
 
 def count(allocator: Allocator, loop: str) -> float:
@@ -28,7 +32,7 @@ def _check_takeover(allocator: Allocator, loop: str) -> None:
     with tempfile.TemporaryDirectory(prefix="molt-counts-") as scratch:
         logs = Path(scratch) / "bindings"
         done = subprocess.run(
-            [str(PROGRAM), loop, "1"],
+            [*_command(loop), "1"],
             env=_environment(allocator, Path(scratch)) | takeover.debug_environment(logs),
             capture_output=True, text=True, check=False)
         refusal = takeover.refusal(logs, allocator.path)
@@ -45,12 +49,18 @@ def _collect(allocator: Allocator, loop: str, rounds: int) -> int:
     with tempfile.TemporaryDirectory(prefix="molt-counts-") as scratch:
         done = subprocess.run(
             ["valgrind", "--tool=callgrind", "--separate-threads=yes",
-             f"--callgrind-out-file={scratch}/out", str(PROGRAM), loop, str(rounds)],
+             f"--callgrind-out-file={scratch}/out", *_command(loop), str(rounds)],
             env=_environment(allocator, Path(scratch)), capture_output=True, text=True,
             check=False)
         if done.returncode:
             raise Wrong(f"{loop} under {allocator.name}: {done.stderr.strip()[-200:]}")
-        return _instructions(Path(scratch) / f"out-{LOOPS[loop]:02}")
+        return _instructions(Path(scratch) / f"out-{(LOOPS | OBJECT_LOOPS)[loop]:02}")
+
+
+def _command(loop: str) -> list[str]:
+    if loop in OBJECT_LOOPS:
+        return [str(OBJECTS), loop.removeprefix("object-")]
+    return [str(PROGRAM), loop]
 
 
 def _instructions(path: Path) -> int:

@@ -26,7 +26,7 @@ def measure(items: list[Item], say) -> dict[str, dict[str, float]]:
     """The present figures: {"instructions": {loop: n}, "peak_rss": {item: bytes}}."""
     molt = find_allocators([MOLT], "")[0]
     instructions = {}
-    for loop in counts.LOOPS:
+    for loop in (*counts.LOOPS, *counts.OBJECT_LOOPS):
         say(f"counting {loop}")
         instructions[loop] = round(counts.count(molt, loop), 2)
     ready, skipped = prepare(items, say)

@@ -136,9 +136,14 @@ def command_counts(arguments: list[str]) -> int:
         progress.show(f"counting {allocator.name}")
         rows.append([allocator.name,
                      *(f"{counts.count(allocator, loop):.1f}" for loop in counts.LOOPS)])
+    molt = find_allocators([MOLT], os.environ.get("PEERS", ""))[0]
+    object_rows = [["", *counts.OBJECT_LOOPS],
+                   [MOLT, *(f"{counts.count(molt, loop):.1f}" for loop in counts.OBJECT_LOOPS)]]
     progress.clear()
     print("Instructions per operation, loop and PLT included")
     print(render.text(rows))
+    print()
+    print(render.text(object_rows))
     return 0
 
 
