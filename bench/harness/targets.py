@@ -129,7 +129,7 @@ def _of_collections() -> list[Target]:
 def _of_pauses(sizes: list[int]) -> list[Target]:
     single = [Target("4", f"p99.9 of {what}, {size} million live objects, us",
                      (pauses_name(size), f"{what}, p99.9, us", MOLT), 1000, typical=True)
-              for size in sizes for what in ("pause", "molt_new")]
+              for size in sizes for what in ("pause", "molt_new", "unpaced pause")]
     if len(sizes) < 2:
         return single
     few, many = sizes[0], sizes[-1]

@@ -1,10 +1,11 @@
 /* leaf.c: objects without references are made and dropped: leaf COUNT.
  *
- * One at a time, and in batches that are dropped first in, first out. A collector without counts
- * has its collections in the figure, since the work is much more than its heap. */
+ * One at a time, and in batches that are dropped first in, first out; the fastest of some parts. A
+ * collector without counts has its collections in the figure, since a part is much more than its
+ * heap. */
 #include PEER
 
-enum { BATCH = 1000 };
+enum { BATCH = 1000, PARTS = 5 };
 
 static void one_at_a_time(size_t count)
 {
@@ -29,10 +30,14 @@ static void in_batches(size_t count)
 
 static void time_of(void (*work)(size_t count), size_t count, const char *name)
 {
-    work(count / 10);
-    double start = now_ns();
-    work(count);
-    figure((now_ns() - start) / (double)count, "%s, ns", name);
+    double fastest = 0;
+    for (int part = 0; part < PARTS; part++) {
+        double start = now_ns();
+        work(count / PARTS);
+        double ns = (now_ns() - start) / (double)(count / PARTS);
+        fastest = part == 0 || ns < fastest ? ns : fastest;
+    }
+    figure(fastest, "%s, ns", name);
 }
 
 int main(int argc, char **argv)
