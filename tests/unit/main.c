@@ -36,6 +36,9 @@ static const struct {
     {"object_misuse", suite_object_misuse},
     {"weak", suite_weak},
     {"gc", suite_gc},
+    {"value", suite_value},
+    {"value_containers", suite_value_containers},
+    {"value_stress", suite_value_stress},
 };
 
 static int list_suites(void)

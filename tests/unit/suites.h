@@ -30,6 +30,9 @@ Suite *suite_object_misuse(void);
 Suite *suite_object_threads(void);
 Suite *suite_weak(void);
 Suite *suite_gc(void);
+Suite *suite_value(void);
+Suite *suite_value_containers(void);
+Suite *suite_value_stress(void);
 
 /* The program run again as `unit --script`: see test_os_failures.c. */
 int os_failures_script(void);

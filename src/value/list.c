@@ -1,0 +1,222 @@
+/* list.c: lists. Items that leave are released when the list is whole again. */
+#include "compare.h"
+
+#include <string.h>
+
+/* ---- Room ---- */
+
+/* Room for `length` items and an eighth more, as CPython has it, and what the block gives beside.
+ */
+static size_t room_for(size_t length)
+{
+    size_t room = length + length / 8 + 6;
+    return molt_good_size(room * sizeof(void *)) / sizeof(void *);
+}
+
+static bool resize(molt_list *list, size_t room)
+{
+    void **items = molt_realloc(list->items, room * sizeof *items);
+    if (items == NULL)
+        return false;
+    list->items = items;
+    list->room = room;
+    return true;
+}
+
+/* Room for `more` further items. False and ENOMEM. */
+static bool make_room(molt_list *list, size_t more)
+{
+    if (LIKELY(more <= list->room - list->length))
+        return true;
+    if (more > PTRDIFF_MAX / 16 - list->length) {
+        errno = ENOMEM;
+        return false;
+    }
+    return resize(list, room_for(list->length + more));
+}
+
+/* Gives room back where less than half is used; if that fails it stays. */
+static void spare_room(molt_list *list)
+{
+    int saved = errno;
+    if (list->length < list->room / 2 && list->room > room_for(0))
+        resize(list, room_for(list->length));
+    errno = saved;
+}
+
+void list_dispose(void *list)
+{
+    molt_free(((molt_list *)list)->items);
+}
+
+/* ---- Making and asking ---- */
+
+molt_list *molt_list_new(void)
+{
+    return molt_new(kind_types[KIND_LIST]);
+}
+
+size_t molt_list_length(const molt_list *list)
+{
+    return kind_expect(list, KIND_LIST) ? list->length : 0;
+}
+
+/* A list with an item at `index`. */
+static bool has_index(const molt_list *list, size_t index)
+{
+    if (!kind_expect(list, KIND_LIST))
+        return false;
+    if (index < list->length)
+        return true;
+    errno = ERANGE;
+    return false;
+}
+
+/* A list, and something to put into it. */
+static bool takes(const molt_list *list, const void *item)
+{
+    if (kind_expect(list, KIND_LIST) && item != NULL)
+        return true;
+    errno = EINVAL;
+    return false;
+}
+
+void *molt_list_get(const molt_list *list, size_t index)
+{
+    return has_index(list, index) ? list->items[index] : NULL;
+}
+
+/* ---- Changing ---- */
+
+int molt_list_set(molt_list *list, size_t index, void *item)
+{
+    if (!takes(list, item) || !has_index(list, index))
+        return -1;
+    molt_set(&list->items[index], item);
+    return 0;
+}
+
+static void open_gap(molt_list *list, size_t at, size_t count)
+{
+    void **gap = list->items + at;
+    memmove(gap + count, gap, (list->length - at) * sizeof *gap);
+    list->length += count;
+}
+
+static void close_gap(molt_list *list, size_t at, size_t count)
+{
+    void **gap = list->items + at;
+    list->length -= count;
+    memmove(gap, gap + count, (list->length - at) * sizeof *gap);
+}
+
+int molt_list_insert(molt_list *list, size_t index, void *item)
+{
+    if (!takes(list, item))
+        return -1;
+    if (index > list->length) {
+        errno = ERANGE;
+        return -1;
+    }
+    if (!make_room(list, 1))
+        return -1;
+    open_gap(list, index, 1);
+    list->items[index] = molt_retain(item);
+    return 0;
+}
+
+int molt_list_append(molt_list *list, void *item)
+{
+    if (!takes(list, item) || !make_room(list, 1))
+        return -1;
+    list->items[list->length++] = molt_retain(item);
+    return 0;
+}
+
+static void *take(molt_list *list, size_t index)
+{
+    void *item = list->items[index];
+    close_gap(list, index, 1);
+    spare_room(list);
+    return item;
+}
+
+void *molt_list_pop(molt_list *list, size_t index)
+{
+    return has_index(list, index) ? take(list, index) : NULL;
+}
+
+int molt_list_remove(molt_list *list, const void *item)
+{
+    if (!takes(list, item))
+        return -1;
+    for (size_t i = 0; i < list->length; i++) {
+        int equal = compare_equal(list->items[i], item, 0);
+        if (equal == 0)
+            continue;
+        if (equal > 0)
+            molt_release(take(list, i));
+        return equal > 0 ? 0 : -1;
+    }
+    errno = ENOENT;
+    return -1;
+}
+
+int molt_list_clear(molt_list *list)
+{
+    if (!kind_expect(list, KIND_LIST))
+        return -1;
+    void **items = list->items;
+    size_t length = list->length;
+    list->length = list->room = 0;
+    list->items = NULL;
+    for (size_t i = 0; i < length; i++)
+        molt_release(items[i]);
+    molt_free(items);
+    return 0;
+}
+
+/* ---- Several items at once ---- */
+
+static void append_all(molt_list *list, void *const *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        list->items[list->length++] = molt_retain(items[i]);
+}
+
+/* Making the new list may collect, and a finalizer may change the old one: it is looked at after.
+ */
+molt_list *molt_list_slice(const molt_list *list, size_t from, size_t to)
+{
+    if (!kind_expect(list, KIND_LIST))
+        return NULL;
+    molt_list *slice = molt_list_new();
+    if (slice == NULL)
+        return NULL;
+    if (from > to || to > list->length) {
+        molt_clear(&slice);
+        errno = ERANGE;
+    } else if (!make_room(slice, to - from)) {
+        molt_clear(&slice);
+        errno = ENOMEM;
+    } else if (from < to) {
+        append_all(slice, list->items + from, to - from);
+    }
+    return slice;
+}
+
+int molt_list_extend(molt_list *list, const void *items)
+{
+    if (!takes(list, items))
+        return -1;
+    const molt_list *from = molt_list_is(items) ? items : NULL;
+    const molt_tuple *tuple = from == NULL ? items : NULL;
+    if (from == NULL && !kind_expect(tuple, KIND_TUPLE))
+        return -1;
+    size_t count = from != NULL ? from->length : tuple->length;
+    if (!make_room(list, count))
+        return -1;
+    /* After making room: `from` may be `list`. */
+    append_all(list, from != NULL ? from->items : tuple->items, count);
+    return 0;
+}
