@@ -11,8 +11,8 @@ CASES_ALL  := $(CASES_C) $(CASES_CC) $(CASES_LIBS)
 
 # No optimisation may see that a malloc and its free belong together.
 CASES_FLAGS    := -O1 -g -fno-builtin -pthread -Wall -Wextra -Wconversion -Wshadow
-CASES_CFLAGS   := -std=gnu17 $(CASES_FLAGS)
-CASES_CXXFLAGS := -std=c++17 -fsized-deallocation $(CASES_FLAGS)
+CASES_CFLAGS    = -std=gnu17 $(CASES_FLAGS)
+CASES_CXXFLAGS  = -std=c++17 -fsized-deallocation $(CASES_FLAGS)
 
 # Cases that are linked against a library of their own: it runs before main.
 CASES_LINKED := early ifunc
@@ -20,13 +20,20 @@ $(foreach case,$(CASES_LINKED),$(eval $(CASES_OUT)/$(case): $(CASES_OUT)/lib$(ca
 $(CASES_LINKED:%=$(CASES_OUT)/%): \
     CASE_LINK = -L$(CASES_OUT) -l$(@F) -Wl,-rpath,'$$ORIGIN'
 
+# Cases that call molt by its own names.
+CASES_MOLT := objects_cxx
+$(CASES_MOLT:%=$(CASES_OUT)/%): $(BUILD)/libmolt.so $(wildcard include/*)
+$(CASES_MOLT:%=$(CASES_OUT)/%): CASES_FLAGS += -Wpedantic -Iinclude
+$(CASES_MOLT:%=$(CASES_OUT)/%): \
+    CASE_LINK = -L$(BUILD) -lmolt -Wl,-rpath,$(abspath $(BUILD))
+
 $(CASES_C): $(CASES_OUT)/%: $(CASES_DIR)/%.c $(CASES_DIR)/case.h $(CASES_DIR)/cases.mk
 	@mkdir -p $(@D)
 	$(CC) $(CASES_CFLAGS) -o $@ $< $(CASE_LINK) -ldl
 
 $(CASES_CC): $(CASES_OUT)/%: $(CASES_DIR)/%.cc $(CASES_DIR)/case.h $(CASES_DIR)/cases.mk
 	@mkdir -p $(@D)
-	$(CXX) $(CASES_CXXFLAGS) -o $@ $< -ldl
+	$(CXX) $(CASES_CXXFLAGS) -o $@ $< $(CASE_LINK) -ldl
 
 # RUNPATH is the library's own directory: what deepbind.c looks for.
 $(CASES_LIBS): $(CASES_OUT)/lib%.so: $(CASES_DIR)/lib/%.c $(CASES_DIR)/cases.mk

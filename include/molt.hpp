@@ -1,0 +1,450 @@
+// molt.hpp: molt for C++17: references that count themselves, types, allocators. Header only.
+//
+//     struct node { MOLT_OBJECT; molt::ref<node> next; node *other; int value; };
+//     static const auto node_type =
+//         molt::type<node>("node").refs(&node::next, &node::other).dispose<&node::close>();
+//
+//     molt::ref<node> n = node_type.make();     all fields are zero: no constructor runs
+//     n->next = n;                              a circle: the collector's
+//     molt::weak<node> w(n);
+//     std::vector<int, molt::allocator<int>> v;
+//     std::pmr::list<int> l(molt::default_resource());
+//
+// molt_object.h says how objects live and die. An object of C++ is a struct of standard layout
+// whose first member is MOLT_OBJECT. It begins as zero bytes and ends without a destructor: the
+// library releases the references that its type declares, `dispose` sees to the rest. So a member
+// molt::ref<U> is a reference field like a U *, with the counting done; declare it with .refs().
+//
+// Errors: no memory is std::bad_alloc, a type that contradicts itself std::invalid_argument. What
+// the library calls (finalize, dispose, traverse, clear) must not throw: that ends the program.
+// Threads: one ref or weak is for one thread at a time, as any pointer; several refs to one object
+// are not tied to threads.
+#ifndef MOLT_HPP
+#define MOLT_HPP
+
+#include "molt.h"
+#include "molt_object.h"
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory_resource>
+#include <new>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+
+namespace molt
+{
+
+// ---- References ---------------------------------------------------------------------------------
+
+// A strong reference to an object, or none: a pointer that retains and releases. As large as a
+// pointer, and zero bytes are none.
+template <class T> class ref
+{
+  public:
+    constexpr ref() noexcept = default;
+    constexpr ref(std::nullptr_t) noexcept {}
+    ref(const ref &other) noexcept : object_(retained(other.object_)) {}
+    ref(ref &&other) noexcept : object_(other.detach()) {}
+    template <class U, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
+    ref(const ref<U> &other) noexcept : object_(retained(other.get()))
+    {
+    }
+    template <class U, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
+    ref(ref<U> &&other) noexcept : object_(other.detach())
+    {
+    }
+    ~ref()
+    {
+        molt_release(object_);
+    }
+
+    // The new value is there before the old object is released.
+    ref &operator=(const ref &other) noexcept
+    {
+        ref(other).swap(*this);
+        return *this;
+    }
+    ref &operator=(ref &&other) noexcept
+    {
+        ref(std::move(other)).swap(*this);
+        return *this;
+    }
+
+    // A new object with `extra` zero bytes behind it. Throws std::bad_alloc, std::invalid_argument.
+    // May collect.
+    static ref make(const molt_type *type, std::size_t extra = 0)
+    {
+        static_assert(std::is_standard_layout_v<T>, "objects are structs of standard layout");
+        static_assert(offsetof(T, molt_base) == 0, "MOLT_OBJECT is the first member");
+        T *object = static_cast<T *>(molt_new_extra(type, extra));
+        if (object == nullptr && errno == EINVAL)
+            throw std::invalid_argument("molt: the type contradicts itself");
+        if (object == nullptr)
+            throw std::bad_alloc();
+        return adopt(object);
+    }
+
+    // Takes over a reference that the caller has.
+    static ref adopt(T *object) noexcept
+    {
+        ref result;
+        result.object_ = object;
+        return result;
+    }
+
+    // Takes a reference of its own.
+    static ref borrow(T *object) noexcept
+    {
+        return adopt(retained(object));
+    }
+
+    T *get() const noexcept
+    {
+        return object_;
+    }
+    T *operator->() const noexcept
+    {
+        return object_;
+    }
+    T &operator*() const noexcept
+    {
+        return *object_;
+    }
+    explicit operator bool() const noexcept
+    {
+        return object_ != nullptr;
+    }
+
+    void reset() noexcept
+    {
+        ref().swap(*this);
+    }
+
+    // Hands the reference over to the caller, and is none from then on.
+    [[nodiscard]] T *detach() noexcept
+    {
+        return std::exchange(object_, nullptr);
+    }
+
+    void swap(ref &other) noexcept
+    {
+        std::swap(object_, other.object_);
+    }
+    friend void swap(ref &a, ref &b) noexcept
+    {
+        a.swap(b);
+    }
+
+    // molt_refcount.
+    std::size_t use_count() const noexcept
+    {
+        return molt_refcount(object_);
+    }
+
+  private:
+    static T *retained(T *object) noexcept
+    {
+        molt_retain(object);
+        return object;
+    }
+
+    T *object_ = nullptr;
+};
+
+template <class T, class U> bool operator==(const ref<T> &a, const ref<U> &b) noexcept
+{
+    return a.get() == b.get();
+}
+template <class T, class U> bool operator!=(const ref<T> &a, const ref<U> &b) noexcept
+{
+    return a.get() != b.get();
+}
+template <class T, class U> bool operator<(const ref<T> &a, const ref<U> &b) noexcept
+{
+    return std::less<const volatile void *>()(a.get(), b.get());
+}
+template <class T> bool operator==(const ref<T> &a, std::nullptr_t) noexcept
+{
+    return !a;
+}
+template <class T> bool operator==(std::nullptr_t, const ref<T> &a) noexcept
+{
+    return !a;
+}
+template <class T> bool operator!=(const ref<T> &a, std::nullptr_t) noexcept
+{
+    return static_cast<bool>(a);
+}
+template <class T> bool operator!=(std::nullptr_t, const ref<T> &a) noexcept
+{
+    return static_cast<bool>(a);
+}
+
+// ---- Weak references ----------------------------------------------------------------------------
+
+// Refers to an object without keeping it.
+template <class T> class weak
+{
+  public:
+    constexpr weak() noexcept = default;
+    // Throws std::bad_alloc. Of no object: as weak().
+    explicit weak(const ref<T> &object) : weak_(of(object)) {}
+    weak(const weak &other) : weak(other.lock()) {}
+    weak(weak &&other) noexcept : weak_(std::exchange(other.weak_, nullptr)) {}
+    ~weak()
+    {
+        molt_weak_free(weak_);
+    }
+    weak &operator=(weak other) noexcept
+    {
+        swap(other);
+        return *this;
+    }
+
+    // The object, or none once it has died.
+    ref<T> lock() const noexcept
+    {
+        return ref<T>::adopt(static_cast<T *>(molt_weak_get(weak_)));
+    }
+
+    void reset() noexcept
+    {
+        weak().swap(*this);
+    }
+
+    void swap(weak &other) noexcept
+    {
+        std::swap(weak_, other.weak_);
+    }
+
+  private:
+    static molt_weak *of(const ref<T> &object)
+    {
+        molt_weak *made = object ? molt_weak_new(object.get(), nullptr, nullptr) : nullptr;
+        if (object && made == nullptr)
+            throw std::bad_alloc();
+        return made;
+    }
+
+    molt_weak *weak_ = nullptr;
+};
+
+// ---- Types --------------------------------------------------------------------------------------
+
+// Describes the objects T: what MOLT_TYPE does in C. A static one is initialized at run time, so
+// not before the program's dynamic initialization has come to it. Lives as long as the program; a
+// copy, also the one that ends a chain of calls, is a type of its own.
+template <class T> class type
+{
+    static_assert(std::is_standard_layout_v<T>, "objects are structs of standard layout");
+
+  public:
+    static constexpr std::size_t refs_max = 32;
+
+    explicit type(const char *name) noexcept
+    {
+        type_.name = name;
+        type_.size = sizeof(T);
+        type_.alignment = alignof(T);
+    }
+    type(const type &other) noexcept : type_(other.type_), offsets_(other.offsets_)
+    {
+        type_.refs = offsets_.data();
+        type_.molt_private[0] = type_.molt_private[1] = 0;
+    }
+    type &operator=(const type &) = delete;
+
+    // Members that are references: U * or ref<U>. Throws std::length_error beyond refs_max.
+    template <class... Members> type &refs(Members T::*...members)
+    {
+        static_assert((is_ref<Members>::value && ...), "a reference is a U * or a molt::ref<U>");
+        if (type_.ref_count + sizeof...(members) > refs_max)
+            throw std::length_error("molt: too many references in a type");
+        type_.refs = offsets_.data();
+        ((offsets_[type_.ref_count++] = offset_of(members)), ...);
+        return *this;
+    }
+
+    // A member that points to an array of references, and one with its length: MOLT_REF_ARRAY.
+    template <class Array, class Length> type &array(Array *T::*pointer, Length T::*length) noexcept
+    {
+        static_assert(is_ref<Array>::value, "a reference is a U * or a molt::ref<U>");
+        static_assert(std::is_integral_v<Length>, "the length is an integer");
+        type_.array = offset_of(pointer);
+        type_.array_length = offset_of(length);
+        type_.array_length_bytes = sizeof(Length);
+        return *this;
+    }
+
+    // MOLT_LEAF …
+    type &flags(unsigned flags) noexcept
+    {
+        type_.flags |= flags;
+        return *this;
+    }
+
+    // Functions (T &) or members of T without arguments: .dispose<&node::close>().
+    template <auto Function> type &finalize() noexcept
+    {
+        type_.finalize = call<Function>;
+        return *this;
+    }
+    template <auto Function> type &dispose() noexcept
+    {
+        type_.dispose = call<Function>;
+        return *this;
+    }
+
+    // For references that cannot be declared: int (T &, molt_visit *, void *) and (T &).
+    template <auto Traverse, auto Clear> type &traverse() noexcept
+    {
+        type_.traverse = [](void *object, molt_visit *visit, void *arg) noexcept -> int {
+            return std::invoke(Traverse, *static_cast<T *>(object), visit, arg);
+        };
+        type_.clear = call<Clear>;
+        return *this;
+    }
+
+    const molt_type *get() const noexcept
+    {
+        return &type_;
+    }
+
+    ref<T> make(std::size_t extra = 0) const
+    {
+        return ref<T>::make(&type_, extra);
+    }
+
+    // The object, borrowed, if it is of this type; else null.
+    T *cast(void *object) const noexcept
+    {
+        return static_cast<T *>(molt_cast(object, &type_));
+    }
+
+  private:
+    template <class Member> struct is_ref : std::is_pointer<Member> {
+    };
+    template <class U> struct is_ref<ref<U>> : std::true_type {
+    };
+
+    template <class Member> static std::uint16_t offset_of(Member T::*member) noexcept
+    {
+        // Only addresses in the storage are computed: there is no T.
+        alignas(T) static char storage[sizeof(T)];
+        const T *object = reinterpret_cast<const T *>(storage);
+        auto address = reinterpret_cast<const char *>(std::addressof(object->*member));
+        return static_cast<std::uint16_t>(address - storage);
+    }
+
+    template <auto Function> static void call(void *object) noexcept
+    {
+        std::invoke(Function, *static_cast<T *>(object));
+    }
+
+    mutable molt_type type_{}; // the library writes its own part
+    std::array<std::uint16_t, refs_max> offsets_{};
+};
+
+// ---- Allocators ---------------------------------------------------------------------------------
+
+namespace detail
+{
+
+// Whether molt_malloc aligns as wanted.
+constexpr bool is_aligned(std::size_t bytes, std::size_t alignment) noexcept
+{
+    return alignment <= 8 || (alignment <= 16 && bytes > 8);
+}
+
+inline void *allocate(std::size_t bytes, std::size_t alignment)
+{
+    void *block =
+        is_aligned(bytes, alignment) ? molt_malloc(bytes) : molt_aligned_alloc(alignment, bytes);
+    if (block == nullptr)
+        throw std::bad_alloc();
+    return block;
+}
+
+inline void deallocate(void *block, std::size_t bytes, std::size_t alignment) noexcept
+{
+    if (is_aligned(bytes, alignment))
+        molt_free_sized(block, bytes);
+    else
+        molt_free(block);
+}
+
+} // namespace detail
+
+// A standard allocator: no state, all are equal. Throws std::bad_alloc.
+template <class T> class allocator
+{
+  public:
+    using value_type = T;
+    using is_always_equal = std::true_type;
+    using propagate_on_container_move_assignment = std::true_type;
+
+    constexpr allocator() noexcept = default;
+    template <class U> constexpr allocator(const allocator<U> &) noexcept {}
+
+    [[nodiscard]] T *allocate(std::size_t count)
+    {
+        if (count > PTRDIFF_MAX / sizeof(T))
+            throw std::bad_array_new_length();
+        return static_cast<T *>(detail::allocate(count * sizeof(T), alignof(T)));
+    }
+    void deallocate(T *block, std::size_t count) noexcept
+    {
+        detail::deallocate(block, count * sizeof(T), alignof(T));
+    }
+};
+
+template <class T, class U> bool operator==(const allocator<T> &, const allocator<U> &) noexcept
+{
+    return true;
+}
+template <class T, class U> bool operator!=(const allocator<T> &, const allocator<U> &) noexcept
+{
+    return false;
+}
+
+// A resource for std::pmr containers; all are equal.
+class memory_resource : public std::pmr::memory_resource
+{
+    void *do_allocate(std::size_t bytes, std::size_t alignment) override
+    {
+        return detail::allocate(bytes, alignment);
+    }
+    void do_deallocate(void *block, std::size_t bytes, std::size_t alignment) override
+    {
+        detail::deallocate(block, bytes, alignment);
+    }
+    bool do_is_equal(const std::pmr::memory_resource &other) const noexcept override
+    {
+        return dynamic_cast<const memory_resource *>(&other) != nullptr;
+    }
+};
+
+// One that is there for as long as the program runs, also in destructors of static objects.
+inline memory_resource *default_resource() noexcept
+{
+    alignas(memory_resource) static std::byte storage[sizeof(memory_resource)];
+    static memory_resource *resource = ::new (storage) memory_resource;
+    return resource;
+}
+
+} // namespace molt
+
+// By identity, for unordered containers.
+template <class T> struct std::hash<molt::ref<T>> {
+    std::size_t operator()(const molt::ref<T> &object) const noexcept
+    {
+        return std::hash<T *>()(object.get());
+    }
+};
+
+#endif

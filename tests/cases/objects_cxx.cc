@@ -1,0 +1,307 @@
+/* molt.hpp: references, weak references, types and allocators for C++, as a program uses them.
+ */
+#include "molt.hpp"
+#include "case.h"
+
+#include <list>
+#include <map>
+#include <memory_resource>
+#include <set>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <unordered_set>
+#include <vector>
+
+namespace
+{
+
+int finalized, disposed;
+
+struct node {
+    MOLT_OBJECT;
+    molt::ref<node> next;
+    node *other;
+    molt::ref<node> *children;
+    unsigned child_count;
+    int value;
+
+    void on_death()
+    {
+        finalized++;
+    }
+};
+
+void dispose(node &dead)
+{
+    disposed++;
+    CHECK(dead.next == nullptr && dead.other == nullptr);
+    molt_free(dead.children);
+}
+
+const auto node_type = molt::type<node>("node")
+                           .refs(&node::next, &node::other)
+                           .array(&node::children, &node::child_count)
+                           .finalize<&node::on_death>()
+                           .dispose<&dispose>();
+
+struct leaf {
+    MOLT_OBJECT;
+    long value;
+};
+
+const molt::type<leaf> leaf_type = molt::type<leaf>("leaf").flags(MOLT_LEAF);
+
+/* A reference that only callbacks know. */
+struct hidden {
+    MOLT_OBJECT;
+    std::uintptr_t secret; /* a hidden *, complemented */
+};
+
+hidden *revealed(const hidden &object)
+{
+    return object.secret != 0 ? reinterpret_cast<hidden *>(~object.secret) : nullptr;
+}
+
+int visit_hidden(hidden &object, molt_visit *visit, void *arg)
+{
+    hidden *target = revealed(object);
+    return target != nullptr ? visit(target, arg) : 0;
+}
+
+void clear_hidden(hidden &object)
+{
+    hidden *target = revealed(object);
+    object.secret = 0;
+    molt_release(target);
+}
+
+const auto hidden_type = molt::type<hidden>("hidden").traverse<&visit_hidden, &clear_hidden>();
+
+molt::ref<node> make(int value)
+{
+    molt::ref<node> made = node_type.make();
+    made->value = value;
+    return made;
+}
+
+void references()
+{
+    static_assert(sizeof(molt::ref<node>) == sizeof(node *));
+    static_assert(std::is_nothrow_move_constructible_v<molt::ref<node>>);
+    disposed = 0;
+    molt::ref<node> none, a = make(1), b = a;
+    CHECK(!none && none == nullptr && nullptr == none && none.use_count() == 0);
+    CHECK(a && a == b && a != none && a.use_count() == 2 && b->value == 1 && (*b).value == 1);
+    molt::ref<node> moved = std::move(b);
+    CHECK(moved == a && a.use_count() == 2);
+    moved = make(2);
+    CHECK(moved != a && a.use_count() == 1 && (a < moved) != (moved < a));
+    a = *&a; /* to itself */
+    CHECK(a.use_count() == 1 && a->value == 1);
+    swap(a, moved);
+    CHECK(a->value == 2 && moved->value == 1);
+    CHECK(disposed == 0);
+    a.reset();
+    CHECK(disposed == 1 && !a);
+    node *raw = moved.detach();
+    CHECK(!moved && disposed == 1 && molt_refcount(raw) == 1);
+    molt::ref<node> borrowed = molt::ref<node>::borrow(raw);
+    CHECK(borrowed.use_count() == 2);
+    molt::ref<node> adopted = molt::ref<node>::adopt(raw);
+    CHECK(borrowed.use_count() == 2);
+    adopted = nullptr;
+    CHECK(borrowed.use_count() == 1 && node_type.cast(borrowed.get()) == raw);
+    CHECK(leaf_type.cast(borrowed.get()) == nullptr);
+    borrowed = borrowed;
+    CHECK(borrowed.use_count() == 1);
+}
+
+void containers_of_references()
+{
+    disposed = 0;
+    {
+        std::vector<molt::ref<node>> all;
+        for (int i = 0; i < 1000; i++)
+            all.push_back(make(i));
+        std::unordered_set<molt::ref<node>> hashed(all.begin(), all.end());
+        std::set<molt::ref<node>> ordered(all.rbegin(), all.rend());
+        CHECK(hashed.size() == 1000 && ordered.size() == 1000 && all[7].use_count() == 3);
+        all.erase(all.begin(), all.begin() + 500);
+        CHECK(disposed == 0 && all[0]->value == 500);
+    }
+    CHECK(disposed == 1000);
+}
+
+void fields()
+{
+    disposed = 0;
+    molt::ref<node> head = make(0);
+    for (int i = 1; i <= 100000; i++) { /* long chains go without recursion */
+        molt::ref<node> front = make(i);
+        front->next = std::move(head);
+        head = std::move(front);
+    }
+    molt_set(&head->other, head->next.get());
+    CHECK(head->next.use_count() == 2);
+    head.reset();
+    CHECK(disposed == 100001);
+}
+
+void circles()
+{
+    finalized = disposed = 0;
+    {
+        molt::ref<node> a = make(1), b = make(2);
+        a->next = b;
+        molt_set(&b->other, a.get());
+        a->children = static_cast<molt::ref<node> *>(molt_calloc(3, sizeof(molt::ref<node>)));
+        a->child_count = 3;
+        a->children[0] = a;
+        a->children[2] = b;
+        molt::ref<hidden> secret = hidden_type.make();
+        secret->secret = ~reinterpret_cast<std::uintptr_t>(molt::ref<hidden>(secret).detach());
+    }
+    CHECK(disposed == 0);
+    CHECK(molt_gc_collect(2) == 3);
+    CHECK(finalized == 2 && disposed == 2);
+}
+
+void weak_references()
+{
+    molt::weak<node> none;
+    CHECK(!none.lock());
+    molt::ref<node> object = make(5);
+    molt::weak<node> weak(object), copy = weak, moved = std::move(copy);
+    CHECK(object.use_count() == 1 && weak.lock() == object && moved.lock()->value == 5);
+    CHECK(molt_weak_count(object.get()) == 2);
+    none = weak;
+    weak.reset();
+    CHECK(!weak.lock() && none.lock() == object);
+    object.reset();
+    CHECK(!none.lock() && !moved.lock());
+    molt::weak<node> of_dead = moved, of_none{molt::ref<node>()};
+    CHECK(!of_dead.lock() && !of_none.lock());
+}
+
+struct absurd {
+    MOLT_OBJECT;
+    char *misaligned;
+};
+
+void types()
+{
+    molt::ref<leaf> one = leaf_type.make(), two = leaf_type.make(100);
+    CHECK(one->value == 0 && !molt_gc_is_tracked(one.get()));
+    CHECK(std::string(molt_typeof(one.get())->name) == "leaf");
+    CHECK(two.use_count() == 1 && molt_typeof(two.get()) == leaf_type.get());
+    molt::type<leaf> copy = leaf_type;
+    molt::ref<leaf> other = copy.make();
+    CHECK(molt_typeof(other.get()) == copy.get() && leaf_type.cast(other.get()) == nullptr);
+    static molt_type broken = *molt::type<absurd>("absurd").get();
+    static const std::uint16_t odd = 9;
+    broken.refs = &odd;
+    broken.ref_count = 1;
+    bool caught = false;
+    try {
+        molt::ref<absurd>::make(&broken);
+    } catch (const std::invalid_argument &) {
+        caught = true;
+    }
+    CHECK(caught);
+    caught = false;
+    try {
+        leaf_type.make(opaque_size(SIZE_MAX / 2));
+    } catch (const std::bad_alloc &) {
+        caught = true;
+    }
+    CHECK(caught);
+}
+
+void threads()
+{
+    disposed = 0;
+    molt::ref<node> shared = make(7);
+    {
+        std::vector<std::thread> workers;
+        for (int i = 0; i < 4; i++)
+            workers.emplace_back([shared] {
+                for (int round = 0; round < 10000; round++) {
+                    molt::ref<node> copy = shared, own = make(round);
+                    own->next = copy;
+                    CHECK(own->next->value == 7);
+                }
+            });
+        molt_gc_blocking_begin();
+        for (std::thread &worker : workers)
+            worker.join();
+        molt_gc_blocking_end();
+    }
+    molt_gc_safepoint();
+    CHECK_MSG(shared.use_count() == 1, "%zu references", shared.use_count());
+}
+
+struct alignas(256) over_aligned {
+    char bytes[256];
+};
+
+void allocators()
+{
+    using string = std::basic_string<char, std::char_traits<char>, molt::allocator<char>>;
+    std::map<int, string, std::less<>, molt::allocator<std::pair<const int, string>>> map;
+    for (int i = 0; i < 1000; i++)
+        map[i] = string(std::size_t(i), 'x');
+    CHECK(molt_owns(map[900].data()) && map[900].size() == 900);
+    std::vector<over_aligned, molt::allocator<over_aligned>> aligned;
+    for (int i = 0; i < 50; i++) {
+        aligned.emplace_back();
+        CHECK(is_aligned(aligned.data(), 256));
+    }
+    molt::allocator<int> ints;
+    CHECK(ints == molt::allocator<over_aligned>() && !(ints != molt::allocator<char>(ints)));
+    for (std::size_t count : {SIZE_MAX, SIZE_MAX / 4, std::size_t(PTRDIFF_MAX) / 4}) {
+        bool caught = false;
+        try {
+            opaque(ints.allocate(opaque_size(count)));
+        } catch (const std::bad_alloc &) {
+            caught = true;
+        }
+        CHECK(caught);
+    }
+}
+
+void resources()
+{
+    molt::memory_resource own;
+    CHECK(own.is_equal(*molt::default_resource()) && molt::default_resource()->is_equal(own));
+    CHECK(!own.is_equal(*std::pmr::null_memory_resource()));
+    std::pmr::list<std::pmr::string> list(molt::default_resource());
+    for (int i = 0; i < 300; i++)
+        list.emplace_back(std::size_t(i) * 7, 'y');
+    CHECK(molt_owns(list.back().data()) && molt_owns(&list.back()));
+    for (std::size_t alignment = 1; alignment <= 65536; alignment *= 2) {
+        for (std::size_t bytes : {1, 4, 8, 9, 16, 100, 5000, 100000}) {
+            void *block = own.allocate(bytes, alignment);
+            CHECK(is_aligned(block, alignment));
+            fill_bytes(block, bytes, 1);
+            own.deallocate(block, bytes, alignment);
+        }
+    }
+}
+
+} // namespace
+
+int main()
+{
+    case_watchdog(60);
+    references();
+    containers_of_references();
+    fields();
+    circles();
+    weak_references();
+    types();
+    threads();
+    allocators();
+    resources();
+    return case_end();
+}
