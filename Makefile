@@ -111,7 +111,7 @@ include bench/bench.mk
 
 # ---- Source ------------------------------------------------------------------------------------
 
-FORMATTED = $(sort $(shell git ls-files '*.c' '*.h' '*.cc'))
+FORMATTED = $(sort $(shell git ls-files '*.c' '*.h' '*.hpp' '*.cc'))
 
 format:
 	clang-format -i $(FORMATTED)

@@ -47,9 +47,15 @@ template <class T> class ref
 {
   public:
     constexpr ref() noexcept = default;
-    constexpr ref(std::nullptr_t) noexcept {}
-    ref(const ref &other) noexcept : object_(retained(other.object_)) {}
-    ref(ref &&other) noexcept : object_(other.detach()) {}
+    constexpr ref(std::nullptr_t) noexcept
+    {
+    }
+    ref(const ref &other) noexcept : object_(retained(other.object_))
+    {
+    }
+    ref(ref &&other) noexcept : object_(other.detach())
+    {
+    }
     template <class U, class = std::enable_if_t<std::is_convertible_v<U *, T *>>>
     ref(const ref<U> &other) noexcept : object_(retained(other.get()))
     {
@@ -193,9 +199,15 @@ template <class T> class weak
   public:
     constexpr weak() noexcept = default;
     // Throws std::bad_alloc. Of no object: as weak().
-    explicit weak(const ref<T> &object) : weak_(of(object)) {}
-    weak(const weak &other) : weak(other.lock()) {}
-    weak(weak &&other) noexcept : weak_(std::exchange(other.weak_, nullptr)) {}
+    explicit weak(const ref<T> &object) : weak_(of(object))
+    {
+    }
+    weak(const weak &other) : weak(other.lock())
+    {
+    }
+    weak(weak &&other) noexcept : weak_(std::exchange(other.weak_, nullptr))
+    {
+    }
     ~weak()
     {
         molt_weak_free(weak_);
@@ -389,7 +401,9 @@ template <class T> class allocator
     using propagate_on_container_move_assignment = std::true_type;
 
     constexpr allocator() noexcept = default;
-    template <class U> constexpr allocator(const allocator<U> &) noexcept {}
+    template <class U> constexpr allocator(const allocator<U> &) noexcept
+    {
+    }
 
     [[nodiscard]] T *allocate(std::size_t count)
     {

@@ -97,7 +97,8 @@ void references()
     CHECK(moved == a && a.use_count() == 2);
     moved = make(2);
     CHECK(moved != a && a.use_count() == 1 && (a < moved) != (moved < a));
-    a = *&a; /* to itself */
+    molt::ref<node> &itself = a;
+    a = itself;
     CHECK(a.use_count() == 1 && a->value == 1);
     swap(a, moved);
     CHECK(a->value == 2 && moved->value == 1);
@@ -113,8 +114,6 @@ void references()
     adopted = nullptr;
     CHECK(borrowed.use_count() == 1 && node_type.cast(borrowed.get()) == raw);
     CHECK(leaf_type.cast(borrowed.get()) == nullptr);
-    borrowed = borrowed;
-    CHECK(borrowed.use_count() == 1);
 }
 
 void containers_of_references()
@@ -280,7 +279,7 @@ void resources()
         list.emplace_back(std::size_t(i) * 7, 'y');
     CHECK(molt_owns(list.back().data()) && molt_owns(&list.back()));
     for (std::size_t alignment = 1; alignment <= 65536; alignment *= 2) {
-        for (std::size_t bytes : {1, 4, 8, 9, 16, 100, 5000, 100000}) {
+        for (std::size_t bytes : {1u, 4u, 8u, 9u, 16u, 100u, 5000u, 100000u}) {
             void *block = own.allocate(bytes, alignment);
             CHECK(is_aligned(block, alignment));
             fill_bytes(block, bytes, 1);
