@@ -34,6 +34,7 @@ static const struct {
     {"object_misuse", suite_object_misuse},
     {"weak", suite_weak},
     {"gc", suite_gc},
+    {"object_threads", suite_object_threads},
     {"propose", suite_propose},
     {"os_failures", suite_os_failures},
     {"object", suite_object},
