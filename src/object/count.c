@@ -63,6 +63,8 @@ static void settle_shares(struct shares *shares)
         if ((word & SHARED_QUEUED) == 0 || (word & SHARED_MERGED) != 0)
             continue;
         void *object = (void *)(shares->start + i * shares->block_bytes);
+        if (tag_is_immortal(header_tag(header_of(object))))
+            continue;
         if (merge(object, &shares->words[i], 0))
             death_defer(object);
     }

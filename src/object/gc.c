@@ -96,6 +96,11 @@ int molt_gc_remove_callback(molt_gc_callback *function, void *arg)
     return -1;
 }
 
+void gc_reset_in_child(void)
+{
+    lock_reset_in_child(&callbacks_lock);
+}
+
 /* One after the other without the lock: a callback may remove itself or add others. */
 static void call_callbacks(enum molt_gc_phase phase, const struct molt_gc_info *info)
 {

@@ -20,6 +20,9 @@ void gc_take_back_new(struct owner *owner, const struct descriptor *type);
 /* Large objects that take part in collections have been made or have died. */
 void gc_note_large(ptrdiff_t bytes);
 
+/* In a forked child. */
+void gc_reset_in_child(void);
+
 /* Finalizes cyclic garbage. */
 void gc_at_exit(void);
 

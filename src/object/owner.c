@@ -102,8 +102,8 @@ void owner_reset_in_child(void)
         if (owner != owner_self)
             atomic_store(&owner->state, OWNER_DETACHED);
     }
-    world_reset_in_child();
-    side_reset_in_child();
+    side_reset_in_child(world_reset_in_child());
+    gc_reset_in_child();
     type_reset_in_child();
     weak_reset_in_child();
 }

@@ -129,7 +129,30 @@ void side_add_young(struct side *side)
     lock_release(&side_lock);
 }
 
-void side_reset_in_child(void)
+/* The way forward is whole at any moment; the way back follows from it. */
+static void repair_ring(struct link *ring)
 {
-    lock_reset_in_child(&side_lock);
+    struct link *last = ring;
+    for (struct link *link = ring->next; link != ring; link = link->next) {
+        link->prev = last;
+        last = link;
+    }
+    ring->prev = last;
+}
+
+void side_reset_in_child(bool was_collecting)
+{
+    if (lock_reset_in_child(&side_lock)) {
+        repair_ring(&side_all);
+        repair_ring(&side_young);
+        repair_ring(&side_middle);
+    }
+    if (!was_collecting)
+        return;
+    for (struct link *link = side_all.next; link != &side_all; link = link->next) {
+        struct side *side = LINK_OWNER(link, struct side, all);
+        side->edges = NULL;
+        side->is_gathered = false;
+        memset(side_bits(side, SIDE_DUE), 0, side->words * sizeof(uint64_t));
+    }
 }

@@ -72,8 +72,8 @@ void side_remove_large(struct large *large);
 /* The side may have young objects from now on. */
 void side_add_young(struct side *side);
 
-/* In a forked child. */
-void side_reset_in_child(void);
+/* In a forked child. What a collection by a thread that is gone has left is forgotten. */
+void side_reset_in_child(bool was_collecting);
 
 /* For alloc/hooks.h. */
 void side_pool_gone(struct pool *pool);

@@ -149,9 +149,9 @@ void molt_gc_blocking_end(void)
         count_settle_queue(owner_self);
 }
 
-void world_reset_in_child(void)
+bool world_reset_in_child(void)
 {
-    lock_reset_in_child(&collect_lock);
     if (lock_reset_in_child(&stop_lock))
         atomic_store(&stopping, false);
+    return lock_reset_in_child(&collect_lock);
 }

@@ -28,6 +28,7 @@ void world_safepoint(struct owner *owner);
 void world_enter(struct owner *owner);
 void world_leave(struct owner *owner);
 
-void world_reset_in_child(void);
+/* In a forked child; whether a thread that is gone was collecting. */
+bool world_reset_in_child(void);
 
 #endif
