@@ -1,8 +1,9 @@
 /* owner.c: attaching and detaching. */
 #include "owner.h"
 
-#include "count.h" // count_settle_queue
-#include "gc.h"    // gc_limit
+#include "count.h"   // count_settle_queue
+#include "gc.h"      // gc_limit
+#include "propose.h" // propose_end
 #include "side.h"
 #include "type.h"
 #include "weak.h"
@@ -102,7 +103,10 @@ void owner_reset_in_child(void)
         if (owner != owner_self)
             atomic_store(&owner->state, OWNER_DETACHED);
     }
-    side_reset_in_child(world_reset_in_child());
+    bool was_collecting = world_reset_in_child();
+    if (was_collecting)
+        propose_end();
+    side_reset_in_child(was_collecting);
     gc_reset_in_child();
     type_reset_in_child();
     weak_reset_in_child();
