@@ -3,10 +3,12 @@
 #
 #   make check-unit    all suites          $(BUILD)/release/unit [--list] [SUITE]…
 #   make check-model   random operations   $(BUILD)/release/model [--seed S] [--ops N] …
-#   make check-asan    check-tsan check-ubsan: both, shorter, in the sanitized variants
+#                      and on objects      $(BUILD)/release/objects [--nodes N] [--seed S] …
+#   make check-asan    check-tsan check-ubsan: all, shorter, in the sanitized variants
 
 UNIT_SOURCES  := $(sort $(wildcard tests/unit/*.c))
 MODEL_SOURCES := tests/model/model.c
+OBJECTS_MODEL_SOURCES := tests/model/objects.c
 UNIT_LIBS      = $(shell pkg-config --libs check)
 
 # Calls that test_value_stress.c lets fail.
@@ -17,6 +19,7 @@ UNIT_LDFLAGS := $(UNIT_WRAPPED:%=-Wl,--wrap=%)
 define unit_variant
 $(1)_UNIT  := $$(UNIT_SOURCES:%.c=$(BUILD)/obj/$(1)/%.o)
 $(1)_MODEL := $$(MODEL_SOURCES:%.c=$(BUILD)/obj/$(1)/%.o)
+$(1)_OBJECTS_MODEL := $$(OBJECTS_MODEL_SOURCES:%.c=$(BUILD)/obj/$(1)/%.o)
 
 $(3)/unit: $$($(1)_UNIT) $(3)/libmolt-core.a
 	$$(CC) $$(LDFLAGS) $$(UNIT_LDFLAGS) $(2) $$^ -o $$@ -pthread $$(UNIT_LIBS)
@@ -24,7 +27,10 @@ $(3)/unit: $$($(1)_UNIT) $(3)/libmolt-core.a
 $(3)/model: $$($(1)_MODEL) $(3)/libmolt-core.a
 	$$(CC) $$(LDFLAGS) $(2) $$^ -o $$@ -pthread
 
--include $$($(1)_UNIT:.o=.d) $$($(1)_MODEL:.o=.d)
+$(3)/objects: $$($(1)_OBJECTS_MODEL) $(3)/libmolt-core.a
+	$$(CC) $$(LDFLAGS) $(2) $$^ -o $$@ -pthread
+
+-include $$($(1)_UNIT:.o=.d) $$($(1)_MODEL:.o=.d) $$($(1)_OBJECTS_MODEL:.o=.d)
 endef
 
 $(eval $(call unit_variant,release,,$(BUILD)/release))
@@ -45,22 +51,26 @@ $(BUILD)/tests/model-preload: $(MODEL_SOURCES)
 check-unit: $(BUILD)/release/unit
 	$<
 
-check-model: $(BUILD)/release/model $(BUILD)/tests/model-preload $(BUILD)/libmolt.so
+check-model: $(BUILD)/release/model $(BUILD)/release/objects $(BUILD)/tests/model-preload \
+             $(BUILD)/libmolt.so
 	$< --seed 1
 	$< --seed 1000 --seconds 6
 	$< --threads 4 --seed 2 --seconds 4
 	$< --threads 16 --seed 3 --seconds 4
 	LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) $(BUILD)/tests/model-preload --seed 4
 	LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) $(BUILD)/tests/model-preload --threads 4 --seconds 3
+	$(BUILD)/release/objects --seed 1 --streams 1000
 
 # A sanitizer's own memory and time are no fault of the tests.
 check-asan check-tsan check-ubsan: export CK_TIMEOUT_MULTIPLIER = 20
 check-tsan: export TSAN_OPTIONS = suppressions=tests/tsan.supp history_size=7
 check-asan: export ASAN_OPTIONS = detect_leaks=0 allocator_may_return_null=1
 
-check-asan check-tsan check-ubsan: check-%: $(BUILD)/%/unit $(BUILD)/%/model
+check-asan check-tsan check-ubsan: check-%: $(BUILD)/%/unit $(BUILD)/%/model \
+                                      $(BUILD)/%/objects
 	$(BUILD)/$*/unit
 	$(BUILD)/$*/model --seed 5 --ops 100000
 	$(BUILD)/$*/model --threads 4 --seed 6 --ops 200000
+	$(BUILD)/$*/objects --nodes 3 --seed 7 --streams 20
 
 .PHONY: check-unit check-model check-asan check-tsan check-ubsan
