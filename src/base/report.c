@@ -91,15 +91,20 @@ int report_write(int fd, const char *text, size_t length)
     return 0;
 }
 
+int report_write_line(int fd, struct report_line *line)
+{
+    if (line->length == sizeof line->text)
+        line->length--;
+    append_text(line, "\n", 1);
+    return report_write(fd, line->text, line->length);
+}
+
 static void report(const char *kind, const char *format, va_list arguments)
 {
     struct report_line line = {.length = 0};
     report_append(&line, "molt: %s: ", kind);
     append_arguments(&line, format, arguments);
-    if (line.length == sizeof line.text)
-        line.length--;
-    append_text(&line, "\n", 1);
-    report_write(STDERR_FILENO, line.text, line.length);
+    report_write_line(STDERR_FILENO, &line);
 }
 
 void report_warning(const char *format, ...)

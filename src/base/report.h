@@ -16,6 +16,9 @@ struct report_line {
 /* Appends. Understands %s %d %u %zu %p %%, nothing else. */
 void report_append(struct report_line *line, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Ends the line, also one that was cut, and writes it: 0, or -1 and errno. */
+int report_write_line(int fd, struct report_line *line);
+
 /* Writes all bytes, or as many as the descriptor takes: 0, or -1 and errno. */
 int report_write(int fd, const char *text, size_t length);
 
