@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
@@ -262,6 +263,24 @@ uint64_t os_now_us(void)
     struct timespec now = {0};
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The kernel reads a signal mask from there before it refuses what is to be done with it. */
+static bool is_readable_word(uintptr_t address)
+{
+    return syscall(SYS_rt_sigprocmask, ~0, address & ~(uintptr_t)7, NULL, 8) == 0 ||
+           errno != EFAULT;
+}
+
+bool os_is_readable(const void *p, size_t bytes)
+{
+    int saved = errno;
+    uintptr_t start = (uintptr_t)p, end = start + bytes;
+    bool readable = end >= start;
+    for (uintptr_t at = start; readable && at < end; at = (at | (os_page_bytes() - 1)) + 1)
+        readable = is_readable_word(at);
+    errno = saved;
+    return readable;
 }
 
 bool os_is_secure(void)

@@ -46,6 +46,9 @@ uint64_t os_now_ms(void);
 /* Microseconds, precise, for some tens of ns. */
 uint64_t os_now_us(void);
 
+/* Whether all bytes can be read at the moment. Any address may be asked for. */
+bool os_is_readable(const void *p, size_t bytes);
+
 /* Whether the process runs with more rights than its caller (setuid, file capabilities). */
 bool os_is_secure(void);
 
