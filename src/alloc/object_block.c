@@ -1,6 +1,7 @@
 /* object_block.c: the slow side. */
 #include "object_block.h"
 
+#include "arena.h"
 #include "fork.h"
 #include "init.h"
 #include "remote.h"
@@ -61,4 +62,21 @@ void object_block_collect(void)
         return;
     remote_collect(heap);
     thread_leave(heap);
+}
+
+static void visit_arena(uint32_t number, void (*visit)(const struct pool *, void *), void *context)
+{
+    const struct pool *pools = map_pool((void *)map_arena_start(number));
+    lock_acquire(&arena_lock);
+    for (unsigned slot = 0; slot < ARENA_POOLS; slot++)
+        if (pool_state(&pools[slot]) != POOL_NONE && pool_has_objects(&pools[slot]))
+            visit(&pools[slot], context);
+    lock_release(&arena_lock);
+}
+
+void object_block_visit_pools(void (*visit)(const struct pool *, void *), void *context)
+{
+    uint32_t arenas = map_arena_end();
+    for (uint32_t number = 0; number < arenas; number++)
+        visit_arena(number, visit, context);
 }

@@ -24,6 +24,10 @@ void object_block_send(struct pool *pool, void *block);
 /* Blocks that others have freed come back to the calling thread's heap. */
 void object_block_collect(void);
 
+/* Visits each pool with objects, in the order of their addresses. Under arena_lock, so that no
+ * pool's memory goes while its blocks are read: `visit` must not allocate. */
+void object_block_visit_pools(void (*visit)(const struct pool *pool, void *context), void *context);
+
 static ALWAYS_INLINE void *object_block_pop(struct heap *heap, unsigned size_class)
 {
     return block_list_pop(&heap->objects.free[size_class - OBJECT_CLASS_FIRST]);
