@@ -1,39 +1,9 @@
 /* inspect.c: looking at objects and what refers to what. */
-#include "count.h"
 #include "error.h"
-#include "gc.h"
 #include "generation.h"
+#include "look.h"
 #include "side.h"
 #include "type.h"
-#include "world.h"
-
-#include <sched.h>
-
-/* Nobody else collects, and as far as they let themselves be stopped, the others stand still. */
-static bool begin_looking(void)
-{
-    if (owner_attach() == NULL)
-        return false;
-    bool nested = world_is_mine();
-    while (!nested && !world_try_collect()) {
-        world_safepoint(owner_self);
-        sched_yield();
-    }
-    bool stopped = !nested && world_stop(1000);
-    lock_acquire(&side_lock);
-    if (!nested && !stopped)
-        world_end_collect();
-    return stopped;
-}
-
-static void end_looking(bool stopped)
-{
-    lock_release(&side_lock);
-    if (!stopped)
-        return;
-    world_resume();
-    world_end_collect();
-}
 
 static int visit_none(void *object, void *arg)
 {
@@ -43,9 +13,11 @@ static int visit_none(void *object, void *arg)
 
 static size_t look(int generation, molt_visit *visit, void *arg)
 {
-    bool stopped = begin_looking();
+    struct look look;
+    if (look_begin(&look) != 0)
+        return 0;
     size_t count = generation_visit(generation, visit != NULL ? visit : visit_none, arg);
-    end_looking(stopped);
+    look_end(&look);
     return count;
 }
 
@@ -61,16 +33,20 @@ size_t molt_gc_frozen_count(void)
 
 void molt_gc_freeze(void)
 {
-    bool stopped = begin_looking();
+    struct look look;
+    if (look_begin(&look) != 0)
+        return;
     generation_freeze();
-    end_looking(stopped);
+    look_end(&look);
 }
 
 void molt_gc_unfreeze(void)
 {
-    bool stopped = begin_looking();
+    struct look look;
+    if (look_begin(&look) != 0)
+        return;
     generation_unfreeze();
-    end_looking(stopped);
+    look_end(&look);
 }
 
 /* ---- References ---- */

@@ -156,16 +156,20 @@ size_t object_bytes(const void *object)
                                                   : pool_block_bytes(map_pool(object));
 }
 
+/* A visitor asks while its thread holds the lock. */
 static void *large_around(const void *p)
 {
     void *found = NULL;
-    lock_acquire(&side_lock);
+    bool is_held = lock_is_mine(&side_lock);
+    if (!is_held)
+        lock_acquire(&side_lock);
     for (struct link *link = side_all.next; link != &side_all && found == NULL; link = link->next) {
         struct side *side = LINK_OWNER(link, struct side, all);
         if (side->pool == NULL && (uintptr_t)p - side->start < side->block_bytes)
             found = (void *)side->start;
     }
-    lock_release(&side_lock);
+    if (!is_held)
+        lock_release(&side_lock);
     return found;
 }
 

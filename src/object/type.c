@@ -236,8 +236,7 @@ struct slots type_slots(const struct descriptor *type, void *object, size_t byte
     return slots;
 }
 
-static int call_traverse(const struct descriptor *type, void *object, molt_visit *visit,
-                         void *context)
+int type_traverse(const struct descriptor *type, void *object, molt_visit *visit, void *context)
 {
     owner_begin_pause(&owner_pause.traverses);
     int result = type->type->traverse(object, visit, context);
@@ -256,5 +255,5 @@ int type_visit_more(const struct descriptor *type, void *object, size_t bytes, m
         if (result != 0)
             return result;
     }
-    return type->has_traverse ? call_traverse(type, object, visit, context) : 0;
+    return type->has_traverse ? type_traverse(type, object, visit, context) : 0;
 }

@@ -117,6 +117,9 @@ typedef int slot_visit(void *object, void *context);
 int type_visit_more(const struct descriptor *type, void *object, size_t bytes, molt_visit *visit,
                     void *context);
 
+/* The same for what the type's traverse callback tells; it must have one. */
+int type_traverse(const struct descriptor *type, void *object, molt_visit *visit, void *context);
+
 size_t object_bytes(const void *object); /* object.h */
 
 static ALWAYS_INLINE int type_visit(const struct descriptor *type, void *object, slot_visit *visit,

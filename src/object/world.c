@@ -96,6 +96,11 @@ static bool all_stand_still(void)
     return still;
 }
 
+bool world_is_still(void)
+{
+    return lock_is_mine(&stop_lock);
+}
+
 void world_resume(void)
 {
     atomic_store(&stopping, false);

@@ -19,6 +19,7 @@ bool world_is_mine(void); /* the calling thread collects */
  * Only while collecting. */
 bool world_stop(unsigned ms);
 void world_resume(void);
+bool world_is_still(void); /* the calling thread has stopped it */
 
 /* The calling thread's owner stands still if someone asks for it. */
 void world_safepoint(struct owner *owner);

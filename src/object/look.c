@@ -1,0 +1,167 @@
+/* look.c: beginning and ending, and the careful walk over references. */
+#include "look.h"
+
+#include "owner.h"
+#include "side.h"
+#include "type.h"
+#include "world.h"
+
+#include "os/os.h" // os_is_readable
+
+#include <errno.h>
+#include <sched.h>
+
+/* How long the others may take to come to a safepoint. */
+#define STOP_MS 1000
+
+#define NAME_SHOWN_MAX 120 /* of a type, in a line */
+
+int look_begin(struct look *look)
+{
+    *look = (struct look){.is_still = false};
+    if (owner_must_not_count())
+        return EBUSY;
+    if (owner_attach() == NULL)
+        return ENOMEM;
+    look->collects = !world_is_mine();
+    while (look->collects && !world_try_collect()) {
+        world_safepoint(owner_self);
+        sched_yield();
+    }
+    look->locks = !lock_is_mine(&side_lock);
+    look->stops = look->locks && !world_is_still() && world_stop(STOP_MS);
+    look->is_still = world_is_still();
+    if (look->locks)
+        lock_acquire(&side_lock);
+    return 0;
+}
+
+int look_begin_still(struct look *look)
+{
+    int error = look_begin(look);
+    if (error != 0 || look->is_still)
+        return error;
+    look_end(look);
+    return EBUSY;
+}
+
+void look_end(const struct look *look)
+{
+    if (look->locks)
+        lock_release(&side_lock);
+    if (look->stops)
+        world_resume();
+    if (look->collects)
+        world_end_collect();
+}
+
+int look_fail(int error)
+{
+    errno = error;
+    return -1;
+}
+
+/* ---- References ---- */
+
+static const struct descriptor *type_of(const void *object)
+{
+    return type_by_number(header_type(header_of(object)));
+}
+
+static bool array_is_readable(const struct slots *slots)
+{
+    return (uintptr_t)slots->array % sizeof(void *) == 0 &&
+           slots->array_count <= PTRDIFF_MAX / sizeof(void *) &&
+           os_is_readable(slots->array, slots->array_count * sizeof(void *));
+}
+
+/* With no array if it cannot be read. */
+static struct slots readable_slots(const struct descriptor *type, void *object)
+{
+    struct slots slots = type_slots(type, object, object_bytes(object));
+    if (slots.array_count != 0 && !array_is_readable(&slots))
+        slots.array_count = 0;
+    return slots;
+}
+
+bool look_array_is_wild(void *object)
+{
+    const struct descriptor *type = type_of(object);
+    struct slots slots = type_slots(type, object, object_bytes(object));
+    return slots.array_count != 0 && !array_is_readable(&slots);
+}
+
+static struct place place_of(const struct slots *slots, size_t number)
+{
+    const molt_slot *slot = slots_at(slots, number);
+    if (number >= slots->field_count && number - slots->field_count < slots->array_count)
+        return (struct place){PLACE_ARRAY, number - slots->field_count};
+    return (struct place){PLACE_WORD, (size_t)((const char *)slot - slots->object)};
+}
+
+struct telling {
+    place_visit *visit;
+    void *context;
+};
+
+static int tell(void *target, void *context)
+{
+    const struct telling *telling = context;
+    struct place place = {PLACE_TRAVERSE, 0};
+    return target == NULL ? 0 : telling->visit(target, place, telling->context);
+}
+
+int look_references(void *object, place_visit *visit, void *context)
+{
+    const struct descriptor *type = type_of(object);
+    struct slots slots = readable_slots(type, object);
+    for (size_t i = 0; i < slots_count(&slots); i++) {
+        void *target = *slots_at(&slots, i);
+        int result = target == NULL ? 0 : visit(target, place_of(&slots, i), context);
+        if (result != 0)
+            return result;
+    }
+    struct telling telling = {visit, context};
+    return type->has_traverse ? type_traverse(type, object, tell, &telling) : 0;
+}
+
+bool look_declares(const void *object, size_t offset)
+{
+    const struct descriptor *type = type_of(object);
+    for (uint32_t n = 0; n < type->field_count; n++)
+        if ((size_t)type->fields[n] * 8 == offset)
+            return true;
+    if (!type->has_more)
+        return false;
+    const molt_type *declared = type->type;
+    return (declared->array_length_bytes != 0 && offset == declared->array) ||
+           ((declared->flags & MOLT_TRAILING_REFS) != 0 && offset >= declared->size);
+}
+
+/* ---- Lines ---- */
+
+void look_append_place(struct report_line *line, struct place place)
+{
+    switch (place.kind) {
+    case PLACE_WORD:
+        report_append(line, "+%zu", place.at);
+        break;
+    case PLACE_ARRAY:
+        report_append(line, "[%zu]", place.at);
+        break;
+    default:
+        report_append(line, "traverse");
+        break;
+    }
+}
+
+void look_append_type(struct report_line *line, unsigned type_number, bool for_dot)
+{
+    const struct descriptor *type = type_by_number(type_number);
+    const char *name = type != NULL ? type->type->name : "?";
+    for (size_t i = 0; name[i] != '\0' && i < NAME_SHOWN_MAX; i++) {
+        char letter[] = {name[i], '\0'};
+        bool is_escaped = for_dot && (name[i] == '"' || name[i] == '\\');
+        report_append(line, "%s%s", is_escaped ? "\\" : "", letter);
+    }
+}
