@@ -381,6 +381,50 @@ MOLT_API size_t molt_gc_referrers(void *object, molt_visit *visit, void *arg);
 /* Visits what `object` refers to, once a reference. */
 MOLT_API size_t molt_gc_referents(void *object, molt_visit *visit, void *arg);
 
+/* The following write text to a descriptor: 0, or -1 and errno, that of write(2) or ENOMEM. They
+ * look at all live objects while the other threads stand still (-1 and EBUSY: one did not come to a
+ * safepoint, or the calling thread has said that it uses none), so who reads the text must not be
+ * one of these. A declaration or a field that is wrong is no danger to them; what a traverse
+ * callback reads is its own affair. */
+
+/* Live objects and their bytes by type, the most bytes first, and a total. `tracked` are those that
+ * collections look at, `large` have a block of their own, `immortal` are never freed. If some
+ * thread does not stand still its numbers are close, not exact. With the option `objects` it is
+ * written to standard error at exit. */
+MOLT_API int molt_gc_report(int fd);
+
+/* Why the object lives: a shortest path of references from an object that is held from outside, one
+ * with more references than fields of live objects account for, or an immortal one:
+ *
+ *     0x7f0000010040 struct list: 1 reference from outside
+ *       +8 -> 0x7f0000010080 struct node
+ *       [3] -> 0x7f00000100c0 struct leaf
+ *
+ * +8 is a field's offset, [3] an element of the array; `traverse` told the rest. If the object
+ * itself is held from outside a line before the path says so; the caller's own reference counts,
+ * too. -1 and EINVAL: object is NULL. */
+MOLT_API int molt_gc_why(void *object, int fd);
+
+/* What the object refers to, in up to `depth` steps, as a graph in the DOT language: a node for
+ * each object, with type, address and count, an edge for each reference, named as above. Dashed
+ * edges lead to no live object. -1 and EINVAL: object is NULL. */
+MOLT_API int molt_gc_graph(void *object, unsigned depth, int fd);
+
+/* Compares what types declare with what is in memory, a line for each finding: how many there are.
+ *
+ *     struct node +16: undeclared reference to struct node (3 objects, e.g. 0x7f0000010080)
+ *
+ * An undeclared reference is a word that holds exactly the address of a live object and is not
+ * declared. If the word owns a counted reference, declare it: or the collector takes the target for
+ * held from outside, and no cycle through it is ever freed. If it only borrows, like a pointer to
+ * the parent that holds no count, it must stay undeclared, and the finding is to be ignored; so is
+ * a number that merely looks like an address.
+ *
+ * A wrong reference is one that is declared, or told by traverse, and leads to no live object: to a
+ * dead one, into the middle of one, into memory of malloc, or nowhere: `… (1 object, e.g. 0x…0080
+ * has 0x…)`. It is always an error, and so is an array that cannot be read. */
+MOLT_API int molt_gc_audit(int fd);
+
 /* Whether collections look at the object. */
 MOLT_API bool molt_gc_is_tracked(const void *object);
 /* The object has no references that could be part of a cycle, and will not have any: collections

@@ -41,6 +41,8 @@ enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
     X(gc_slice, OPTION_COUNT, 1000, false,                                                         \
       "microseconds that a slice of an incremental collection may take")                           \
     X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \
+    X(objects, OPTION_SWITCH, 0, false,                                                            \
+      "write the live objects by type to standard error at exit, after a last collection")         \
     X(strict, OPTION_SWITCH, 0, true, "an unknown option or a bad value ends the program")         \
     X(verbose, OPTION_SWITCH, 0, true, "say on standard error that molt is loaded, and how")       \
     X(fail_os, OPTION_COUNT, 0, true,                                                              \

@@ -361,8 +361,10 @@ void gc_take_back_new(struct owner *owner, const struct descriptor *type)
 
 void gc_at_exit(void)
 {
-    if (owner_self != NULL)
+    if (owner_self != NULL || options.objects)
         molt_gc_collect(2);
+    if (options.objects)
+        molt_gc_report(STDERR_FILENO);
 }
 
 /* ---- Configuration ---- */

@@ -23,7 +23,7 @@ void gc_note_large(ptrdiff_t bytes);
 /* In a forked child. */
 void gc_reset_in_child(void);
 
-/* Finalizes cyclic garbage. */
+/* Finalizes cyclic garbage; then, if that is wanted, says what is left. */
 void gc_at_exit(void);
 
 #endif

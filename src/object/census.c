@@ -1,0 +1,160 @@
+/* census.c: live objects by type. Reads no more than headers, so that it may be taken, nearly
+ * right, of threads that do not stand still. */
+#include "look.h"
+#include "side.h"
+#include "type.h"
+
+#include "alloc/object_block.h"
+#include "base/sort.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum column { BYTES, OBJECTS, TRACKED, UNTRACKED, LARGE, IMMORTAL, COLUMNS };
+
+static const char *const titles[COLUMNS] = {
+    [BYTES] = "bytes",         [OBJECTS] = "objects", [TRACKED] = "tracked",
+    [UNTRACKED] = "untracked", [LARGE] = "large",     [IMMORTAL] = "immortal",
+};
+
+struct row {
+    size_t columns[COLUMNS];
+    unsigned type; /* its number; 0 is the total's row */
+};
+
+struct census {
+    struct row *rows;
+    unsigned row_count;
+};
+
+/* ---- Counting ---- */
+
+static void count_object(struct row *row, uint64_t header, bool is_tracked, size_t bytes)
+{
+    row->columns[BYTES] += bytes;
+    row->columns[OBJECTS]++;
+    row->columns[is_tracked ? TRACKED : UNTRACKED]++;
+    row->columns[LARGE] += (header & HEADER_LARGE) != 0;
+    row->columns[IMMORTAL] += tag_is_immortal(header_tag(header));
+}
+
+static void look_at(struct census *census, const void *object, size_t bytes)
+{
+    uint64_t header = header_of(object);
+    unsigned number = header_type(header);
+    const struct descriptor *type = type_by_number(number);
+    if (!tag_is_live(header_tag(header)) || type == NULL || number >= census->row_count)
+        return;
+    bool is_tracked = type->tracked && (header & HEADER_UNTRACKED) == 0;
+    count_object(&census->rows[number], header, is_tracked, bytes);
+    count_object(&census->rows[0], header, is_tracked, bytes);
+}
+
+static void look_at_pool(const struct pool *pool, void *census)
+{
+    size_t bytes = pool_block_bytes(pool);
+    unsigned carved = pool_carved(pool);
+    for (unsigned i = 0; i < carved; i++)
+        look_at(census, (const void *)(pool->start + i * bytes), bytes);
+}
+
+static void look_at_all(struct census *census)
+{
+    for (unsigned n = 0; n < census->row_count; n++)
+        census->rows[n].type = n;
+    object_block_visit_pools(look_at_pool, census);
+    for (struct link *link = side_all.next; link != &side_all; link = link->next) {
+        const struct side *side = LINK_OWNER(link, struct side, all);
+        if (side->pool == NULL)
+            look_at(census, (const void *)side->start, side->block_bytes);
+    }
+}
+
+/* ---- Writing ---- */
+
+/* The most bytes first. */
+static int compare_rows(const void *a, const void *b)
+{
+    const struct row *left = a, *right = b;
+    for (unsigned column = BYTES; column <= OBJECTS; column++)
+        if (left->columns[column] != right->columns[column])
+            return left->columns[column] > right->columns[column] ? -1 : 1;
+    return left->type < right->type ? -1 : left->type > right->type;
+}
+
+static size_t digits(size_t value)
+{
+    size_t count = 1;
+    while ((value /= 10) != 0)
+        count++;
+    return count;
+}
+
+static void append_blanks(struct report_line *line, size_t count)
+{
+    while (count-- > 0)
+        report_append(line, " ");
+}
+
+/* No number is longer than the total's. */
+static size_t column_width(const struct row *total, unsigned column)
+{
+    size_t title = strlen(titles[column]), number = digits(total->columns[column]);
+    return title > number ? title : number;
+}
+
+static int write_titles(const struct row *total, int fd)
+{
+    struct report_line line = {.length = 0};
+    for (unsigned column = 0; column < COLUMNS; column++) {
+        append_blanks(&line, column_width(total, column) - strlen(titles[column]));
+        report_append(&line, "%s  ", titles[column]);
+    }
+    report_append(&line, "type");
+    return report_write_line(fd, &line);
+}
+
+static int write_row(const struct row *row, const struct row *total, int fd)
+{
+    struct report_line line = {.length = 0};
+    for (unsigned column = 0; column < COLUMNS; column++) {
+        append_blanks(&line, column_width(total, column) - digits(row->columns[column]));
+        report_append(&line, "%zu  ", row->columns[column]);
+    }
+    if (row == total)
+        report_append(&line, "total");
+    else
+        look_append_type(&line, row->type, false);
+    return report_write_line(fd, &line);
+}
+
+static int write_all(struct census *census, int fd)
+{
+    const struct row *total = census->rows;
+    sort(census->rows + 1, census->row_count - 1, sizeof(struct row), compare_rows);
+    int result = write_titles(total, fd);
+    for (unsigned n = 1; result == 0 && n < census->row_count; n++)
+        if (census->rows[n].columns[OBJECTS] != 0)
+            result = write_row(&census->rows[n], total, fd);
+    return result == 0 ? write_row(total, total, fd) : result;
+}
+
+int molt_gc_report(int fd)
+{
+    struct look look;
+    int error = look_begin(&look);
+    if (error != 0)
+        return look_fail(error);
+    struct census census = {.row_count = type_count() + 1};
+    size_t bytes = os_round_to_pages(census.row_count * sizeof(struct row));
+    census.rows = os_map(bytes);
+    if (census.rows != NULL)
+        look_at_all(&census);
+    look_end(&look);
+    if (census.rows == NULL)
+        return look_fail(ENOMEM);
+    int result = write_all(&census, fd);
+    os_unmap(census.rows, bytes);
+    return result;
+}
