@@ -40,6 +40,8 @@ static const struct {
     {"value", suite_value},
     {"value_containers", suite_value_containers},
     {"value_stress", suite_value_stress},
+    {"sort", suite_sort},
+    {"inspect", suite_inspect},
 };
 
 static int list_suites(void)

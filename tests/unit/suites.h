@@ -33,6 +33,8 @@ Suite *suite_gc(void);
 Suite *suite_value(void);
 Suite *suite_value_containers(void);
 Suite *suite_value_stress(void);
+Suite *suite_sort(void);
+Suite *suite_inspect(void);
 
 /* The program run again as `unit --script`: see test_os_failures.c. */
 int os_failures_script(void);
