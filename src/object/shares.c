@@ -71,7 +71,7 @@ void shares_gone(struct shares **at)
 
 void shares_free_gone(void)
 {
-    if (__atomic_load_n(&gone, __ATOMIC_RELAXED) == NULL)
+    if (__atomic_load_n(&gone, __ATOMIC_RELAXED) == NULL || lock_is_mine(&side_lock))
         return;
     lock_acquire(&side_lock);
     struct shares *shares = gone;

@@ -37,7 +37,7 @@ void shares_gone(struct shares **at);
 /* They are to be freed. Under side_lock. */
 void shares_put_gone(struct shares *shares);
 
-/* Frees what went with its pools. */
+/* Frees what went with its pools; in a visitor, which holds side_lock, nothing. */
 void shares_free_gone(void);
 
 static inline struct shares *shares_if_any(const void *object, uint64_t header)

@@ -270,6 +270,26 @@ START_TEST(test_why_path)
 }
 END_TEST
 
+START_TEST(test_large_untracked)
+{
+    struct node *root = molt_new(&node_type);
+    void **bytes = molt_new_extra(&bytes_type, LARGE - 8);
+    root->other = bytes;
+    bytes[100] = root;
+    expect(molt_gc_why, bytes, 0,
+           "%p struct node: 1 reference from outside\n  +24 -> %p molt_object\n", (void *)root,
+           (void *)bytes);
+    expect(audit, NULL, 1,
+           "molt_object extra words: undeclared reference to struct node (1 object, e.g. %p)\n",
+           (void *)bytes);
+    expect(report, NULL, 0,
+           "  bytes  objects  tracked  untracked  large  immortal  type\n"
+           "1048576        1        0          1      1         0  molt_object\n"
+           "     32        1        1          0      0         0  struct node\n"
+           "1048608        2        1          1      1         0  total\n");
+}
+END_TEST
+
 START_TEST(test_why_immortal_and_acyclic)
 {
     struct node *root = molt_new(&acyclic_type);
@@ -471,9 +491,33 @@ static int retain_visited(void *object, void *arg)
 START_TEST(test_a_visitor_retains_large)
 {
     void *large;
+    molt_release(molt_new(&node_type)); /* else the other thread's heap would be taken over */
     unit_in_thread(make_large, &large);
     ck_assert_uint_eq(molt_gc_objects(-1, retain_visited, NULL), 1);
     ck_assert_uint_eq(molt_refcount(large), 2);
+}
+END_TEST
+
+static void *make_large_and_node(void *to)
+{
+    ((void **)to)[0] = molt_new_extra(&table_type, LARGE);
+    ((void **)to)[1] = molt_new(&node_type);
+    return NULL;
+}
+
+/* The first count that a thread has in another's object makes a word for it, and frees those that
+ * are done with. */
+START_TEST(test_a_visitor_retains_what_nobody_shared)
+{
+    void *made[2];
+    molt_release(molt_new(&node_type));
+    unit_in_thread(make_large_and_node, made);
+    molt_retain(made[0]);
+    molt_release(made[0]);
+    molt_release(made[0]);
+    ck_assert(!molt_is_object(made[0]));
+    ck_assert_uint_eq(molt_gc_objects(-1, retain_visited, NULL), 1);
+    ck_assert_uint_eq(molt_refcount(made[1]), 2);
 }
 END_TEST
 
@@ -739,6 +783,7 @@ Suite *suite_inspect(void)
     tcase_add_test(tests, test_report_errors);
     tcase_add_test(tests, test_report_at_exit);
     tcase_add_test(tests, test_why_path);
+    tcase_add_test(tests, test_large_untracked);
     tcase_add_test(tests, test_why_immortal_and_acyclic);
     tcase_add_test(tests, test_why_circle);
     tcase_add_test(tests, test_why_long);
@@ -748,6 +793,7 @@ Suite *suite_inspect(void)
     tcase_add_test(tests, test_where_objects_must_not_be_used);
     tcase_add_test(tests, test_a_thread_that_does_not_stop);
     tcase_add_test(tests, test_a_visitor_retains_large);
+    tcase_add_test(tests, test_a_visitor_retains_what_nobody_shared);
     tcase_add_test(tests, test_graph);
     tcase_add_test(tests, test_graph_of_all_kinds);
     tcase_add_test(tests, test_audit_finds_nothing);
