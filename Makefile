@@ -87,6 +87,7 @@ debug: $(BUILD)/debug/libmolt.so
 
 include tests/cases/cases.mk
 include tests/unit.mk
+include doc/examples/examples.mk
 
 # All tests; installs what they need. ALSO= names further targets to run and count.
 check: deps
@@ -120,7 +121,7 @@ format-check:
 	clang-format --dry-run --Werror $(FORMATTED)
 
 check-shell:
-	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/cases/run \
+	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/examples tests/cases/run \
 	    tests/programs/run tests/programs/*.sh
 
 tidy:
@@ -164,7 +165,7 @@ help:
 	    'make check-unit    the modules          make check-model     random operations' \
 	    'make check-cases   pitfalls, semantics  make check-programs  real programs' \
 	    'make check-asan    make check-tsan      make check-ubsan     the modules, sanitized' \
-	    'make check-bench   the benchmarks'\'' harness' \
+	    'make check-bench   the benchmarks'\'' harness    make check-examples  doc/examples' \
     'make bench-objects  objects beside those of CPython, Boehm and GLib' \
     'make gate          instructions and memory against what is recorded' \
 	    'make layers        no file uses a layer above its own' \

@@ -373,8 +373,8 @@ MOLT_API void molt_gc_blocking_end(void);
 
 /* ---- Looking ----------------------------------------------------------------------------- */
 
-/* Visits the tracked objects of a generation, or of all (-1): how many there are. The visitor
- * borrows: it may retain, but not make or release objects. */
+/* Visits the tracked objects of a generation, or of all (-1): how many there are. The visitor,
+ * which may be NULL in all three, borrows: it may retain, but not make or release objects. */
 MOLT_API size_t molt_gc_objects(int generation, molt_visit *visit, void *arg);
 /* Visits the tracked objects that refer to `object`, each once. */
 MOLT_API size_t molt_gc_referrers(void *object, molt_visit *visit, void *arg);

@@ -1,0 +1,16 @@
+(+ 1 2)
+(list
+)
+())
+(+ 1 (quote a))
+(quote (1 (a) b))
+(lambda)
+(if 1)
+(define x 3)
+(set! y 1)
+((lambda (f) f) 1 2)
+((lambda (f) f) 7)
+(+ 9223372036854775807 1)
+(define run (lambda (n) (run n)))
+(run 1)
+(
