@@ -36,7 +36,7 @@ static struct entry gone; /* in a place whose entry has gone */
 
 static struct table *make_table(size_t places)
 {
-    struct table *made = molt_calloc(1, sizeof *made + places * sizeof made->places[0]);
+    struct table *made = molt_calloc(1, sizeof *made + places * sizeof(void *));
     if (made != NULL)
         made->mask = places - 1;
     return made;

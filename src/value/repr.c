@@ -40,7 +40,7 @@ static bool make_room(struct text *text, size_t more)
 
 static void put(struct text *text, const char *bytes, size_t length)
 {
-    if (!make_room(text, length))
+    if (length == 0 || !make_room(text, length))
         return;
     memcpy(text->bytes + text->length, bytes, length);
     text->length += length;

@@ -183,11 +183,17 @@ END_TEST
 
 /* ---- Without memory ---- */
 
-/* The linker has all callers of these come here (unit.mk), and the nth request from now fails. */
+/* The linker has all callers of these come here (unit.mk), and the nth request from now fails; or
+ * first of all something else happens, as if another thread had been faster. */
 static unsigned long requests_left; /* 0: none fails */
+static void (*meanwhile)(void);
 
 static bool fails(void)
 {
+    void (*faster)(void) = meanwhile;
+    meanwhile = NULL;
+    if (faster != NULL)
+        faster();
     if (requests_left == 0 || --requests_left != 0)
         return false;
     errno = ENOMEM;
@@ -312,6 +318,68 @@ START_TEST(test_no_memory_for_small_ints)
     ck_assert_int_eq(molt_int_value(molt_int_new(77)), 77);
     requests_left = 1;
     expect_errno(molt_int_value(molt_int_new(77)) == 77, 0);
+}
+END_TEST
+
+/* ---- Another one is faster ---- */
+
+static void *made_meanwhile;
+
+static void make_number(void)
+{
+    made_meanwhile = molt_int_new(77);
+}
+
+START_TEST(test_small_int_made_meanwhile)
+{
+    molt_release(molt_int_new(1000));
+    size_t before = live_blocks();
+    meanwhile = make_number;
+    molt_int *number = molt_int_new(77);
+    ck_assert_ptr_nonnull(number);
+    ck_assert_ptr_eq(number, made_meanwhile);
+    ck_assert_ptr_eq(number, molt_int_new(77));
+    ck_assert_uint_eq(live_blocks(), before + 1);
+}
+END_TEST
+
+static void intern_name(void)
+{
+    molt_str *string = molt_str_from("name");
+    made_meanwhile = molt_str_intern(string);
+    molt_release(string);
+}
+
+/* The very string that is being interned. */
+static void intern_same(void)
+{
+    molt_release(molt_str_intern(made_meanwhile));
+}
+
+START_TEST(test_interned_meanwhile)
+{
+    molt_str *other = molt_str_from("other"), *kept = molt_str_intern(other);
+    molt_str *string = molt_str_from("name");
+    size_t before = 0;
+    for (unsigned round = 0; round < 3; round++) {
+        meanwhile = intern_name;
+        molt_str *interned = molt_str_intern(string);
+        ck_assert_ptr_eq(interned, made_meanwhile);
+        ck_assert_ptr_ne(interned, string);
+        molt_release(interned);
+        molt_release(made_meanwhile);
+        made_meanwhile = molt_str_from("name");
+        meanwhile = intern_same;
+        interned = molt_str_intern(made_meanwhile);
+        ck_assert_ptr_eq(interned, made_meanwhile);
+        ck_assert_uint_eq(molt_weak_count(interned), 1);
+        molt_release(interned);
+        molt_release(made_meanwhile);
+        if (round == 0)
+            before = live_blocks();
+        ck_assert_uint_eq(live_blocks(), before);
+    }
+    molt_release(other), molt_release(kept), molt_release(string);
 }
 END_TEST
 
@@ -498,6 +566,8 @@ Suite *suite_value_stress(void)
     tcase_add_test(tests, test_random_dict);
     tcase_add_test(tests, test_each_request_fails);
     tcase_add_test(tests, test_no_memory_for_small_ints);
+    tcase_add_test(tests, test_small_int_made_meanwhile);
+    tcase_add_test(tests, test_interned_meanwhile);
     tcase_add_test(tests, test_threads_intern_in_turns);
     tcase_add_test(tests, test_threads_intern_at_random);
     tcase_add_test(tests, test_threads_make_small_ints);
