@@ -204,7 +204,9 @@ def print_objects(runs: list[results.Run], skipped: dict[str, str]) -> None:
     figures = targets.Figures(runs)
     sizes = [int(name[len("pauses@"):-1]) for name in figures.subjects()
              if name.startswith("pauses@")]
-    print("The least of all rounds (the median)")
+    loads = [run.load for run in runs]
+    print("The least of all rounds (the median); load average when a run began: "
+          f"{min(loads, default=0):.1f} to {max(loads, default=0):.1f}")
     print(render.text(figures.rows()))
     print()
     print(render.text(targets.rows_of(targets.judge(figures, targets.targets(sizes)))))
