@@ -96,33 +96,73 @@ static uint32_t outside_count(const void *object, uint64_t header, unsigned held
     return count;
 }
 
-static ALWAYS_INLINE void subtract_target(struct side *near, const void *target)
+/* Numbers far away that are to be counted down: by the time the buffer is full they are at hand. */
+#define FAR_MAX 64u
+
+struct far {
+    uint32_t *numbers[FAR_MAX];
+    unsigned count;
+};
+
+static void subtract_far(struct far *far)
 {
-    struct side *side = side_of_target(near, target);
-    if (LIKELY(side != NULL))
-        side->edges[side_index(side, target)]--;
+    for (unsigned i = 0; i < far->count; i++)
+        (*far->numbers[i])--;
+    far->count = 0;
 }
 
-static int subtract_more(void *target, void *near)
+static ALWAYS_INLINE void subtract_target(const struct side *near, struct far *far,
+                                          const void *target)
 {
-    subtract_target(near, target);
+    uintptr_t offset = (uintptr_t)target - near->start;
+    if (LIKELY(offset < near->span)) {
+        near->edges[offset * near->reciprocal >> 32]--;
+        return;
+    }
+    struct side *side = target != NULL ? find_side(target) : NULL;
+    if (side == NULL)
+        return;
+    uint32_t *number = &side->edges[side_index(side, target)];
+    __builtin_prefetch(number, 1);
+    far->numbers[far->count++] = number;
+    if (UNLIKELY(far->count == FAR_MAX))
+        subtract_far(far);
+}
+
+struct subtraction {
+    const struct side *near;
+    struct far *far;
+};
+
+static int subtract_told(void *target, void *context)
+{
+    const struct subtraction *subtraction = context;
+    subtract_target(subtraction->near, subtraction->far, target);
     return 0;
 }
 
-static ALWAYS_INLINE void subtract_references(const struct side *near_copy, struct side *near,
+/* References outside the struct. */
+static NOINLINE void subtract_more(const struct side *near, struct far *far,
+                                   const struct descriptor *type, void *object)
+{
+    struct slots slots = type_slots(type, object, object_bytes(object));
+    struct subtraction subtraction = {near, far};
+    for (size_t i = 0; i < slots.array_count; i++)
+        subtract_target(near, far, slots.array[i]);
+    for (size_t i = 0; i < slots.extra_count; i++)
+        subtract_target(near, far, slots.extra[i]);
+    if (type->has_traverse)
+        type_traverse(type, object, subtract_told, &subtraction);
+}
+
+static ALWAYS_INLINE void subtract_references(const struct side *near, struct far *far,
                                               const struct descriptor *type, void *object)
 {
     uint32_t count = type->field_count;
-    for (uint32_t n = 0; n < count; n++) {
-        const void *target = type_field(type, object, n);
-        uintptr_t offset = (uintptr_t)target - near_copy->start;
-        if (LIKELY(offset < near_copy->span))
-            near_copy->edges[offset * near_copy->reciprocal >> 32]--;
-        else if (target != NULL)
-            subtract_target(near, target);
-    }
+    for (uint32_t n = 0; n < count; n++)
+        subtract_target(near, far, type_field(type, object, n));
     if (UNLIKELY(type->has_more || type->has_traverse))
-        type_visit_more(type, object, object_bytes(object), subtract_more, near);
+        subtract_more(near, far, type, object);
 }
 
 static bool is_candidate(uint64_t header)
@@ -131,7 +171,7 @@ static bool is_candidate(uint64_t header)
 }
 
 /* White blocks without a tracked object are white no longer. How many have one. */
-static NOINLINE size_t subtract_side(struct side *side, unsigned held)
+static NOINLINE size_t subtract_side(struct side *side, struct far *far, unsigned held)
 {
     const struct side copy = *side; /* which no store to edges[] can change, for the compiler */
     unsigned owner_tag = header_tag(side->owner->self);
@@ -155,7 +195,7 @@ static NOINLINE size_t subtract_side(struct side *side, unsigned held)
             number = header_type(header);
             type = type_by_number(number);
         }
-        subtract_references(&copy, side, type, object);
+        subtract_references(&copy, far, type, object);
     }
     return objects;
 }
@@ -186,17 +226,32 @@ static ALWAYS_INLINE bool reach(const struct side *side, const void *target)
 
 static ALWAYS_INLINE void wait(struct marking *marking, void *object)
 {
-    __builtin_prefetch(object);
     marking->stack[marking->waiting++] = object;
 }
 
-static int mark_more(void *target, void *context)
+static ALWAYS_INLINE void wait_if_white(struct marking *marking, void *target)
 {
-    struct marking *marking = context;
-    struct side *side = side_of_target(marking->near, target);
+    struct side *side = target != NULL ? side_of_target(marking->near, target) : NULL;
     if (side != NULL && reach(side, target))
         wait(marking, target);
+}
+
+static int mark_told(void *target, void *marking)
+{
+    wait_if_white(marking, target);
     return 0;
+}
+
+/* References outside the struct. */
+static NOINLINE void mark_more(struct marking *marking, const struct descriptor *type, void *object)
+{
+    struct slots slots = type_slots(type, object, object_bytes(object));
+    for (size_t i = 0; i < slots.array_count; i++)
+        wait_if_white(marking, slots.array[i]);
+    for (size_t i = 0; i < slots.extra_count; i++)
+        wait_if_white(marking, slots.extra[i]);
+    if (type->has_traverse)
+        type_traverse(type, object, mark_told, marking);
 }
 
 static COLD _Noreturn void report_too_many_edges(void *object, int32_t edges)
@@ -236,8 +291,8 @@ static void find_roots(struct side *side, struct marking *marking)
     }
 }
 
-/* What the object refers to is reached: the last of what was white comes next, the rest waits. So a
- * chain of objects is followed without looking back. */
+/* What the object refers to is reached. What was white and lies near, one of it, comes next, the
+ * rest waits: so a chain of objects is followed without looking back. */
 static ALWAYS_INLINE void *mark_object(struct marking *marking, void *object)
 {
     void *next = NULL;
@@ -254,13 +309,16 @@ static ALWAYS_INLINE void *mark_object(struct marking *marking, void *object)
         struct side *side = side_of_target(marking->near, target);
         if (UNLIKELY(side == NULL) || !reach(side, target))
             continue;
-        marking->near = side;
+        if (side != marking->near) {
+            wait(marking, target);
+            continue;
+        }
         if (next != NULL)
             wait(marking, next);
         next = target;
     }
     if (UNLIKELY(type->has_more || type->has_traverse))
-        type_visit_more(type, object, object_bytes(object), mark_more, marking);
+        mark_more(marking, type, object);
     if (UNLIKELY((header & HEADER_OLD) == 0))
         header_set(object, header | HEADER_OLD);
     if (UNLIKELY(marking->held != 0))
@@ -269,12 +327,38 @@ static ALWAYS_INLINE void *mark_object(struct marking *marking, void *object)
     return next;
 }
 
+static void mark_chain(struct marking *marking, void *object)
+{
+    while (object != NULL)
+        object = mark_object(marking, object);
+}
+
+/* An object far away is fetched into the cache between the stack and its turn; near ones have
+ * theirs at once. */
+#define FETCHED_MAX 8u
+
 static NOINLINE void mark(struct marking *marking)
 {
-    while (marking->waiting != 0) {
-        void *object = marking->stack[--marking->waiting];
-        while (object != NULL)
-            object = mark_object(marking, object);
+    void *fetched[FETCHED_MAX] = {NULL};
+    unsigned turn = 0, count = 0;
+    while (marking->waiting != 0 || count != 0) {
+        void *far = NULL;
+        if (marking->waiting != 0) {
+            far = marking->stack[--marking->waiting];
+            if ((uintptr_t)far - marking->near->start < marking->near->span) {
+                mark_chain(marking, far);
+                continue;
+            }
+            __builtin_prefetch(far);
+        }
+        void *object = fetched[turn];
+        fetched[turn] = far;
+        count = count + (far != NULL) - (object != NULL);
+        turn = (turn + 1) % FETCHED_MAX;
+        if (object == NULL)
+            continue;
+        marking->near = find_side(object);
+        mark_chain(marking, object);
     }
 }
 
@@ -305,8 +389,10 @@ bool deduce(struct side *sides, struct deduction *deduction)
     struct marking marking = {.stack = take_scratch(sides), .near = sides, .held = deduction->held};
     if (marking.stack == NULL)
         return false;
+    struct far far = {.count = 0};
     for_each_side (side, sides)
-        deduction->candidates += subtract_side(side, deduction->held);
+        deduction->candidates += subtract_side(side, &far, deduction->held);
+    subtract_far(&far);
     generation_promote(sides, deduction->collected);
     for_each_side (side, sides) {
         find_roots(side, &marking);
