@@ -283,7 +283,7 @@ struct model {
     int generation;
     int count, handles; /* of all references; those that are the stream's */
     int slot[2];        /* -1: none */
-    int weak;           /* weak references with a callback */
+    int weak;           /* weak references whose callback is to come */
 };
 
 /* What has happened, in numbers: model and library do the same, though not in the same order. */
@@ -297,7 +297,7 @@ static struct happened expected, seen;
 static struct {
     molt_weak *weak;
     int of;
-    bool is_told;
+    bool has_callback, is_told;
 } weak[WEAK_MAX];
 static bool is_stream, is_collecting;
 static struct object *new_in_finalizer[OBJECTS_MAX]; /* by the id of the finalized one */
@@ -355,12 +355,21 @@ static void model_act(int id)
     }
 }
 
+/* The object's weak references that have a callback die. */
+static void model_tell(int id)
+{
+    if (id < 0)
+        return;
+    expected.told += (size_t)models[id].weak;
+    models[id].weak = 0;
+}
+
 static void model_die(int id)
 {
     struct model *model = &models[id];
     model->lives = false;
     expected.disposed++;
-    expected.told += (size_t)model->weak;
+    model_tell(id);
     for (int slot = 0; slot < 2; slot++) {
         int target = model->slot[slot];
         model->slot[slot] = -1;
@@ -419,8 +428,10 @@ static long model_collect(int generation)
         if (garbage[i])
             models[i].generation = generation < 2 ? generation + 1 : 2;
     model_deduce(garbage);
-    for (int i = 0; i < before; i++)
+    for (int i = 0; i < before; i++) {
         models[i].count += garbage[i];
+        model_tell(garbage[i] ? i : -1);
+    }
     for (int i = 0; i < before; i++)
         if (garbage[i] && models[i].has_finalizer && !models[i].is_finalized)
             model_act(i);
@@ -574,16 +585,17 @@ static void op_weak(void)
     size_t i = random_below(&randomness, WEAK_MAX);
     int id = any_held();
     if (weak[i].weak != NULL) {
-        if (!weak[i].is_told)
-            models[weak[i].of].weak--;
+        models[weak[i].of].weak -= weak[i].has_callback && !weak[i].is_told;
         molt_weak_free(weak[i].weak);
         weak[i].weak = NULL;
     } else if (id >= 0) {
         weak[i].of = id;
         weak[i].is_told = false;
-        weak[i].weak = molt_weak_new(models[id].object, on_death, (void *)i);
+        weak[i].has_callback = random_below(&randomness, 2) != 0;
+        weak[i].weak =
+            molt_weak_new(models[id].object, weak[i].has_callback ? on_death : NULL, (void *)i);
         REQUIRE(weak[i].weak != NULL, "no weak reference");
-        models[id].weak++;
+        models[id].weak += weak[i].has_callback;
     }
 }
 
@@ -593,9 +605,9 @@ static void op_weak_get(void)
     if (weak[i].weak == NULL)
         return;
     struct model *model = &models[weak[i].of];
+    bool lives = model->lives && !weak[i].is_told;
     void *object = molt_weak_get(weak[i].weak);
-    REQUIRE(object == (model->lives ? model->object : NULL), "a weak reference to object %d",
-            weak[i].of);
+    REQUIRE(object == (lives ? model->object : NULL), "a weak reference to object %d", weak[i].of);
     if (object == NULL)
         return;
     model->handles++;
