@@ -35,7 +35,7 @@ static _Atomic unsigned younger_collections[GENERATIONS]; /* of 1, 2: since thei
 static _Atomic unsigned debug_flags;
 
 /* Old objects: after the last full collection, and those that have joined since. */
-static size_t old_objects, new_old_objects;
+static _Atomic size_t old_objects, new_old_objects;
 
 /* Bytes of large objects: now, and after the last full collection. */
 static _Atomic size_t large_bytes, large_bytes_old;

@@ -96,7 +96,7 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
     gc_note_new(owner, descriptor);
 
     size_t bytes = (descriptor->size + extra + 7) & ~(size_t)7;
-    unsigned number = type_cache(type)->number;
+    unsigned number = type_number(type_cache(type));
     unsigned size_class = extra > PTRDIFF_MAX / 2 ? 0 : type_class_for(descriptor, bytes);
     void *object;
     if (size_class != 0) {
@@ -124,9 +124,10 @@ void *molt_new(const molt_type *type)
     if (UNLIKELY(type == NULL || owner == NULL))
         return new_slow(type, 0);
     const struct type_cache *cache = type_cache(type);
-    if (UNLIKELY(cache->list == 0))
+    uint32_t offset = atomic_load_explicit(&cache->list, memory_order_acquire);
+    if (UNLIKELY(offset == 0))
         return new_slow(type, 0);
-    struct block_list *list = (struct block_list *)((char *)owner->heap + cache->list);
+    struct block_list *list = (struct block_list *)((char *)owner->heap + offset);
     if (UNLIKELY(block_list_is_empty(list)))
         return new_slow(type, 0);
     if (cache->tracked) {
@@ -137,9 +138,9 @@ void *molt_new(const molt_type *type)
     }
     void *block = block_list_pop(list);
     if (UNLIKELY(cache->bytes > 64))
-        return begin_life_zeroed(block, cache->bytes, owner, cache->number);
+        return begin_life_zeroed(block, cache->bytes, owner, type_number(cache));
     zero_small(block, cache->bytes);
-    return begin_life(block, owner, cache->number);
+    return begin_life(block, owner, type_number(cache));
 }
 
 void *molt_new_extra(const molt_type *type, size_t extra)

@@ -160,8 +160,9 @@ static void fill_cache(struct type_cache *cache, const struct descriptor *descri
     if (size_class == 0 || (descriptor->type->flags & MOLT_IMMORTAL) != 0)
         return;
     cache->bytes = (uint32_t)size_class_bytes(size_class);
-    cache->list = (uint32_t)(offsetof(struct heap, objects.free) +
-                             (size_class - OBJECT_CLASS_FIRST) * sizeof(struct block_list));
+    uint32_t list = (uint32_t)(offsetof(struct heap, objects.free) +
+                               (size_class - OBJECT_CLASS_FIRST) * sizeof(struct block_list));
+    atomic_store_explicit(&cache->list, list, memory_order_release);
 }
 
 static struct descriptor *add(const molt_type *type)
@@ -176,8 +177,8 @@ static struct descriptor *add(const molt_type *type)
         return malloc_no_memory();
     atomic_store_explicit(&type_table[number], descriptor, memory_order_release);
     atomic_store_explicit(&numbers_given, number, memory_order_release);
-    fill_cache(type_cache(type), descriptor);
     atomic_store_explicit(&type_cache(type)->number, number, memory_order_release);
+    fill_cache(type_cache(type), descriptor);
     return descriptor;
 }
 

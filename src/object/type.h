@@ -52,7 +52,8 @@ unsigned type_count(void);
 struct type_cache {
     _Atomic uint32_t number; /* 0: not registered */
     uint32_t bytes;          /* of the size class */
-    uint32_t list; /* where in a heap the class's free blocks hang; 0: ask the descriptor */
+    _Atomic uint32_t list; /* where in a heap the class's free blocks hang, told last of all; 0: ask
+                              the descriptor */
     uint32_t tracked;
 };
 
@@ -62,6 +63,11 @@ _Static_assert(sizeof(struct type_cache) == sizeof(((molt_type *)0)->molt_privat
 static ALWAYS_INLINE struct type_cache *type_cache(const molt_type *type)
 {
     return (struct type_cache *)(uintptr_t)type->molt_private;
+}
+
+static ALWAYS_INLINE unsigned type_number(const struct type_cache *cache)
+{
+    return atomic_load_explicit(&cache->number, memory_order_relaxed);
 }
 
 /* The descriptor of a number of 16 bits, or NULL. */
