@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -147,7 +148,7 @@ END_TEST
 /* What the library calls to let others run: lets a thread that waits for that come to its end. */
 static pthread_t predecessor;
 static sem_t has_left, may_end;
-static unsigned yields;
+static atomic_uint yields;
 
 int sched_yield(void)
 {
