@@ -163,6 +163,7 @@ help:
 	    'make check         all tests (installs what they need)' \
 	    'make debug         build/debug/libmolt.so, with assertions' \
 	    'make check-unit    the modules          make check-model     random operations' \
+	    'make check-objects objects as Python'\''s' \
 	    'make check-cases   pitfalls, semantics  make check-programs  real programs' \
 	    'make check-asan    make check-tsan      make check-ubsan     the modules, sanitized' \
 	    'make check-bench   the benchmarks'\'' harness    make check-examples  doc/examples' \

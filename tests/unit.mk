@@ -4,6 +4,7 @@
 #   make check-unit    all suites          $(BUILD)/release/unit [--list] [SUITE]…
 #   make check-model   random operations   $(BUILD)/release/model [--seed S] [--ops N] …
 #                      and on objects      $(BUILD)/release/objects [--nodes N] [--seed S] …
+#   make check-objects objects in lock step with Python's own: tests/objects/mirror
 #   make check-asan    check-tsan check-ubsan: all, shorter, in the sanitized variants
 
 UNIT_SOURCES  := $(sort $(wildcard tests/unit/*.c))
@@ -61,6 +62,13 @@ check-model: $(BUILD)/release/model $(BUILD)/release/objects $(BUILD)/tests/mode
 	LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) $(BUILD)/tests/model-preload --threads 4 --seconds 3
 	$(BUILD)/release/objects --seed 1 --streams 1000
 
+$(BUILD)/tests/nodes.so: tests/objects/nodes.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -std=gnu17 $(WARNINGS) -fPIC -fvisibility=hidden -shared $< -o $@
+
+check-objects: $(BUILD)/libmolt.so $(BUILD)/tests/nodes.so
+	LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) tests/objects/mirror $(BUILD)/tests/nodes.so 1 15 500
+
 # A sanitizer's own memory and time are no fault of the tests.
 check-asan check-tsan check-ubsan: export CK_TIMEOUT_MULTIPLIER = 20
 check-tsan: export TSAN_OPTIONS = suppressions=tests/tsan.supp history_size=7
@@ -73,4 +81,4 @@ check-asan check-tsan check-ubsan: check-%: $(BUILD)/%/unit $(BUILD)/%/model \
 	$(BUILD)/$*/model --threads 4 --seed 6 --ops 200000
 	$(BUILD)/$*/objects --nodes 3 --seed 7 --streams 20
 
-.PHONY: check-unit check-model check-asan check-tsan check-ubsan
+.PHONY: check-unit check-model check-objects check-asan check-tsan check-ubsan
