@@ -131,11 +131,9 @@ bool look_declares(const void *object, size_t offset)
     for (uint32_t n = 0; n < type->field_count; n++)
         if ((size_t)type->fields[n] * 8 == offset)
             return true;
-    if (!type->has_more)
-        return false;
     const molt_type *declared = type->type;
-    return (declared->array_length_bytes != 0 && offset == declared->array) ||
-           ((declared->flags & MOLT_TRAILING_REFS) != 0 && offset >= declared->size);
+    return type->has_more && (declared->flags & MOLT_TRAILING_REFS) != 0 &&
+           offset >= declared->size;
 }
 
 /* ---- Lines ---- */

@@ -57,8 +57,7 @@ int look_references(void *object, place_visit *visit, void *context);
 /* Whether the object has an array of references that cannot be read. */
 bool look_array_is_wild(void *object);
 
-/* Whether the type declares the word at that offset of an object to be a reference, or to be the
- * pointer to its array. */
+/* Whether the type declares the word at that offset of an object to be a reference. */
 bool look_declares(const void *object, size_t offset);
 
 /* ---- Lines ---- */

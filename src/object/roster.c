@@ -135,14 +135,11 @@ static const struct roster_part *last_before(const struct roster_part *parts, ui
 
 const struct roster_part *roster_part_around(const struct roster *roster, const void *p)
 {
-    const struct roster_part *part = NULL;
-    if (map_in_window(p)) {
-        uint32_t slot = slot_of((uintptr_t)p);
-        uint32_t number = slot < roster->slots ? roster->part_by_slot[slot] : 0;
-        part = number != 0 ? &roster->parts[number - 1] : NULL;
-    }
-    if (part == NULL)
-        part = last_before(roster->parts + roster->pools, roster->larges, (uintptr_t)p);
+    uint32_t slot = map_in_window(p) ? slot_of((uintptr_t)p) : UINT32_MAX;
+    uint32_t number = slot < roster->slots ? roster->part_by_slot[slot] : 0;
+    const struct roster_part *part =
+        number != 0 ? &roster->parts[number - 1]
+                    : last_before(roster->parts + roster->pools, roster->larges, (uintptr_t)p);
     bool is_inside = part != NULL && (uintptr_t)p - part->start < part->blocks * part->block_bytes;
     return is_inside ? part : NULL;
 }

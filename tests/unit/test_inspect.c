@@ -59,6 +59,7 @@ MOLT_TYPE(array_type, struct array, MOLT_REF_ARRAY(struct array, items, count));
 MOLT_TYPE(told_type, struct told, .traverse = traverse_first, .clear = clear_first);
 MOLT_TYPE(acyclic_type, struct node, MOLT_REFS(struct node, next), .flags = MOLT_ACYCLIC);
 MOLT_TYPE(table_type, molt_object, .flags = MOLT_TRAILING_REFS);
+MOLT_TYPE(leaf_table_type, struct leaf, .flags = MOLT_TRAILING_REFS);
 MOLT_TYPE(bytes_type, molt_object, .flags = MOLT_LEAF);
 
 #define LARGE ((size_t)1 << 20)
@@ -164,6 +165,22 @@ START_TEST(test_report)
            "   32        1        0          1      0         1  struct leaf\n"
            "   32        1        1          0      0         0  struct node\n"
            "   64        2        1          1      0         1  total\n");
+}
+END_TEST
+
+static void report_dying(void *object)
+{
+    (void)object;
+    ck_assert_int_eq(run(report, NULL), 0);
+}
+
+MOLT_TYPE(dying_type, struct leaf, .flags = MOLT_LEAF, .dispose = report_dying);
+
+START_TEST(test_report_leaves_out_who_dies)
+{
+    molt_release(molt_new(&dying_type));
+    ck_assert_str_eq(said, "bytes  objects  tracked  untracked  large  immortal  type\n"
+                           "    0        0        0          0      0         0  total\n");
 }
 END_TEST
 
@@ -301,6 +318,12 @@ START_TEST(test_why_immortal_and_acyclic)
            "%p struct node: immortal\n  +8 -> %p struct node\n  +8 -> %p struct node\n",
            (void *)root, (void *)root->next, (void *)root->next->next);
     expect(molt_gc_why, root, 0, "%p struct node: immortal\n", (void *)root);
+    struct node *other = molt_new(&node_type);
+    other->next = root;
+    expect(molt_gc_why, root, 0,
+           "%p struct node: immortal\n"
+           "%p struct node: 1 reference from outside\n  +8 -> %p struct node\n",
+           (void *)root, (void *)other, (void *)root);
 }
 END_TEST
 
@@ -317,7 +340,31 @@ START_TEST(test_why_circle)
 }
 END_TEST
 
-/* The shorter of two ways, and no recursion in a long one. */
+START_TEST(test_why_the_shortest)
+{
+    struct node *root = molt_new(&node_type), *target = molt_new(&node_type);
+    root->next = molt_new(&node_type);
+    root->next->next = target;
+    struct node *way = root->other = molt_new(&node_type);
+    way->other = molt_retain(root);
+    for (unsigned i = 0; i < 3; i++)
+        way = way->next = molt_new(&node_type);
+    way->next = molt_retain(target);
+    expect(molt_gc_why, target, 0,
+           "%p struct node: 1 reference from outside\n"
+           "  +8 -> %p struct node\n  +8 -> %p struct node\n",
+           (void *)root, (void *)root->next, (void *)target);
+    root->next->next = NULL;
+    molt_release(target);
+    ck_assert_int_eq(run(molt_gc_why, target), 0);
+    unsigned lines = 0;
+    for (const char *at = said; (at = strchr(at, '\n')) != NULL; at++)
+        lines++;
+    ck_assert_uint_eq(lines, 6);
+}
+END_TEST
+
+/* Neither recursion in a long way, nor the whole of it when there is a short one. */
 START_TEST(test_why_long)
 {
     enum { LENGTH = 20000 };
@@ -612,14 +659,17 @@ START_TEST(test_audit_undeclared)
     leaf->words[0] = (uintptr_t)nodes[1];
     leaf->words[1] = (uintptr_t)nodes[1] + 8; /* nothing starts there */
     leaf->words[2] = (uintptr_t)leaf;
+    struct leaf *another = molt_new(&leaf_type);
+    another->words[0] = (uintptr_t)leaf;
     const struct node *first = nodes[1];
     for (unsigned i = 2; i < 4; i++)
         first = nodes[i] < first ? nodes[i] : first;
-    expect(audit, NULL, 3,
+    expect(audit, NULL, 4,
+           "struct leaf +8: undeclared reference to struct leaf (1 object, e.g. %p)\n"
            "struct leaf +8: undeclared reference to struct node (1 object, e.g. %p)\n"
            "struct leaf +24: undeclared reference to struct leaf (1 object, e.g. %p)\n"
            "struct node +16: undeclared reference to struct node (3 objects, e.g. %p)\n",
-           (void *)leaf, (void *)leaf, (const void *)first);
+           (void *)another, (void *)leaf, (void *)leaf, (const void *)first);
     expect_errors(audit, NULL);
 }
 END_TEST
@@ -645,6 +695,13 @@ START_TEST(test_audit_traverse_and_extra)
            "struct told +16: undeclared reference to struct node (1 object, e.g. %p)\n",
            (void *)told);
     told->second = NULL;
+    struct leaf *before = molt_new_extra(&leaf_table_type, 16);
+    before->words[2] = (uintptr_t)node;
+    ((void **)before)[5] = molt_retain(node);
+    expect(audit, NULL, 1,
+           "struct leaf +24: undeclared reference to struct node (1 object, e.g. %p)\n",
+           (void *)before);
+    before->words[2] = 0;
     told->first = (void *)0x18;
     expect(audit, NULL, 1,
            "struct told traverse: wrong reference to no known memory (1 object, e.g. %p has "
@@ -674,6 +731,8 @@ START_TEST(test_audit_wrong)
     expect_wrong(node, (char *)dead + 1, "to a dead struct node");
     expect_wrong(node, lonely, "to a dead object");
     expect_wrong(node, (char *)node + 8, "into the middle of struct node");
+    node->parent = (void *)(uintptr_t)node->molt_base.molt_header; /* a word like a header */
+    expect_wrong(node, (char *)node + 16, "into the middle of struct node");
     expect_wrong(node, large + LARGE - 3, "into the middle of molt_object");
     expect_wrong(node, large - 8, "into memory of malloc");
     expect_wrong(node, small, "into memory of malloc");
@@ -686,6 +745,7 @@ START_TEST(test_audit_wrong)
     expect_wrong(node, (void *)UINTPTR_MAX, "to no known memory");
     expect_wrong(node, (void *)0x8000000000000000, "to no known memory");
     molt_free(run_block);
+    expect_wrong(node, run_block, "to no known memory");
     molt_trim(0);
     expect_wrong(node, run_block, "to no known memory");
     run(molt_gc_why, node);
@@ -709,7 +769,7 @@ START_TEST(test_audit_array)
            "struct array array: wrong reference to no known memory (1 object, e.g. %p has 0x3)\n",
            (void *)array);
     array->count++;
-    for (unsigned round = 0; round < 4; round++) {
+    for (unsigned round = 0; round <= 4; round++) {
         expect(audit, NULL, 1,
                "struct array array: an array that cannot be read (1 object, e.g. "
                "%p)\n",
@@ -717,11 +777,57 @@ START_TEST(test_audit_array)
         graph_depth = 5;
         ck_assert_int_eq(run(graph, array), 0);
         expect(molt_gc_why, array, 0, "%p struct array: 1 reference from outside\n", (void *)array);
-        array->items = (void **)((uintptr_t[]){0x10, 0x8000000000000000, UINTPTR_MAX - 7,
-                                               (uintptr_t)items + 4}[round]);
+        if (round < 4)
+            array->items = (void **)((uintptr_t[]){0x10, 0x8000000000000000, UINTPTR_MAX - 7,
+                                                   (uintptr_t)items + 4}[round]);
         array->count = round == 3 ? 1 : UINT32_MAX;
     }
     array->items = NULL; /* the collection at exit would believe it */
+}
+END_TEST
+
+struct long_array {
+    MOLT_OBJECT;
+    void **items;
+    uint64_t count;
+};
+
+MOLT_TYPE(long_type, struct long_array, MOLT_REF_ARRAY(struct long_array, items, count));
+
+START_TEST(test_audit_length_that_overflows)
+{
+    struct long_array *array = molt_new(&long_type);
+    array->items = (void **)&array;
+    array->count = (UINT64_MAX >> 3) + 2;
+    expect(audit, NULL, 1,
+           "struct long_array array: an array that cannot be read (1 object, e.g. %p)\n",
+           (void *)array);
+    array->count = 0;
+}
+END_TEST
+
+/* Each leads to the next, in no order of their addresses. */
+START_TEST(test_many_large)
+{
+    enum { LARGES = 12 };
+    void **objects[LARGES];
+    for (unsigned i = 0; i < LARGES; i++)
+        objects[i] = molt_new_extra(&table_type, LARGE / 4);
+    for (unsigned i = 0; i < LARGES; i += 3) {
+        molt_release(objects[i]);
+        objects[i] = molt_new_extra(&table_type, LARGE / 4);
+    }
+    for (unsigned i = 1; i < LARGES; i++)
+        objects[i - 1][7] = objects[i];
+    expect(audit, NULL, 0, "%s", "");
+    ck_assert_int_eq(run(molt_gc_why, objects[LARGES - 1]), 0);
+    const char *at = said;
+    for (unsigned i = 0; i < LARGES; i++) {
+        char word[32];
+        snprintf(word, sizeof word, "%p molt_object", (void *)objects[i]);
+        at = strstr(at, word);
+        ck_assert_ptr_nonnull(at);
+    }
 }
 END_TEST
 
@@ -779,6 +885,7 @@ Suite *suite_inspect(void)
     TCase *tests = tcase_create("all");
     tcase_set_timeout(tests, 20);
     tcase_add_test(tests, test_report);
+    tcase_add_test(tests, test_report_leaves_out_who_dies);
     tcase_add_test(tests, test_report_of_all_threads);
     tcase_add_test(tests, test_report_errors);
     tcase_add_test(tests, test_report_at_exit);
@@ -786,6 +893,7 @@ Suite *suite_inspect(void)
     tcase_add_test(tests, test_large_untracked);
     tcase_add_test(tests, test_why_immortal_and_acyclic);
     tcase_add_test(tests, test_why_circle);
+    tcase_add_test(tests, test_why_the_shortest);
     tcase_add_test(tests, test_why_long);
     tcase_add_test(tests, test_why_counts_other_threads);
     tcase_add_test(tests, test_why_errors);
@@ -801,6 +909,8 @@ Suite *suite_inspect(void)
     tcase_add_test(tests, test_audit_traverse_and_extra);
     tcase_add_test(tests, test_audit_wrong);
     tcase_add_test(tests, test_audit_array);
+    tcase_add_test(tests, test_audit_length_that_overflows);
+    tcase_add_test(tests, test_many_large);
     tcase_add_test(tests, test_audit_has_too_many_findings);
     tcase_add_test(tests, test_wild_fields);
     suite_add_tcase(suite, tests);
