@@ -361,8 +361,12 @@ void gc_take_back_new(struct owner *owner, const struct descriptor *type)
 
 void gc_at_exit(void)
 {
-    if (owner_self != NULL || options.objects)
-        molt_gc_collect(2);
+    struct owner *owner = options.objects ? owner_attach() : owner_self;
+    if (owner != NULL && world_try_collect()) {
+        count_settle_queue(owner);
+        run(2, true); /* a thread that sleeps on shall not keep the program waiting */
+        world_end_collect();
+    }
     if (options.objects)
         molt_gc_report(STDERR_FILENO);
 }
