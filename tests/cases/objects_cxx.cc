@@ -52,6 +52,13 @@ struct leaf {
 
 const molt::type<leaf> leaf_type = molt::type<leaf>("leaf").flags(MOLT_LEAF);
 
+struct link {
+    MOLT_OBJECT;
+    molt::ref<leaf> target;
+};
+
+const auto link_type = molt::type<link>("link").refs(&link::target).flags(MOLT_ACYCLIC);
+
 /* A reference that only callbacks know. */
 struct hidden {
     MOLT_OBJECT;
@@ -174,6 +181,13 @@ void weak_references()
     molt::weak<node> weak(object), copy = weak, moved = std::move(copy);
     CHECK(object.use_count() == 1 && weak.lock() == object && moved.lock()->value == 5);
     CHECK(molt_weak_count(object.get()) == 2);
+    {
+        molt::weak<node> passing = weak;
+        CHECK(passing.lock() == object && molt_weak_count(object.get()) == 3);
+        passing = moved;
+        CHECK(molt_weak_count(object.get()) == 3);
+    }
+    CHECK(molt_weak_count(object.get()) == 2);
     none = weak;
     weak.reset();
     CHECK(!weak.lock() && none.lock() == object);
@@ -194,6 +208,7 @@ void types()
     CHECK(one->value == 0 && !molt_gc_is_tracked(one.get()));
     CHECK(std::string(molt_typeof(one.get())->name) == "leaf");
     CHECK(two.use_count() == 1 && molt_typeof(two.get()) == leaf_type.get());
+    CHECK(!molt_gc_is_tracked(link_type.make().get()) && molt_gc_is_tracked(make(1).get()));
     molt::type<leaf> copy = leaf_type;
     molt::ref<leaf> other = copy.make();
     CHECK(molt_typeof(other.get()) == copy.get() && leaf_type.cast(other.get()) == nullptr);
@@ -258,7 +273,7 @@ void allocators()
     }
     molt::allocator<int> ints;
     CHECK(ints == molt::allocator<over_aligned>() && !(ints != molt::allocator<char>(ints)));
-    for (std::size_t count : {SIZE_MAX, SIZE_MAX / 4, std::size_t(PTRDIFF_MAX) / 4}) {
+    for (std::size_t count : {SIZE_MAX, SIZE_MAX / 4 + 2, std::size_t(PTRDIFF_MAX) / 4}) {
         bool caught = false;
         try {
             opaque(ints.allocate(opaque_size(count)));
@@ -280,10 +295,13 @@ void resources()
     CHECK(molt_owns(list.back().data()) && molt_owns(&list.back()));
     for (std::size_t alignment = 1; alignment <= 65536; alignment *= 2) {
         for (std::size_t bytes : {1u, 4u, 8u, 9u, 16u, 100u, 5000u, 100000u}) {
-            void *block = own.allocate(bytes, alignment);
-            CHECK(is_aligned(block, alignment));
-            fill_bytes(block, bytes, 1);
-            own.deallocate(block, bytes, alignment);
+            void *blocks[] = {own.allocate(bytes, alignment), own.allocate(bytes, alignment)};
+            for (void *block : blocks) {
+                CHECK(is_aligned(block, alignment));
+                fill_bytes(block, bytes, 1);
+            }
+            own.deallocate(blocks[0], bytes, alignment);
+            own.deallocate(blocks[1], bytes, alignment);
         }
     }
 }

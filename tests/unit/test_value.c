@@ -323,6 +323,16 @@ START_TEST(test_equality)
 }
 END_TEST
 
+START_TEST(test_equality_after_deleting)
+{
+    molt_dict *dict = DICT(1, 1000, 2, 2000, 3, 3000);
+    molt_int *two = molt_int_new(2);
+    ck_assert_int_eq(molt_dict_delete(dict, two), 0);
+    expect_equality(molt_retain(dict), DICT(1, 1000, 3, 3000), 1);
+    expect_equality(dict, DICT(1, 1000, 2, 3000), 0);
+}
+END_TEST
+
 START_TEST(test_tuple_hashes_differ)
 {
     uint64_t hashes[2][5];
@@ -488,6 +498,22 @@ START_TEST(test_deep_values)
 }
 END_TEST
 
+/* Keys that fit by themselves, but not one container deeper. */
+START_TEST(test_deep_keys)
+{
+    molt_dict *dicts[2];
+    for (unsigned i = 0; i < 2; i++) {
+        void *key = nest(MOLT_VALUE_DEPTH, true);
+        dicts[i] = molt_dict_new();
+        ck_assert_int_eq(molt_dict_set(dicts[i], key, key), 0);
+        ck_assert_int_eq(molt_dict_contains(dicts[0], key), 1);
+        molt_release(key);
+    }
+    expect_errno(molt_equal(dicts[0], dicts[1]) == -1, ELOOP);
+    molt_release(dicts[0]), molt_release(dicts[1]);
+}
+END_TEST
+
 Suite *suite_value(void)
 {
     Suite *suite = suite_create("value");
@@ -506,6 +532,7 @@ Suite *suite_value(void)
     tcase_add_test(tests, test_tuples_of_leaves_are_untracked);
     tcase_add_test(tests, test_wrong_types);
     tcase_add_test(tests, test_equality);
+    tcase_add_test(tests, test_equality_after_deleting);
     tcase_add_test(tests, test_tuple_hashes_differ);
     tcase_add_test(tests, test_repr);
     tcase_add_test(tests, test_cycles_are_collected);
@@ -513,6 +540,7 @@ Suite *suite_value(void)
     tcase_add_test(tests, test_repr_of_cycles);
     tcase_add_test(tests, test_equality_of_cycles);
     tcase_add_test(tests, test_deep_values);
+    tcase_add_test(tests, test_deep_keys);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -321,6 +321,19 @@ START_TEST(test_no_memory_for_small_ints)
 }
 END_TEST
 
+/* That room cannot be given back is no error. */
+START_TEST(test_no_memory_to_give_room_back)
+{
+    molt_list *list = LIST(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20);
+    while (molt_list_length(list) > 1) {
+        requests_left = 1;
+        expect_errno(molt_list_pop(list, 0) != NULL, 0);
+    }
+    ck_assert_uint_eq(requests_left, 0);
+    molt_release(list);
+}
+END_TEST
+
 /* ---- Another one is faster ---- */
 
 static void *made_meanwhile;
@@ -566,6 +579,7 @@ Suite *suite_value_stress(void)
     tcase_add_test(tests, test_random_dict);
     tcase_add_test(tests, test_each_request_fails);
     tcase_add_test(tests, test_no_memory_for_small_ints);
+    tcase_add_test(tests, test_no_memory_to_give_room_back);
     tcase_add_test(tests, test_small_int_made_meanwhile);
     tcase_add_test(tests, test_interned_meanwhile);
     tcase_add_test(tests, test_threads_intern_in_turns);
