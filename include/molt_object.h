@@ -276,10 +276,10 @@ MOLT_API void *molt_cast(void *object, const molt_type *type);
 /* ---- Weak references --------------------------------------------------------------------- */
 
 /* A weak reference to an object, which must be alive: it does not keep it. When the object dies
- * on_death, if not NULL, is called with `arg`; molt_weak_get gives NULL by then. It may free the weak
- * reference. That is after the object's finalizer when its last reference is released; when the
- * collector finds it, weak references that have a callback die, for good, before the finalizers run,
- * and the others after them. NULL and ENOMEM when there is no memory. */
+ * on_death, if not NULL, is called with `arg`; molt_weak_get gives NULL by then. It may free the
+ * weak reference. That is after the object's finalizer when its last reference is released; when
+ * the collector finds it, weak references that have a callback die, for good, before the finalizers
+ * run, and the others after them. NULL and ENOMEM when there is no memory. */
 MOLT_API molt_weak *molt_weak_new(void *object, void (*on_death)(molt_weak *weak, void *arg),
                                   void *arg) __attribute__((warn_unused_result));
 
