@@ -172,11 +172,20 @@ MOLT_API void molt_release_slow(void *object);
 
 typedef void *molt_slot __attribute__((__may_alias__));
 
+/* ThreadSanitizer watches: gcc and clang say so in their own ways. */
+#if defined __SANITIZE_THREAD__
+#define MOLT_WATCHED 1
+#elif defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define MOLT_WATCHED 1
+#endif
+#endif
+
 /* Other threads read the header while its owner writes: no more than one access each, in one piece.
  * That the compiler adds to memory instead of loading and storing makes it an instruction. */
 static inline void molt_count_add(molt_object *object, uint64_t change)
 {
-#ifdef __SANITIZE_THREAD__
+#ifdef MOLT_WATCHED
     __atomic_store_n(&object->molt_header,
                      __atomic_load_n(&object->molt_header, __ATOMIC_RELAXED) + change,
                      __ATOMIC_RELAXED);
@@ -191,7 +200,7 @@ typedef uint16_t molt_half __attribute__((__may_alias__));
 /* The upper 16 bits of a header, or of molt_self. */
 static inline uint16_t molt_tag(const uint64_t *header)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !defined __SANITIZE_THREAD__
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !defined MOLT_WATCHED
     return ((const volatile molt_half *)header)[3];
 #else
     return (uint16_t)(__atomic_load_n(header, __ATOMIC_RELAXED) >> MOLT_OWNER_SHIFT);

@@ -184,6 +184,8 @@ static struct descriptor *add(const molt_type *type)
 
 const struct descriptor *type_register(const molt_type *type)
 {
+    if (type != NULL && type_number(type_cache(type)) != 0)
+        return type_by_number(type_number(type_cache(type)));
     if (!is_valid(type)) {
         errno = EINVAL;
         return NULL;
