@@ -308,6 +308,27 @@ START_TEST(test_new_in_the_finalizer)
 }
 END_TEST
 
+/* What dispose releases dies after it, but is dead at once. */
+static struct node *last_held;
+
+static void release_and_get(void *object)
+{
+    (void)object;
+    molt_release(last_held);
+    diary_add(molt_weak_get(weak_in_finalizer) == NULL ? "dead" : "alive");
+}
+
+MOLT_TYPE(releasing_type, struct node, .dispose = release_and_get);
+
+START_TEST(test_get_of_what_waits_for_its_death)
+{
+    last_held = node_take(&telling_type, 1, NULL, NULL);
+    weak_in_finalizer = weak_to(last_held, 11);
+    molt_release(node_take(&releasing_type, 2, NULL, NULL));
+    ck_assert_str_eq(diary_read(), "dead f1 w11 d1");
+}
+END_TEST
+
 /* ---- Garbage ---- */
 
 START_TEST(test_garbage)
@@ -443,6 +464,7 @@ Suite *suite_weak(void)
     tcase_add_loop_test(tests, test_resurrection, 0, 2);
     tcase_add_loop_test(tests, test_get_in_the_finalizer, 0, 2);
     tcase_add_loop_test(tests, test_new_in_the_finalizer, 0, 2);
+    tcase_add_test(tests, test_get_of_what_waits_for_its_death);
     tcase_add_test(tests, test_garbage);
     tcase_add_test(tests, test_garbage_dies_at_once);
     tcase_add_test(tests, test_what_hangs_on_garbage);
