@@ -191,9 +191,10 @@ static void (*meanwhile)(void);
 static bool fails(void)
 {
     void (*faster)(void) = meanwhile;
-    meanwhile = NULL;
-    if (faster != NULL)
+    if (faster != NULL) { /* threads only read the two */
+        meanwhile = NULL;
         faster();
+    }
     if (requests_left == 0 || --requests_left != 0)
         return false;
     errno = ENOMEM;
