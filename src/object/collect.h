@@ -1,9 +1,10 @@
 /* collect.h: one collection.
  *
  *   deduce          which candidates are unreachable: white (deduce.h)
- *   run_code        weak references with callbacks die, and the callbacks run; then the finalizers
- *                   that are due. The white objects are kept by a reference each meanwhile; then
- * the question is asked again of them alone, and what has been revived is promoted like the rest
+ *   run_code        weak references with callbacks die, and the callbacks run; then the
+ *                   finalizers that are due. The white objects are kept by a reference each
+ *                   meanwhile; then the question is asked again of them alone, and what has
+ *                   been revived is promoted like the rest
  *   condemn         those that are still white lose their other weak references
  *   delete_white    their references are dropped, then their blocks are freed
  *

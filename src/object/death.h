@@ -2,10 +2,12 @@
  *
  *   count_drop() was true
  *        |
- *     retire     finalizer (once), then weak references; a finalizer that retains the object ends
- * it |       here release    its references, in the order of the slots; what dies with one of them
- * comes next, |       with all its own, and then the rest: depth first, as recursion would finish
- * dispose; the block is freed
+ *     retire     its finalizer, once, which may keep it alive; then its weak references
+ *        |
+ *     release    its references, in the order of the slots; what dies with one of them comes
+ *        |       next, with all its own, and then the rest: depth first
+ *        |
+ *     finish     dispose; the block is freed
  *
  * There is no recursion. An object that waits in the middle of its slots lies on the thread's stack
  * of dying objects, linked through its header; which slot is next stands in its first slot, which

@@ -66,14 +66,8 @@ struct side *deduce_gather(int generation)
 /* The side of a reference's target if that takes part, else NULL. */
 static struct side *find_side(const void *target)
 {
-    const struct pool *pool = map_pool(target);
-    struct side *side = pool->side;
-    if (UNLIKELY(side == NULL || (uintptr_t)target - side->start >= POOL_BYTES)) {
-        if (map_in_window(target) && pool_state(pool) != POOL_NONE)
-            return NULL; /* untracked */
-        side = &large_of(target)->side;
-    }
-    return LIKELY(side->edges != NULL) ? side : NULL;
+    struct side *side = side_if_any(target);
+    return side != NULL && side->edges != NULL ? side : NULL;
 }
 
 /* The same where it is often `near`, which takes part. */
@@ -165,11 +159,6 @@ static ALWAYS_INLINE void subtract_references(const struct side *near, struct fa
         subtract_more(near, far, type, object);
 }
 
-static bool is_candidate(uint64_t header)
-{
-    return tag_is_live(header_tag(header)) && (header & HEADER_UNTRACKED) == 0;
-}
-
 /* White blocks without a tracked object are white no longer. How many have one. */
 static NOINLINE size_t subtract_side(struct side *side, struct far *far, unsigned held)
 {
@@ -183,7 +172,7 @@ static NOINLINE size_t subtract_side(struct side *side, struct far *far, unsigne
         void *object = (void *)(copy.start + i * copy.block_bytes);
         uint64_t header = header_of(object);
         bool is_usual = header_tag(header) == owner_tag && (header & HEADER_UNTRACKED) == 0;
-        if (UNLIKELY(!is_usual) && !is_candidate(header)) {
+        if (UNLIKELY(!is_usual) && !header_is_tracked(header)) {
             side_unset(side, SIDE_WHITE, i);
             side_forget(side, i);
             continue;

@@ -127,8 +127,8 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Counts begin anew before the collection, so that what its finalizers make is counted. */
-static void reset_counts(int generation)
+/* Before the collection, so that what its finalizers make is counted. */
+void gc_reset_counts(int generation)
 {
     for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
         if (owner == owner_self || owner_state(owner) != OWNER_RUNNING)
@@ -202,7 +202,7 @@ static long run(int generation, bool automatic)
     };
     struct molt_gc_info info = {.generation = generation};
     call_callbacks(MOLT_GC_START, &info);
-    reset_counts(generation);
+    gc_reset_counts(generation);
     if (generation == 2)
         abandon_cycle(); /* it is all done at once now */
     uint64_t start = now_ns();

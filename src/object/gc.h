@@ -20,6 +20,9 @@ void gc_take_back_new(struct owner *owner, const struct descriptor *type);
 /* Large objects that take part in collections have been made or have died. */
 void gc_note_large(ptrdiff_t bytes);
 
+/* What molt_gc_get_count tells begins anew for a generation and the younger ones. */
+void gc_reset_counts(int generation);
+
 /* In a forked child. */
 void gc_reset_in_child(void);
 

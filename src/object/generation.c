@@ -41,11 +41,6 @@ void generation_update_lists(int collected)
         ;
 }
 
-static bool is_tracked(uint64_t header)
-{
-    return tag_is_live(header_tag(header)) && (header & HEADER_UNTRACKED) == 0;
-}
-
 size_t generation_visit(int generation, int (*visit)(void *, void *), void *arg)
 {
     size_t count = 0;
@@ -56,7 +51,7 @@ size_t generation_visit(int generation, int (*visit)(void *, void *), void *arg)
             uint64_t bits = generation_bits(side, w, generation);
             for (; bits != 0; bits &= bits - 1) {
                 void *object = side_object(side, w * 64 + (unsigned)__builtin_ctzll(bits));
-                if (!is_tracked(header_of(object)))
+                if (!header_is_tracked(header_of(object)))
                     continue;
                 count++;
                 if (result == 0)

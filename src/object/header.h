@@ -13,7 +13,7 @@
  *   BLOCK_MARK   no object: a free block, which bears the mark where the tag was (block.h)
  *   DYING        its last reference has gone; linked into a thread's stack (death.h)
  *   CONDEMNED    garbage that a collection is about to free
- *   SHARED       its count stands in the side (side.h), whoever made it
+ *   SHARED       its count stands in the shares (count.h), whoever made it
  *   IMMORTAL
  */
 #ifndef OBJECT_HEADER_H
@@ -120,6 +120,12 @@ static inline bool tag_is_dying(unsigned tag)
 static inline bool tag_is_live(unsigned tag)
 {
     return tag_is_owner(tag) || tag == TAG_SHARED || tag_is_immortal(tag);
+}
+
+/* A live object that collections look at, if its type is tracked at all. */
+static inline bool header_is_tracked(uint64_t header)
+{
+    return tag_is_live(header_tag(header)) && (header & HEADER_UNTRACKED) == 0;
 }
 
 #endif

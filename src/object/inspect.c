@@ -1,5 +1,6 @@
 /* inspect.c: looking at objects and what refers to what. */
 #include "error.h"
+#include "gc.h"
 #include "generation.h"
 #include "look.h"
 #include "side.h"
@@ -37,6 +38,7 @@ void molt_gc_freeze(void)
     if (look_begin(&look) != 0)
         return;
     generation_freeze();
+    gc_reset_counts(2);
     look_end(&look);
 }
 

@@ -97,20 +97,11 @@ void propose_end(void)
 /* The proposal for a reference's target, and its block; NULL: not in the cycle. */
 static struct proposal *find(const void *target, unsigned *block)
 {
-    const struct pool *pool = map_pool(target);
-    struct side *side = pool->side;
-    if (side == NULL || (uintptr_t)target - side->start >= POOL_BYTES) {
-        if (map_in_window(target) && pool_state(pool) != POOL_NONE)
-            return NULL; /* untracked */
-        side = &large_of(target)->side;
-    }
+    struct side *side = side_if_any(target);
+    if (side == NULL)
+        return NULL;
     *block = side_index(side, target);
     return side->proposal != NULL && *block < side->proposal->blocks ? side->proposal : NULL;
-}
-
-static bool is_candidate(uint64_t header)
-{
-    return tag_is_live(header_tag(header)) && (header & HEADER_UNTRACKED) == 0;
 }
 
 /* ---- Subtract ---- */
@@ -139,7 +130,7 @@ static size_t subtract(struct proposal *proposal)
             unsigned block = w * 64 + (unsigned)__builtin_ctzll(left);
             void *object = side_object(proposal->side, block);
             uint64_t header = header_of(object);
-            if (!is_candidate(header)) {
+            if (!header_is_tracked(header)) {
                 proposal->whites[w] &= ~(left & -left);
                 continue;
             }
@@ -206,7 +197,7 @@ static size_t mark_word(struct proposal *proposal, unsigned w)
         void *object = side_object(proposal->side, w * 64 + (unsigned)__builtin_ctzll(bits));
         uint64_t header = header_of(object);
         objects++;
-        if (is_candidate(header))
+        if (header_is_tracked(header))
             type_visit(type_by_number(header_type(header)), object, reach_one, NULL);
     }
     return objects;
@@ -269,7 +260,7 @@ static void join_reachable(struct component *component)
                 void *object =
                     side_object(proposal->side, w * 64 + (unsigned)__builtin_ctzll(bits));
                 uint64_t header = header_of(object);
-                if (is_candidate(header))
+                if (header_is_tracked(header))
                     type_visit(type_by_number(header_type(header)), object, join_one, component);
             }
         }

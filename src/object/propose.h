@@ -3,8 +3,8 @@
  *   begin      all tracked objects there are become candidates of a cycle
  *   subtract   side by side, as deduce.h does for all at once
  *   mark       likewise
- *   check      what is left, a component at a time, is given to collect_sides: which asks again in
- * a world that stands still, and frees what is garbage indeed
+ *   check      what is left, a component at a time, is given to collect_sides, which asks
+ *              again in a world that stands still, and frees what is garbage indeed
  *
  * Between slices the program goes on, and makes numbers and marks wrong: then a proposal is
  * refused, or garbage is found in the next cycle. Garbage that was there when the cycle began

@@ -90,6 +90,18 @@ static inline struct side *side_of(const void *object, uint64_t header)
                                                   : map_pool(object)->side;
 }
 
+/* The side of a live object of any kind; NULL: it is untracked, and small. */
+static inline struct side *side_if_any(const void *object)
+{
+    const struct pool *pool = map_pool(object);
+    struct side *side = pool->side;
+    if (LIKELY(side != NULL && (uintptr_t)object - side->start < POOL_BYTES))
+        return side;
+    if (map_in_window(object) && pool_state(pool) != POOL_NONE)
+        return NULL;
+    return &large_of(object)->side;
+}
+
 /* Which of the side's objects it is. */
 static inline unsigned side_index(const struct side *side, const void *object)
 {
