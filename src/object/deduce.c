@@ -194,9 +194,7 @@ static NOINLINE size_t subtract_side(struct side *side, struct far *far, unsigne
 struct marking {
     void **stack; /* reachable objects that are not marked yet */
     size_t waiting;
-    unsigned type_number;
-    const struct descriptor *type; /* of the last object */
-    struct side *near;             /* for mark_more: of the object that is being marked */
+    struct side *near; /* for mark_more: of the object that is being marked */
     unsigned held;
     size_t marked;
 };
@@ -280,74 +278,90 @@ static void find_roots(struct side *side, struct marking *marking)
     }
 }
 
-/* What the object refers to is reached. What was white and lies near, one of it, comes next, the
- * rest waits: so a chain of objects is followed without looking back. */
-static ALWAYS_INLINE void *mark_object(struct marking *marking, void *object)
+/* A target that lies in another side. */
+static NOINLINE void mark_far(struct marking *marking, void *target)
+{
+    struct side *side = find_side(target);
+    if (side != NULL && reach(side, target))
+        wait(marking, target);
+}
+
+/* What the object refers to is reached. What was white and lies in the same side, one of it, comes
+ * next, the rest waits: so a chain of objects is followed without looking back. */
+static ALWAYS_INLINE void *mark_object(struct marking *marking, const struct side *near,
+                                       const struct descriptor *type, void *object)
 {
     void *next = NULL;
-    uint64_t header = header_of(object);
-    if (UNLIKELY(header_type(header) != marking->type_number)) {
-        marking->type_number = header_type(header);
-        marking->type = type_by_number(marking->type_number);
-    }
-    const struct descriptor *type = marking->type;
-    for (uint32_t n = 0; n < type->field_count; n++) {
+    uint32_t count = type->field_count;
+    for (uint32_t n = 0; n < count; n++) {
         void *target = type_field(type, object, n);
-        if (target == NULL)
-            continue;
-        struct side *side = side_of_target(marking->near, target);
-        if (UNLIKELY(side == NULL) || !reach(side, target))
-            continue;
-        if (side != marking->near) {
-            wait(marking, target);
+        if (UNLIKELY((uintptr_t)target - near->start >= near->span)) {
+            if (target != NULL)
+                mark_far(marking, target);
             continue;
         }
+        if (!reach(near, target))
+            continue;
         if (next != NULL)
             wait(marking, next);
         next = target;
     }
     if (UNLIKELY(type->has_more || type->has_traverse))
         mark_more(marking, type, object);
-    if (UNLIKELY((header & HEADER_OLD) == 0))
-        header_set(object, header | HEADER_OLD);
-    if (UNLIKELY(marking->held != 0))
-        count_add_stopped(object, -(int)marking->held);
-    marking->marked++;
     return next;
 }
 
-static void mark_chain(struct marking *marking, void *object)
+/* The object, and what it leads to in the same side. */
+static NOINLINE void mark_near(struct marking *marking, struct side *side, void *object)
 {
-    while (object != NULL)
-        object = mark_object(marking, object);
+    const struct side copy = *side; /* which no store can change, for the compiler */
+    unsigned number = 0;
+    const struct descriptor *type = NULL;
+    size_t marked = 0;
+    marking->near = side;
+    for (;;) {
+        uint64_t header = header_of(object);
+        if (UNLIKELY(header_type(header) != number)) {
+            number = header_type(header);
+            type = type_by_number(number);
+        }
+        void *next = mark_object(marking, &copy, type, object);
+        if (UNLIKELY((header & HEADER_OLD) == 0))
+            header_set(object, header | HEADER_OLD);
+        if (UNLIKELY(marking->held != 0))
+            count_add_stopped(object, -(int)marking->held);
+        marked++;
+        if (next == NULL) {
+            if (marking->waiting == 0)
+                break;
+            next = marking->stack[marking->waiting - 1];
+            if ((uintptr_t)next - copy.start >= copy.span)
+                break;
+            marking->waiting--;
+        }
+        object = next;
+    }
+    marking->marked += marked;
 }
 
-/* An object far away is fetched into the cache between the stack and its turn; near ones have
- * theirs at once. */
+/* An object of another side is fetched into the cache between the stack and its turn. */
 #define FETCHED_MAX 8u
 
-static NOINLINE void mark(struct marking *marking)
+static void mark(struct marking *marking)
 {
     void *fetched[FETCHED_MAX] = {NULL};
     unsigned turn = 0, count = 0;
     while (marking->waiting != 0 || count != 0) {
-        void *far = NULL;
+        void *far = NULL, *object = fetched[turn];
         if (marking->waiting != 0) {
             far = marking->stack[--marking->waiting];
-            if ((uintptr_t)far - marking->near->start < marking->near->span) {
-                mark_chain(marking, far);
-                continue;
-            }
             __builtin_prefetch(far);
         }
-        void *object = fetched[turn];
         fetched[turn] = far;
         count = count + (far != NULL) - (object != NULL);
         turn = (turn + 1) % FETCHED_MAX;
-        if (object == NULL)
-            continue;
-        marking->near = find_side(object);
-        mark_chain(marking, object);
+        if (object != NULL)
+            mark_near(marking, find_side(object), object);
     }
 }
 
