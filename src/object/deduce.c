@@ -70,12 +70,6 @@ static struct side *find_side(const void *target)
     return side != NULL && side->edges != NULL ? side : NULL;
 }
 
-/* The same where it is often `near`, which takes part. */
-static ALWAYS_INLINE struct side *side_of_target(struct side *near, const void *target)
-{
-    return LIKELY((uintptr_t)target - near->start < near->span) ? near : find_side(target);
-}
-
 /* ---- Subtract ---- */
 
 /* What keeps an object besides the candidates' references. */
@@ -105,58 +99,62 @@ static void subtract_far(struct far *far)
     far->count = 0;
 }
 
-static ALWAYS_INLINE void subtract_target(const struct side *near, struct far *far,
-                                          const void *target)
+static ALWAYS_INLINE void subtract_number(struct far *far, uint32_t *number)
 {
-    uintptr_t offset = (uintptr_t)target - near->start;
-    if (LIKELY(offset < near->span)) {
-        near->edges[offset * near->reciprocal >> 32]--;
-        return;
-    }
-    struct side *side = target != NULL ? find_side(target) : NULL;
-    if (side == NULL)
-        return;
-    uint32_t *number = &side->edges[side_index(side, target)];
     __builtin_prefetch(number, 1);
     far->numbers[far->count++] = number;
     if (UNLIKELY(far->count == FAR_MAX))
         subtract_far(far);
 }
 
-struct subtraction {
-    const struct side *near;
-    struct far *far;
-};
-
-static int subtract_told(void *target, void *context)
+static int subtract_told(void *target, void *far)
 {
-    const struct subtraction *subtraction = context;
-    subtract_target(subtraction->near, subtraction->far, target);
+    const struct side *side = find_side(target);
+    if (side != NULL)
+        subtract_number(far, &side->edges[side_index(side, target)]);
     return 0;
 }
 
-/* References outside the struct. */
-static NOINLINE void subtract_more(const struct side *near, struct far *far,
-                                   const struct descriptor *type, void *object)
+/* References in a row often lead to one side after the other. */
+static void subtract_row(struct far *far, molt_slot *row, size_t count)
 {
-    struct slots slots = type_slots(type, object, object_bytes(object));
-    struct subtraction subtraction = {near, far};
-    for (size_t i = 0; i < slots.array_count; i++)
-        subtract_target(near, far, slots.array[i]);
-    for (size_t i = 0; i < slots.extra_count; i++)
-        subtract_target(near, far, slots.extra[i]);
-    if (type->has_traverse)
-        type_traverse(type, object, subtract_told, &subtraction);
+    const struct side *last = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const void *target = row[i];
+        if (target == NULL)
+            continue;
+        if (last == NULL || (uintptr_t)target - last->start >= last->span)
+            last = find_side(target);
+        if (last != NULL)
+            subtract_number(far, &last->edges[side_index(last, target)]);
+    }
 }
 
+/* References outside the struct. */
+static NOINLINE void subtract_more(struct far *far, const struct descriptor *type, void *object)
+{
+    struct slots slots = type_slots(type, object, object_bytes(object));
+    subtract_row(far, slots.array, slots.array_count);
+    subtract_row(far, slots.extra, slots.extra_count);
+    if (type->has_traverse)
+        type_traverse(type, object, subtract_told, far);
+}
+
+/* `near` is the object's own side, where most of its targets are. */
 static ALWAYS_INLINE void subtract_references(const struct side *near, struct far *far,
                                               const struct descriptor *type, void *object)
 {
     uint32_t count = type->field_count;
-    for (uint32_t n = 0; n < count; n++)
-        subtract_target(near, far, type_field(type, object, n));
+    for (uint32_t n = 0; n < count; n++) {
+        void *target = type_field(type, object, n);
+        uintptr_t offset = (uintptr_t)target - near->start;
+        if (LIKELY(offset < near->span))
+            near->edges[offset * near->reciprocal >> 32]--;
+        else if (target != NULL)
+            subtract_told(target, far);
+    }
     if (UNLIKELY(type->has_more || type->has_traverse))
-        subtract_more(near, far, type, object);
+        subtract_more(far, type, object);
 }
 
 /* White blocks without a tracked object are white no longer. How many have one. */
@@ -194,7 +192,6 @@ static NOINLINE size_t subtract_side(struct side *side, struct far *far, unsigne
 struct marking {
     void **stack; /* reachable objects that are not marked yet */
     size_t waiting;
-    struct side *near; /* for mark_more: of the object that is being marked */
     unsigned held;
     size_t marked;
 };
@@ -216,27 +213,40 @@ static ALWAYS_INLINE void wait(struct marking *marking, void *object)
     marking->stack[marking->waiting++] = object;
 }
 
-static ALWAYS_INLINE void wait_if_white(struct marking *marking, void *target)
+/* A target that lies in another side. */
+static NOINLINE void mark_far(struct marking *marking, void *target)
 {
-    struct side *side = target != NULL ? side_of_target(marking->near, target) : NULL;
+    struct side *side = find_side(target);
     if (side != NULL && reach(side, target))
         wait(marking, target);
 }
 
 static int mark_told(void *target, void *marking)
 {
-    wait_if_white(marking, target);
+    mark_far(marking, target);
     return 0;
+}
+
+static void mark_row(struct marking *marking, molt_slot *row, size_t count)
+{
+    const struct side *last = NULL;
+    for (size_t i = 0; i < count; i++) {
+        void *target = row[i];
+        if (target == NULL)
+            continue;
+        if (last == NULL || (uintptr_t)target - last->start >= last->span)
+            last = find_side(target);
+        if (last != NULL && reach(last, target))
+            wait(marking, target);
+    }
 }
 
 /* References outside the struct. */
 static NOINLINE void mark_more(struct marking *marking, const struct descriptor *type, void *object)
 {
     struct slots slots = type_slots(type, object, object_bytes(object));
-    for (size_t i = 0; i < slots.array_count; i++)
-        wait_if_white(marking, slots.array[i]);
-    for (size_t i = 0; i < slots.extra_count; i++)
-        wait_if_white(marking, slots.extra[i]);
+    mark_row(marking, slots.array, slots.array_count);
+    mark_row(marking, slots.extra, slots.extra_count);
     if (type->has_traverse)
         type_traverse(type, object, mark_told, marking);
 }
@@ -278,14 +288,6 @@ static void find_roots(struct side *side, struct marking *marking)
     }
 }
 
-/* A target that lies in another side. */
-static NOINLINE void mark_far(struct marking *marking, void *target)
-{
-    struct side *side = find_side(target);
-    if (side != NULL && reach(side, target))
-        wait(marking, target);
-}
-
 /* What the object refers to is reached. What was white and lies in the same side, one of it, comes
  * next, the rest waits: so a chain of objects is followed without looking back. */
 static ALWAYS_INLINE void *mark_object(struct marking *marking, const struct side *near,
@@ -318,7 +320,6 @@ static NOINLINE void mark_near(struct marking *marking, struct side *side, void 
     unsigned number = 0;
     const struct descriptor *type = NULL;
     size_t marked = 0;
-    marking->near = side;
     for (;;) {
         uint64_t header = header_of(object);
         if (UNLIKELY(header_type(header) != number)) {
@@ -389,7 +390,7 @@ bool deduce(struct side *sides, struct deduction *deduction)
 {
     if (sides == NULL)
         return true;
-    struct marking marking = {.stack = take_scratch(sides), .near = sides, .held = deduction->held};
+    struct marking marking = {.stack = take_scratch(sides), .held = deduction->held};
     if (marking.stack == NULL)
         return false;
     struct far far = {.count = 0};
