@@ -13,7 +13,11 @@
 
 #define OBJECTS_A_LOOK 256u
 
-enum phase { IDLE, SUBTRACT, FIND_ROOTS, MARK, CHECK };
+/* Sides that are gathered in one piece, and what that counts for. */
+#define GATHERED_AT_ONCE 32u
+#define OBJECTS_A_SIDE 100u
+
+enum phase { IDLE, GATHER, SUBTRACT, FIND_ROOTS, MARK, CHECK };
 
 static struct {
     enum phase phase;
@@ -21,8 +25,9 @@ static struct {
     struct proposal *at;   /* the next one of the phase */
     struct proposal *gray; /* linked by gray */
     size_t objects;        /* candidates */
-    char *memory;
+    char *memory;          /* all the proposals' … */
     size_t bytes;
+    char *end; /* … as far as it is taken */
 } cycle;
 
 bool propose_is_running(void)
@@ -71,15 +76,27 @@ bool propose_begin(void)
     cycle.memory = os_map(cycle.bytes);
     if (cycle.memory == NULL)
         return false;
-    char *memory = cycle.memory;
-    for (struct link *link = side_all.next; link != &side_all; link = link->next) {
-        struct side *side = LINK_OWNER(link, struct side, all);
-        if (side->words != 0)
-            memory = add_proposal(side, memory);
-    }
-    cycle.at = cycle.all;
-    cycle.phase = SUBTRACT;
+    cycle.end = cycle.memory;
+    cycle.phase = GATHER;
     return true;
+}
+
+/* Proposals for the next sides that have none. New sides go to the ring's end, those that there is
+ * no room for are not in the cycle. How many sides it was; 0: that is all. */
+static size_t gather(void)
+{
+    size_t sides = 0;
+    for (struct link *link = side_all.next; link != &side_all && sides < GATHERED_AT_ONCE;
+         link = link->next) {
+        struct side *side = LINK_OWNER(link, struct side, all);
+        if (side->words == 0 || side->proposal != NULL)
+            continue;
+        if (cycle.end + bytes_for(side) > cycle.memory + cycle.bytes)
+            return 0;
+        cycle.end = add_proposal(side, cycle.end);
+        sides++;
+    }
+    return sides;
 }
 
 void propose_end(void)
@@ -291,6 +308,14 @@ static bool has_white(const struct proposal *proposal)
 /* One piece of a phase's work; how many objects it was. */
 static size_t work(struct component *component, size_t objects)
 {
+    if (cycle.phase == GATHER) {
+        size_t sides = gather();
+        if (sides != 0)
+            return sides * OBJECTS_A_SIDE;
+        cycle.phase = SUBTRACT;
+        cycle.at = cycle.all;
+        return 0;
+    }
     struct proposal *proposal = cycle.at;
     if (cycle.phase == MARK) {
         if (cycle.gray != NULL)

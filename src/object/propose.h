@@ -1,6 +1,6 @@
 /* propose.h: the incremental full collection: slices that propose garbage, a little at a time.
  *
- *   begin      all tracked objects there are become candidates of a cycle
+ *   gather     all tracked objects there are become candidates of a cycle
  *   subtract   side by side, as deduce.h does for all at once
  *   mark       likewise
  *   check      what is left, a component at a time, is given to collect_sides, which asks
