@@ -127,12 +127,24 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* An owner's count is its own to write: it begins anew when it finds that there was a reset. */
+static _Atomic uint32_t resets;
+
+static void begin_count_anew(struct owner *owner)
+{
+    uint32_t last = atomic_load_explicit(&resets, memory_order_relaxed);
+    if (atomic_load_explicit(&owner->resets, memory_order_relaxed) == last)
+        return;
+    atomic_store_explicit(&owner->resets, last, memory_order_relaxed);
+    owner->count = 0;
+}
+
 /* Before the collection, so that what its finalizers make is counted. */
 void gc_reset_counts(int generation)
 {
-    for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
-        if (owner == owner_self || owner_state(owner) != OWNER_RUNNING)
-            owner->count = 0;
+    atomic_fetch_add(&resets, 1);
+    if (owner_self != NULL)
+        begin_count_anew(owner_self);
     for (int g = 1; g <= generation; g++)
         younger_collections[g] = 0;
     if (generation < GENERATIONS - 1)
@@ -343,6 +355,7 @@ void gc_note_new(struct owner *owner, const struct descriptor *type)
         return;
     int32_t limit = gc_limit();
     atomic_store_explicit(&owner->limit, limit, memory_order_relaxed);
+    begin_count_anew(owner);
     if (owner->count < INT32_MAX)
         owner->count++;
     if (limit == INT32_MAX)
@@ -421,7 +434,8 @@ void molt_gc_get_count(unsigned out[3])
 {
     out[0] = 0;
     for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
-        out[0] += (unsigned)__atomic_load_n(&owner->count, __ATOMIC_RELAXED);
+        if (owner->resets == resets)
+            out[0] += (unsigned)__atomic_load_n(&owner->count, __ATOMIC_RELAXED);
     out[1] = younger_collections[1];
     out[2] = younger_collections[2];
 }

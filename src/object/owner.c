@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-__thread uint64_t molt_self = SELF_NONE;
+THREAD_LOCAL uint64_t molt_self = SELF_NONE;
 THREAD_LOCAL struct owner *owner_self;
 THREAD_LOCAL struct owner_pause owner_pause;
 _Atomic(struct owner *) owner_first;

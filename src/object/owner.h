@@ -27,12 +27,13 @@ enum owner_state { OWNER_DETACHED, OWNER_RUNNING, OWNER_BLOCKED, OWNER_STOPPED }
 
 struct owner {
     struct heap *heap;
-    uint64_t self;         /* molt_self of the attached thread */
-    uint64_t newborn;      /* the header of a new object, but for its type */
-    int32_t count;         /* tracked objects made less those that died, since a collection */
-    _Atomic int32_t limit; /* what the count may be; -1: come to a safepoint */
-    _Atomic uint8_t state; /* enum owner_state */
-    struct lock lock;      /* attaching, detaching, and counting for a detached owner */
+    uint64_t self;           /* molt_self of the attached thread */
+    uint64_t newborn;        /* the header of a new object, but for its type */
+    int32_t count;           /* tracked objects made less those that died, since a collection */
+    _Atomic uint32_t resets; /* … the last one that the count knows of (gc.c) */
+    _Atomic int32_t limit;   /* what the count may be; -1: come to a safepoint */
+    _Atomic uint8_t state;   /* enum owner_state */
+    struct lock lock;        /* attaching, detaching, and counting for a detached owner */
     _Atomic(struct shares *)
         queue;          /* shares with objects whose count others brought to be settled */
     struct owner *next; /* of all owners, from owner_first */
