@@ -201,17 +201,24 @@ static void abandon_cycle(void)
     cycle_collected = 0;
 }
 
-/* The calling thread collects. The unreachable objects, or -1 and errno. */
-static long run(int generation, bool automatic)
+static struct collection new_collection(int generation, unsigned stop_ms)
 {
     unsigned debug = atomic_load(&debug_flags);
-    struct collection collection = {
+    return (struct collection){
         .generation = generation,
         .saves_all = (debug & MOLT_GC_SAVEALL) != 0,
         .says_collectable = (debug & MOLT_GC_COLLECTABLE) != 0,
         .says_uncollectable = (debug & MOLT_GC_UNCOLLECTABLE) != 0,
-        .stop_ms = automatic ? STOP_MS_AUTOMATIC : STOP_MS_EXPLICIT,
+        .stop_ms = stop_ms,
     };
+}
+
+/* The calling thread collects. The unreachable objects, or -1 and errno. */
+static long run(int generation, bool automatic)
+{
+    unsigned debug = atomic_load(&debug_flags);
+    struct collection collection =
+        new_collection(generation, automatic ? STOP_MS_AUTOMATIC : STOP_MS_EXPLICIT);
     struct molt_gc_info info = {.generation = generation};
     call_callbacks(MOLT_GC_START, &info);
     gc_reset_counts(generation);
@@ -279,8 +286,8 @@ static void note_cycle(size_t candidates)
 static void run_slice(void)
 {
     uint64_t start = os_now_us();
-    struct collection collection = {
-        .generation = 2, .is_partial = true, .stop_ms = STOP_MS_AUTOMATIC};
+    struct collection collection = new_collection(2, STOP_MS_AUTOMATIC);
+    collection.is_partial = true;
     size_t candidates = 0;
     if (!world_stop(STOP_MS_AUTOMATIC)) {
         stats[2].skipped++;
@@ -296,8 +303,9 @@ static void run_slice(void)
     int error = collect_sides(&collection, sides);
     stats[2].skipped += !runs || error != 0;
     cycle_collected += collection.unreachable;
-    stats[2].collected += collection.unreachable;
-    stats[2].uncollectable += collection.revived;
+    stats[2].collected += collection.saves_all ? 0 : collection.unreachable;
+    stats[2].uncollectable +=
+        collection.revived + (collection.saves_all ? collection.unreachable : 0);
     if (ended)
         note_cycle(candidates);
     note_duration(&stats[2], (os_now_us() - start) * 1000);

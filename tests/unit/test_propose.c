@@ -196,6 +196,25 @@ START_TEST(test_an_explicit_collection_ends_a_cycle)
 }
 END_TEST
 
+START_TEST(test_debug_flags_hold_for_slices)
+{
+    struct ring *rings[RINGS];
+    make_old(rings, RINGS, SIZE);
+    molt_gc_collect(2);
+    for (unsigned i = 0; i < RINGS; i++)
+        molt_release(rings[i]);
+    molt_gc_set_debug(MOLT_GC_SAVEALL);
+    struct ring *more = make_ring(&ring_type, RINGS * SIZE / 2);
+    ck_assert(run_until(true, 1000));
+    ck_assert(run_until(false, 10000));
+    molt_gc_set_debug(0);
+    ck_assert_uint_ge(molt_gc_garbage(NULL, 0), RINGS * SIZE);
+    ck_assert_uint_eq(finalized, RINGS * SIZE); /* they have run, and the objects are kept */
+    ck_assert(molt_is_object(rings[0]));
+    molt_release(more);
+}
+END_TEST
+
 Suite *suite_propose(void)
 {
     Suite *suite = suite_create("propose");
@@ -207,6 +226,7 @@ Suite *suite_propose(void)
     tcase_add_test(tests, test_pools_and_large_objects_may_go_meanwhile);
     tcase_add_test(tests, test_garbage_without_end_stays_bounded);
     tcase_add_test(tests, test_an_explicit_collection_ends_a_cycle);
+    tcase_add_test(tests, test_debug_flags_hold_for_slices);
     suite_add_tcase(suite, tests);
     return suite;
 }
