@@ -54,7 +54,7 @@ struct shares *shares_make(const void *object)
 void shares_put_gone(struct shares *shares)
 {
     shares->next = gone;
-    gone = shares;
+    __atomic_store_n(&gone, shares, __ATOMIC_RELAXED);
 }
 
 void shares_gone(struct shares **at)
@@ -75,7 +75,7 @@ void shares_free_gone(void)
         return;
     lock_acquire(&side_lock);
     struct shares *shares = gone;
-    gone = NULL;
+    __atomic_store_n(&gone, NULL, __ATOMIC_RELAXED);
     lock_release(&side_lock);
     while (shares != NULL) {
         struct shares *next = shares->next;

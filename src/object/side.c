@@ -22,7 +22,7 @@ static void free_gone(void)
 {
     lock_acquire(&side_lock);
     struct side *side = gone;
-    gone = NULL;
+    __atomic_store_n(&gone, NULL, __ATOMIC_RELAXED);
     lock_release(&side_lock);
     while (side != NULL) {
         struct side *next = side->next;
@@ -49,7 +49,7 @@ void side_pool_gone(struct pool *pool)
     if (side != NULL) {
         remove_from_lists(side);
         side->next = gone;
-        gone = side;
+        __atomic_store_n(&gone, side, __ATOMIC_RELAXED);
         pool->side = NULL;
     }
     shares_gone(&pool->shares);
