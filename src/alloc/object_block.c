@@ -55,15 +55,6 @@ void object_block_send(struct pool *pool, void *block)
     thread_leave(heap);
 }
 
-void object_block_collect(void)
-{
-    struct heap *heap = thread_enter_existing();
-    if (heap == NULL)
-        return;
-    remote_collect(heap);
-    thread_leave(heap);
-}
-
 static void visit_arena(uint32_t number, void (*visit)(const struct pool *, void *), void *context)
 {
     const struct pool *pools = map_pool((void *)map_arena_start(number));

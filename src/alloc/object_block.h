@@ -21,9 +21,6 @@ void *object_block_refill(unsigned size_class);
 /* A block of a pool that is not the calling thread's goes home. */
 void object_block_send(struct pool *pool, void *block);
 
-/* Blocks that others have freed come back to the calling thread's heap. */
-void object_block_collect(void);
-
 /* Visits each pool with objects, in the order of their addresses. Under arena_lock, so that no
  * pool's memory goes while its blocks are read: `visit` must not allocate. */
 void object_block_visit_pools(void (*visit)(const struct pool *pool, void *context), void *context);

@@ -18,11 +18,6 @@ struct link {
         &(ring), &(ring) \
     }
 
-static inline bool ring_is_empty(const struct link *ring)
-{
-    return ring->next == ring;
-}
-
 static inline bool link_is_linked(const struct link *link)
 {
     return link->next != NULL;

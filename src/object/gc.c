@@ -19,7 +19,6 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define GENERATIONS 3
@@ -120,13 +119,6 @@ static void call_callbacks(enum molt_gc_phase phase, const struct molt_gc_info *
 
 /* ---- One collection ---- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* An owner's count is its own to write: it begins anew when it finds that there was a reset. */
 static _Atomic uint32_t resets;
 
@@ -224,9 +216,9 @@ static long run(int generation, bool automatic)
     gc_reset_counts(generation);
     if (generation == 2)
         abandon_cycle(); /* it is all done at once now */
-    uint64_t start = now_ns();
+    uint64_t start = os_now_ns();
     int error = collect(&collection);
-    uint64_t duration = now_ns() - start;
+    uint64_t duration = os_now_ns() - start;
     note_sizes(&collection, error);
     note_stats(&collection, error, duration);
     if ((debug & MOLT_GC_STATS) != 0)
@@ -285,7 +277,7 @@ static void note_cycle(size_t candidates)
 /* The next piece of an incremental collection, which begins one if there is none. */
 static void run_slice(void)
 {
-    uint64_t start = os_now_us();
+    uint64_t start = os_now_ns();
     struct collection collection = new_collection(2, STOP_MS_AUTOMATIC);
     collection.is_partial = true;
     size_t candidates = 0;
@@ -297,8 +289,8 @@ static void run_slice(void)
     struct side *sides = NULL;
     bool runs = propose_is_running() || propose_begin();
     if (runs)
-        sides = propose_slice((size_t)threshold[0] * SLICE_PER_OBJECT, start + options.gc_slice,
-                              &candidates);
+        sides = propose_slice((size_t)threshold[0] * SLICE_PER_OBJECT,
+                              start + options.gc_slice * 1000, &candidates);
     bool ended = runs && !propose_is_running();
     int error = collect_sides(&collection, sides);
     stats[2].skipped += !runs || error != 0;
@@ -308,7 +300,7 @@ static void run_slice(void)
         collection.revived + (collection.saves_all ? collection.unreachable : 0);
     if (ended)
         note_cycle(candidates);
-    note_duration(&stats[2], (os_now_us() - start) * 1000);
+    note_duration(&stats[2], os_now_ns() - start);
 }
 
 /* ---- When ---- */

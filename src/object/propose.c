@@ -341,11 +341,11 @@ static size_t work(struct component *component, size_t objects)
     return cycle.phase == SUBTRACT ? subtract(proposal) : find_roots(proposal);
 }
 
-struct side *propose_slice(size_t objects, uint64_t deadline_us, size_t *candidates)
+struct side *propose_slice(size_t objects, uint64_t deadline_ns, size_t *candidates)
 {
     struct component component = {.sides = NULL};
     size_t done = 0, look = 0; /* at the clock, every so many objects */
-    while (cycle.phase != IDLE && done < objects && (done < look || os_now_us() < deadline_us)) {
+    while (cycle.phase != IDLE && done < objects && (done < look || os_now_ns() < deadline_ns)) {
         look = done < look ? look : done + OBJECTS_A_LOOK;
         done += work(&component, objects - done);
     }

@@ -41,9 +41,9 @@ bool propose_is_running(void);
 /* Begins a cycle. False: no memory. */
 bool propose_begin(void);
 
-/* Works for about `objects` objects, or until the clock (os_now_us) says `deadline_us`. Sides with
+/* Works for about `objects` objects, or until the clock (os_now_ns) says `deadline_ns`. Sides with
  * white objects to be checked now, or NULL. *candidates: of the cycle, as far as they are known. */
-struct side *propose_slice(size_t objects, uint64_t deadline_us, size_t *candidates);
+struct side *propose_slice(size_t objects, uint64_t deadline_ns, size_t *candidates);
 
 /* Ends the cycle, finished or not. */
 void propose_end(void);

@@ -116,10 +116,8 @@ static ALWAYS_INLINE void *type_field(const struct descriptor *type, const void 
     return *type_field_at(type, object, n);
 }
 
-/* Calls `visit` for every reference of an object that is not NULL; ends early, with its result,
- * when that is not 0. Inlined, so that `visit` is a plain function for the compiler. */
-typedef int slot_visit(void *object, void *context);
-
+/* Calls `visit` for every reference of an object that is not NULL and lies outside the struct; ends
+ * early, with its result, when that is not 0. */
 int type_visit_more(const struct descriptor *type, void *object, size_t bytes, molt_visit *visit,
                     void *context);
 
@@ -128,7 +126,8 @@ int type_traverse(const struct descriptor *type, void *object, molt_visit *visit
 
 size_t object_bytes(const void *object); /* object.h */
 
-static ALWAYS_INLINE int type_visit(const struct descriptor *type, void *object, slot_visit *visit,
+/* The same for all references. Inlined, so that `visit` is a plain function for the compiler. */
+static ALWAYS_INLINE int type_visit(const struct descriptor *type, void *object, molt_visit *visit,
                                     void *context)
 {
     for (uint32_t i = 0; i < type->field_count; i++) {

@@ -43,8 +43,8 @@ size_t os_memory_bytes(void);
 /* Milliseconds of a clock that never goes back; a few ms coarse, a few ns cheap. */
 uint64_t os_now_ms(void);
 
-/* Microseconds, precise, for some tens of ns. */
-uint64_t os_now_us(void);
+/* Nanoseconds of the same, precise, for some tens of them. */
+uint64_t os_now_ns(void);
 
 /* Whether all bytes can be read at the moment. Any address may be asked for. */
 bool os_is_readable(const void *p, size_t bytes);

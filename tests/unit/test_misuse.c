@@ -7,7 +7,6 @@
 #include "os/os.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,20 +29,6 @@ static void do_usable(void *p)
         return;
 }
 
-static void expect(void (*function)(void *), void *p, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* The line, up to its end. */
-static void expect(void (*function)(void *), void *p, const char *format, ...)
-{
-    char words[300] = "molt: error: ";
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(words + strlen(words), sizeof words - strlen(words), format, arguments);
-    va_end(arguments);
-    unit_expect_abort(function, p, words);
-}
-
 /* ---- Blocks that were freed ---- */
 
 START_TEST(test_double_free_in_pools)
@@ -53,12 +38,12 @@ START_TEST(test_double_free_in_pools)
         char *p = molt_malloc(sizes[i]), *q = molt_malloc(sizes[i]);
         size_t usable = molt_usable_size(p);
         molt_free(p);
-        expect(do_free, p, "double free of %p (%zu bytes)\n", (void *)p, usable);
+        unit_expect_error(do_free, p, "double free of %p (%zu bytes)\n", (void *)p, usable);
         molt_free(q); /* so that p is not the first of the list */
-        expect(do_free, p, "double free of %p (%zu bytes)\n", (void *)p, usable);
-        expect(do_free, q, "double free of %p (%zu bytes)\n", (void *)q, usable);
-        expect(do_realloc, p, "invalid realloc of %p", (void *)p);
-        expect(do_usable, p, "invalid malloc_usable_size of %p", (void *)p);
+        unit_expect_error(do_free, p, "double free of %p (%zu bytes)\n", (void *)p, usable);
+        unit_expect_error(do_free, q, "double free of %p (%zu bytes)\n", (void *)q, usable);
+        unit_expect_error(do_realloc, p, "invalid realloc of %p", (void *)p);
+        unit_expect_error(do_usable, p, "invalid malloc_usable_size of %p", (void *)p);
     }
 }
 END_TEST
@@ -70,9 +55,9 @@ START_TEST(test_double_free_of_a_released_pool)
         blocks[i] = molt_malloc(1024);
     for (unsigned i = 0; i < COUNT_OF(blocks); i++)
         molt_free(blocks[i]);
-    expect(do_free, blocks[5], "double free of %p (1024 bytes)\n", (void *)blocks[5]);
+    unit_expect_error(do_free, blocks[5], "double free of %p (1024 bytes)\n", (void *)blocks[5]);
     molt_trim(0);
-    expect(do_free, blocks[5], "double free of %p (1024 bytes)\n", (void *)blocks[5]);
+    unit_expect_error(do_free, blocks[5], "double free of %p (1024 bytes)\n", (void *)blocks[5]);
 }
 END_TEST
 
@@ -81,12 +66,13 @@ START_TEST(test_double_free_of_a_run)
     char *p = molt_malloc(100000);
     size_t usable = molt_usable_size(p);
     molt_free(p); /* into the heap's cache */
-    expect(do_free, p, "double free of %p (%zu bytes)\n", (void *)p, usable);
-    expect(do_realloc, p, "invalid realloc of %p", (void *)p);
-    expect(do_free, p + usable / 2, "invalid free of %p: no block", (void *)(p + usable / 2));
+    unit_expect_error(do_free, p, "double free of %p (%zu bytes)\n", (void *)p, usable);
+    unit_expect_error(do_realloc, p, "invalid realloc of %p", (void *)p);
+    unit_expect_error(do_free, p + usable / 2, "invalid free of %p: no block",
+                      (void *)(p + usable / 2));
     molt_free(molt_malloc(RUN_CACHE_BYTES)); /* drives it out */
-    expect(do_free, p, "double free of %p (its pages are free)\n", (void *)p);
-    expect(do_realloc, p, "invalid realloc of %p", (void *)p);
+    unit_expect_error(do_free, p, "double free of %p (its pages are free)\n", (void *)p);
+    unit_expect_error(do_realloc, p, "invalid realloc of %p", (void *)p);
 }
 END_TEST
 
@@ -94,9 +80,9 @@ START_TEST(test_double_free_of_huge)
 {
     char *p = molt_malloc(5 << 20);
     molt_free(p);
-    expect(do_free, p, "double free of %p (%d bytes)\n", (void *)p, 5 << 20);
-    expect(do_realloc, p, "invalid realloc of %p", (void *)p);
-    expect(do_usable, p, "invalid malloc_usable_size of %p", (void *)p);
+    unit_expect_error(do_free, p, "double free of %p (%d bytes)\n", (void *)p, 5 << 20);
+    unit_expect_error(do_realloc, p, "invalid realloc of %p", (void *)p);
+    unit_expect_error(do_usable, p, "invalid malloc_usable_size of %p", (void *)p);
 }
 END_TEST
 
@@ -112,7 +98,7 @@ START_TEST(test_double_free_after_a_remote_one)
 {
     char *p = molt_malloc(64);
     unit_in_thread(free_there, p);
-    expect(do_free, p, "double free of %p (64 bytes)\n", (void *)p);
+    unit_expect_error(do_free, p, "double free of %p (64 bytes)\n", (void *)p);
 }
 END_TEST
 
@@ -125,7 +111,7 @@ static void free_twice_there(void *p)
 START_TEST(test_double_remote_free)
 {
     char *p = molt_malloc(64);
-    expect(free_twice_there, p, "double free of %p (64 bytes)\n", (void *)p);
+    unit_expect_error(free_twice_there, p, "double free of %p (64 bytes)\n", (void *)p);
 }
 END_TEST
 
@@ -141,7 +127,7 @@ START_TEST(test_double_free_after_exit_of_the_owner)
     unit_in_thread(take_there, &p);
     char *own = molt_malloc(1);
     unit_in_thread(free_there, p);
-    expect(do_free, p, "double free of %p (64 bytes)\n", (void *)p);
+    unit_expect_error(do_free, p, "double free of %p (64 bytes)\n", (void *)p);
     molt_free(own);
 }
 END_TEST
@@ -155,11 +141,11 @@ START_TEST(test_inside_a_block)
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         char *p = molt_malloc(sizes[i]);
         for (size_t j = 0; j < COUNT_OF(offsets); j++) {
-            expect(do_free, p + offsets[j],
-                   "invalid free of %p: %zu bytes inside a block of %zu bytes at %p\n",
-                   (void *)(p + offsets[j]), offsets[j], molt_usable_size(p), (void *)p);
-            expect(do_realloc, p + offsets[j], "invalid realloc of %p: %zu bytes inside",
-                   (void *)(p + offsets[j]), offsets[j]);
+            unit_expect_error(do_free, p + offsets[j],
+                              "invalid free of %p: %zu bytes inside a block of %zu bytes at %p\n",
+                              (void *)(p + offsets[j]), offsets[j], molt_usable_size(p), (void *)p);
+            unit_expect_error(do_realloc, p + offsets[j], "invalid realloc of %p: %zu bytes inside",
+                              (void *)(p + offsets[j]), offsets[j]);
         }
     }
 }
@@ -172,9 +158,9 @@ START_TEST(test_inside_large_blocks)
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         char *p = molt_malloc(sizes[i]);
         for (size_t j = 0; j < COUNT_OF(offsets); j++)
-            expect(do_free, p + offsets[j],
-                   "invalid free of %p: %zu bytes inside a block of %zu bytes at %p\n",
-                   (void *)(p + offsets[j]), offsets[j], molt_usable_size(p), (void *)p);
+            unit_expect_error(do_free, p + offsets[j],
+                              "invalid free of %p: %zu bytes inside a block of %zu bytes at %p\n",
+                              (void *)(p + offsets[j]), offsets[j], molt_usable_size(p), (void *)p);
     }
 }
 END_TEST
@@ -182,7 +168,8 @@ END_TEST
 START_TEST(test_blocks_that_are_not_carved)
 {
     char *p = molt_malloc(64);
-    expect(do_free, p + 60000 / 64 * 64, "invalid free of %p", (void *)(p + 60000 / 64 * 64));
+    unit_expect_error(do_free, p + 60000 / 64 * 64, "invalid free of %p",
+                      (void *)(p + 60000 / 64 * 64));
 }
 END_TEST
 
@@ -196,9 +183,10 @@ START_TEST(test_foreign_memory)
         local,         local + 8,         fixed,     fixed + 4096,    mapped,
         mapped + 4096, molts + (1 << 22), (char *)8, (char *)do_free, (char *)0x7fffffffffff0000};
     for (size_t i = 0; i < COUNT_OF(strangers); i++) {
-        expect(do_free, strangers[i], "invalid free of %p", (void *)strangers[i]);
-        expect(do_realloc, strangers[i], "invalid realloc of %p", (void *)strangers[i]);
-        expect(do_usable, strangers[i], "invalid malloc_usable_size of %p", (void *)strangers[i]);
+        unit_expect_error(do_free, strangers[i], "invalid free of %p", (void *)strangers[i]);
+        unit_expect_error(do_realloc, strangers[i], "invalid realloc of %p", (void *)strangers[i]);
+        unit_expect_error(do_usable, strangers[i], "invalid malloc_usable_size of %p",
+                          (void *)strangers[i]);
     }
 }
 END_TEST
@@ -209,7 +197,7 @@ START_TEST(test_aliases)
     char *p = molt_malloc(64);
     for (unsigned shift = 22; shift < 47; shift++) {
         char *alias = (char *)((uintptr_t)p ^ (uintptr_t)1 << shift);
-        expect(do_free, alias, "invalid free of %p", (void *)alias);
+        unit_expect_error(do_free, alias, "invalid free of %p", (void *)alias);
     }
 }
 END_TEST
@@ -234,10 +222,10 @@ START_TEST(test_sized_free_too_large)
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         struct sized sized = {.p = molt_malloc(sizes[i])};
         sized.size = molt_usable_size(sized.p) + 1;
-        expect(do_free_sized, &sized, "invalid free_sized of %p: %zu bytes said", (void *)sized.p,
-               sized.size);
+        unit_expect_error(do_free_sized, &sized, "invalid free_sized of %p: %zu bytes said",
+                          (void *)sized.p, sized.size);
         sized.size = SIZE_MAX;
-        expect(do_free_sized, &sized, "invalid free_sized of %p", (void *)sized.p);
+        unit_expect_error(do_free_sized, &sized, "invalid free_sized of %p", (void *)sized.p);
     }
 }
 END_TEST
@@ -247,8 +235,8 @@ START_TEST(test_sized_free_too_small)
     static const size_t sizes[] = {64, 1000, 5000, 100000, 5 << 20};
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         struct sized sized = {.p = molt_malloc(sizes[i]), .size = sizes[i] / 4};
-        expect(do_free_sized, &sized, "invalid free_sized of %p: %zu bytes said", (void *)sized.p,
-               sized.size);
+        unit_expect_error(do_free_sized, &sized, "invalid free_sized of %p: %zu bytes said",
+                          (void *)sized.p, sized.size);
     }
 }
 END_TEST
@@ -270,7 +258,7 @@ START_TEST(test_sized_free_of_a_freed_block)
 {
     struct sized sized = {.p = molt_malloc(64), .size = 64};
     molt_free(sized.p);
-    expect(do_free_sized, &sized, "invalid free_sized of %p", (void *)sized.p);
+    unit_expect_error(do_free_sized, &sized, "invalid free_sized of %p", (void *)sized.p);
 }
 END_TEST
 

@@ -6,25 +6,10 @@
 #include "object/header.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-
-static void expect(void (*function)(void *), void *p, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* The line, up to where the format ends. */
-static void expect(void (*function)(void *), void *p, const char *format, ...)
-{
-    char words[300] = "molt: error: ";
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(words + strlen(words), sizeof words - strlen(words), format, arguments);
-    va_end(arguments);
-    unit_expect_abort(function, p, words);
-}
 
 /* ---- The operations, and what they are called in messages ---- */
 
@@ -107,11 +92,12 @@ START_TEST(test_dead)
     struct node *neighbour = node_take(&telling_type, 1, NULL, NULL);
     molt_release(node);
     for (size_t i = 0; i < COUNT_OF(operations); i++)
-        expect(operations[i].function, node, "%s of %p: the object (struct node) is dead\n",
-               operations[i].name, (void *)node);
+        unit_expect_error(operations[i].function, node,
+                          "%s of %p: the object (struct node) is dead\n", operations[i].name,
+                          (void *)node);
     molt_release(neighbour);
-    expect(do_release, neighbour, "release of %p: the object (struct node) is dead\n",
-           (void *)neighbour);
+    unit_expect_error(do_release, neighbour, "release of %p: the object (struct node) is dead\n",
+                      (void *)neighbour);
 }
 END_TEST
 
@@ -121,8 +107,9 @@ START_TEST(test_garbage_that_was_collected)
     molt_release(node);
     molt_gc_collect(2);
     for (size_t i = 0; i < COUNT_OF(operations); i++)
-        expect(operations[i].function, node, "%s of %p: the object (struct node) is dead\n",
-               operations[i].name, (void *)node);
+        unit_expect_error(operations[i].function, node,
+                          "%s of %p: the object (struct node) is dead\n", operations[i].name,
+                          (void *)node);
 }
 END_TEST
 
@@ -130,7 +117,7 @@ START_TEST(test_large_dead)
 {
     struct node *node = molt_new_extra(&node_type, 3 << 20);
     molt_release(node);
-    expect(do_weak_new, node, "molt_weak_new of %p: not an object\n", (void *)node);
+    unit_expect_error(do_weak_new, node, "molt_weak_new of %p: not an object\n", (void *)node);
 }
 END_TEST
 
@@ -141,17 +128,19 @@ START_TEST(test_inside_an_object)
     struct node *large = molt_new_extra(&node_type, 3 << 20);
     for (size_t i = 0; i < COUNT_OF(operations); i++)
         for (size_t inside = 8; inside < sizeof *node; inside += 8) {
-            expect(operations[i].function, (char *)node + inside,
-                   "%s of %p: %zu bytes inside an object (struct node) at %p\n", operations[i].name,
-                   (void *)((char *)node + inside), inside, (void *)node);
-            expect(operations[i].function, (char *)large + inside,
-                   "%s of %p: %zu bytes inside an object (struct node) at %p\n", operations[i].name,
-                   (void *)((char *)large + inside), inside, (void *)large);
+            unit_expect_error(operations[i].function, (char *)node + inside,
+                              "%s of %p: %zu bytes inside an object (struct node) at %p\n",
+                              operations[i].name, (void *)((char *)node + inside), inside,
+                              (void *)node);
+            unit_expect_error(operations[i].function, (char *)large + inside,
+                              "%s of %p: %zu bytes inside an object (struct node) at %p\n",
+                              operations[i].name, (void *)((char *)large + inside), inside,
+                              (void *)large);
         }
     molt_release(node);
-    expect(do_weak_new, (char *)node + 16,
-           "molt_weak_new of %p: 16 bytes inside a dead object at %p\n",
-           (void *)((char *)node + 16), (void *)node);
+    unit_expect_error(do_weak_new, (char *)node + 16,
+                      "molt_weak_new of %p: 16 bytes inside a dead object at %p\n",
+                      (void *)((char *)node + 16), (void *)node);
 }
 END_TEST
 
@@ -164,8 +153,8 @@ START_TEST(test_no_object)
                       local};
     for (size_t j = 0; j < COUNT_OF(others); j++)
         for (size_t i = 0; i < COUNT_OF(operations); i++)
-            expect(operations[i].function, others[j], "%s of %p: not an object\n",
-                   operations[i].name, (void *)others[j]);
+            unit_expect_error(operations[i].function, others[j], "%s of %p: not an object\n",
+                              operations[i].name, (void *)others[j]);
 }
 END_TEST
 
@@ -177,8 +166,8 @@ START_TEST(test_overwritten_header)
         struct node *node = node_take(&node_type, 1, NULL, NULL);
         uint64_t header = node->molt_base.molt_header;
         node->molt_base.molt_header = values[i];
-        expect(do_weak_new, node, "molt_weak_new of %p: its header has been overwritten\n",
-               (void *)node);
+        unit_expect_error(do_weak_new, node,
+                          "molt_weak_new of %p: its header has been overwritten\n", (void *)node);
         ck_assert(!molt_is_object(node));
         node->molt_base.molt_header = header;
         molt_release(node);
@@ -198,8 +187,9 @@ START_TEST(test_below_zero)
 {
     struct node *node = node_take(&node_type, 1, NULL, NULL);
     set_count(node, 0);
-    expect(do_release, node, "release of %p (struct node): released more often than retained\n",
-           (void *)node);
+    unit_expect_error(do_release, node,
+                      "release of %p (struct node): released more often than retained\n",
+                      (void *)node);
 }
 END_TEST
 
@@ -220,8 +210,8 @@ START_TEST(test_below_zero_by_another_thread)
 {
     struct node *node = node_take(&node_type, 1, NULL, NULL);
     molt_retain(node);
-    expect(release_thrice_there, node, "release of %p (struct node): released more often",
-           (void *)node);
+    unit_expect_error(release_thrice_there, node,
+                      "release of %p (struct node): released more often", (void *)node);
 }
 END_TEST
 
@@ -236,9 +226,10 @@ START_TEST(test_more_fields_than_references)
     struct node *other = node_take(&node_type, 1, node, node);
     molt_retain(other);
     for (uintptr_t generation = 0; generation < 3; generation++)
-        expect(do_collect, (void *)generation,
-               "object %p (struct node): 1 more fields refer to it than it has references\n",
-               (void *)node);
+        unit_expect_error(
+            do_collect, (void *)generation,
+            "object %p (struct node): 1 more fields refer to it than it has references\n",
+            (void *)node);
     molt_retain(node);
     ck_assert_int_eq(molt_gc_collect(2), 0);
 }
@@ -271,10 +262,10 @@ START_TEST(test_retain_in_dispose)
 {
     struct node *node = node_take(&reviving_type, 1, NULL, NULL);
     struct node *garbage = ring_new(&reviving_type, 1, 1);
-    expect(release_or_collect, node, "retain of %p: the object (struct node) is dying\n",
-           (void *)node);
-    expect(release_or_collect, garbage, "retain of %p: the object (struct node) is dying\n",
-           (void *)garbage);
+    unit_expect_error(release_or_collect, node, "retain of %p: the object (struct node) is dying\n",
+                      (void *)node);
+    unit_expect_error(release_or_collect, garbage,
+                      "retain of %p: the object (struct node) is dying\n", (void *)garbage);
 }
 END_TEST
 
@@ -348,8 +339,8 @@ START_TEST(test_in_traverse)
         char words[200];
         snprintf(words, sizeof words, cases[i].words, (void *)touched);
         in_traverse = cases[i].function;
-        expect(do_collect, (void *)0, "%s", words);
-        expect(do_referents, bad, "%s", words);
+        unit_expect_error(do_collect, (void *)0, "%s", words);
+        unit_expect_error(do_referents, bad, "%s", words);
     }
     in_traverse = do_nothing;
 }
@@ -399,14 +390,17 @@ static void do_free_there(void *p)
 START_TEST(test_free_of_an_object)
 {
     struct node *node = node_take(&node_type, 1, NULL, NULL);
-    expect(do_free, node, "invalid free of %p: it is an object, which molt_release frees\n",
-           (void *)node);
-    expect(do_realloc, node, "invalid realloc of %p: it is an object, which molt_release frees\n",
-           (void *)node);
-    expect(do_free_there, node, "invalid free of %p: it is an object, which molt_release frees\n",
-           (void *)node);
+    unit_expect_error(do_free, node,
+                      "invalid free of %p: it is an object, which molt_release frees\n",
+                      (void *)node);
+    unit_expect_error(do_realloc, node,
+                      "invalid realloc of %p: it is an object, which molt_release frees\n",
+                      (void *)node);
+    unit_expect_error(do_free_there, node,
+                      "invalid free of %p: it is an object, which molt_release frees\n",
+                      (void *)node);
     molt_release(node);
-    expect(do_free, node, "double free of %p", (void *)node);
+    unit_expect_error(do_free, node, "double free of %p", (void *)node);
 }
 END_TEST
 
@@ -415,8 +409,8 @@ START_TEST(test_free_of_a_large_object)
     static const size_t extras[] = {40000, 3 << 20};
     for (size_t i = 0; i < COUNT_OF(extras); i++) {
         struct node *node = molt_new_extra(&node_type, extras[i]);
-        expect(do_free, node, "invalid free of %p", (void *)node);
-        expect(do_realloc, node, "invalid realloc of %p", (void *)node);
+        unit_expect_error(do_free, node, "invalid free of %p", (void *)node);
+        unit_expect_error(do_realloc, node, "invalid realloc of %p", (void *)node);
     }
 }
 END_TEST
@@ -456,14 +450,14 @@ static void make_in_a_region(void *unused)
 START_TEST(test_in_a_blocking_region)
 {
     struct node *node = node_take(&node_type, 1, NULL, NULL);
-    expect(retain_in_a_region, node,
-           "retain of %p (struct node): the thread has said that it uses no object\n",
-           (void *)node);
-    expect(release_in_a_region, node,
-           "release of %p (struct node): the thread has said that it uses no object\n",
-           (void *)node);
-    expect(make_in_a_region, NULL,
-           "molt_new (struct node): the thread has said that it uses no object\n");
+    unit_expect_error(retain_in_a_region, node,
+                      "retain of %p (struct node): the thread has said that it uses no object\n",
+                      (void *)node);
+    unit_expect_error(release_in_a_region, node,
+                      "release of %p (struct node): the thread has said that it uses no object\n",
+                      (void *)node);
+    unit_expect_error(make_in_a_region, NULL,
+                      "molt_new (struct node): the thread has said that it uses no object\n");
     molt_gc_blocking_begin();
     molt_gc_blocking_end();
     molt_retain(node);

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -57,6 +58,16 @@ void unit_expect_abort(void (*function)(void *), void *argument, const char *wor
         ck_abort_msg("no abort with '%s': status %#x, said '%s'", words, (unsigned)status, text);
     if (strstr(text, words) == NULL)
         ck_abort_msg("expected '%s' in '%s'", words, text);
+}
+
+void unit_expect_error(void (*function)(void *), void *argument, const char *format, ...)
+{
+    char words[300] = "molt: error: ";
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(words + strlen(words), sizeof words - strlen(words), format, arguments);
+    va_end(arguments);
+    unit_expect_abort(function, argument, words);
 }
 
 void unit_in_thread(void *(*function)(void *), void *argument)

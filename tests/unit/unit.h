@@ -28,6 +28,10 @@ int unit_child(void (*function)(void *), void *argument, char *text, size_t size
 /* The function must abort with a message that contains `words`. */
 void unit_expect_abort(void (*function)(void *), void *argument, const char *words);
 
+/* The same, of the line "molt: error: " and what the format gives, as far as that goes. */
+void unit_expect_error(void (*function)(void *), void *argument, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Runs the function in a thread and waits for its end. */
 void unit_in_thread(void *(*function)(void *), void *argument);
 
