@@ -79,6 +79,21 @@ void count_revive(void *object);
 /* All references to a live object; SIZE_MAX: immortal. Exact while the world stands still. */
 size_t count_of(const void *object);
 
+/* What a collection starts from, while the world stands still: all references but `held`, which are
+ * the collector's own; of an immortal object more than any count. */
+#define COUNT_IMMORTAL (UINT32_C(1) << 30)
+
+static inline uint32_t count_for_deduction(const void *object, uint64_t header, unsigned held)
+{
+    if (UNLIKELY(tag_is_immortal(header_tag(header))))
+        return COUNT_IMMORTAL;
+    uint32_t count = header_count(header) - held;
+    _Atomic uint32_t *word = count_word_if_any(object, header);
+    if (UNLIKELY(word != NULL))
+        count += (uint32_t)shared_count(atomic_load_explicit(word, memory_order_relaxed));
+    return count;
+}
+
 /* Adds to the count of a live object while the world stands still. */
 void count_add_stopped(void *object, int change);
 

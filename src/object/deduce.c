@@ -12,9 +12,6 @@
 
 #include <stdint.h>
 
-/* More than any count: immortal objects are roots. */
-#define MANY (UINT32_C(1) << 30)
-
 /* ---- Gather ---- */
 
 /* The candidates of one side; whether there are any. */
@@ -71,18 +68,6 @@ static struct side *find_side(const void *target)
 }
 
 /* ---- Subtract ---- */
-
-/* What keeps an object besides the candidates' references. */
-static uint32_t outside_count(const void *object, uint64_t header, unsigned held)
-{
-    if (UNLIKELY(tag_is_immortal(header_tag(header))))
-        return MANY;
-    uint32_t count = header_count(header) - held;
-    _Atomic uint32_t *word = count_word_if_any(object, header);
-    if (UNLIKELY(word != NULL))
-        count += (uint32_t)shared_count(atomic_load_explicit(word, memory_order_relaxed));
-    return count;
-}
 
 /* Numbers far away that are to be counted down: by the time the buffer is full they are at hand. */
 #define FAR_MAX 64u
@@ -177,7 +162,7 @@ static NOINLINE size_t subtract_side(struct side *side, struct far *far, unsigne
         }
         objects++;
         copy.edges[i] += LIKELY(is_usual && is_private) ? header_count(header) - held
-                                                        : outside_count(object, header, held);
+                                                        : count_for_deduction(object, header, held);
         if (UNLIKELY(header_type(header) != number)) {
             number = header_type(header);
             type = type_by_number(number);

@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#define MANY (UINT32_C(1) << 30) /* as in deduce.c: immortal objects are roots */
-
 #define OBJECTS_A_LOOK 256u
 
 /* Sides that are gathered in one piece, and what that counts for. */
@@ -133,12 +131,6 @@ static int subtract_one(void *target, void *context)
     return 0;
 }
 
-static uint32_t outside_count(const void *object)
-{
-    size_t count = count_of(object);
-    return count == SIZE_MAX ? MANY : (uint32_t)count;
-}
-
 static size_t subtract(struct proposal *proposal)
 {
     size_t objects = 0;
@@ -153,7 +145,7 @@ static size_t subtract(struct proposal *proposal)
             }
             objects++;
             cycle.objects++;
-            proposal->edges[block] += outside_count(object);
+            proposal->edges[block] += count_for_deduction(object, header, 0);
             type_visit(type_by_number(header_type(header)), object, subtract_one, NULL);
         }
     }
