@@ -4,12 +4,12 @@
 #   make check-unit    all suites          $(BUILD)/release/unit [--list] [SUITE]…
 #   make check-model   random operations   $(BUILD)/release/model [--seed S] [--ops N] …
 #                      and on objects      $(BUILD)/release/objects [--nodes N] [--seed S] …
+#                      of several threads  $(BUILD)/release/collections [--threads N] [--seed S] …
 #   make check-objects objects in lock step with Python's own: tests/objects/mirror
 #   make check-asan    check-tsan check-ubsan: all, shorter, in the sanitized variants
 
 UNIT_SOURCES  := $(sort $(wildcard tests/unit/*.c))
-MODEL_SOURCES := tests/model/model.c
-OBJECTS_MODEL_SOURCES := tests/model/objects.c
+MODELS        := model objects collections
 UNIT_LIBS      = $(shell pkg-config --libs check)
 
 # Calls that test_value_stress.c lets fail.
@@ -19,19 +19,14 @@ UNIT_LDFLAGS := $(UNIT_WRAPPED:%=-Wl,--wrap=%)
 # unit_variant NAME, the variant's compiler flags, directory of the result
 define unit_variant
 $(1)_UNIT  := $$(UNIT_SOURCES:%.c=$(BUILD)/obj/$(1)/%.o)
-$(1)_MODEL := $$(MODEL_SOURCES:%.c=$(BUILD)/obj/$(1)/%.o)
-$(1)_OBJECTS_MODEL := $$(OBJECTS_MODEL_SOURCES:%.c=$(BUILD)/obj/$(1)/%.o)
 
 $(3)/unit: $$($(1)_UNIT) $(3)/libmolt-core.a
 	$$(CC) $$(LDFLAGS) $$(UNIT_LDFLAGS) $(2) $$^ -o $$@ -pthread $$(UNIT_LIBS)
 
-$(3)/model: $$($(1)_MODEL) $(3)/libmolt-core.a
+$(MODELS:%=$(3)/%): $(3)/%: $(BUILD)/obj/$(1)/tests/model/%.o $(3)/libmolt-core.a
 	$$(CC) $$(LDFLAGS) $(2) $$^ -o $$@ -pthread
 
-$(3)/objects: $$($(1)_OBJECTS_MODEL) $(3)/libmolt-core.a
-	$$(CC) $$(LDFLAGS) $(2) $$^ -o $$@ -pthread
-
--include $$($(1)_UNIT:.o=.d) $$($(1)_MODEL:.o=.d) $$($(1)_OBJECTS_MODEL:.o=.d)
+-include $$($(1)_UNIT:.o=.d) $(MODELS:%=$(BUILD)/obj/$(1)/tests/model/%.d)
 endef
 
 $(eval $(call unit_variant,release,,$(BUILD)/release))
@@ -44,7 +39,7 @@ $(eval $(call unit_variant,ubsan,-fsanitize=undefined,$(BUILD)/ubsan))
 $(foreach variant,asan tsan ubsan,$(eval $(BUILD)/obj/$(variant)/%: CFLAGS += -g))
 
 # The model under the plain names, for LD_PRELOAD.
-$(BUILD)/tests/model-preload: $(MODEL_SOURCES)
+$(BUILD)/tests/model-preload: tests/model/model.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -std=gnu17 $(WARNINGS) -fno-builtin -DMODEL_STANDARD_NAMES $< -o $@ \
 	    -pthread -ldl
@@ -52,8 +47,16 @@ $(BUILD)/tests/model-preload: $(MODEL_SOURCES)
 check-unit: $(BUILD)/release/unit
 	$<
 
-check-model: $(BUILD)/release/model $(BUILD)/release/objects $(BUILD)/tests/model-preload \
-             $(BUILD)/libmolt.so
+# By one thread, by some and by many; all at once, and in slices.
+define collections
+	$(BUILD)/$(1)/collections --rounds $(2) --seed 1
+	MOLT=gc=incremental $(BUILD)/$(1)/collections --rounds $(2) --seed 2
+	$(BUILD)/$(1)/collections --threads 4 --rounds $(2) --seed 3
+	MOLT=gc=incremental $(BUILD)/$(1)/collections --threads 4 --rounds $(2) --seed 4
+	MOLT=gc=incremental $(BUILD)/$(1)/collections --threads 16 --rounds $(2) --seed 5
+endef
+
+check-model: $(MODELS:%=$(BUILD)/release/%) $(BUILD)/tests/model-preload $(BUILD)/libmolt.so
 	$< --seed 1
 	$< --seed 1000 --seconds 6
 	$< --threads 4 --seed 2 --seconds 4
@@ -62,6 +65,7 @@ check-model: $(BUILD)/release/model $(BUILD)/release/objects $(BUILD)/tests/mode
 	LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) $(BUILD)/tests/model-preload --threads 4 --seconds 3
 	$(BUILD)/release/objects --seed 1 --streams 1000
 
+	$(call collections,release,15)
 $(BUILD)/tests/nodes.so: tests/objects/nodes.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -std=gnu17 $(WARNINGS) -fPIC -fvisibility=hidden -shared $< -o $@
@@ -74,11 +78,11 @@ check-asan check-tsan check-ubsan: export CK_TIMEOUT_MULTIPLIER = 20
 check-tsan: export TSAN_OPTIONS = suppressions=tests/tsan.supp history_size=7
 check-asan: export ASAN_OPTIONS = detect_leaks=0 allocator_may_return_null=1
 
-check-asan check-tsan check-ubsan: check-%: $(BUILD)/%/unit $(BUILD)/%/model \
-                                      $(BUILD)/%/objects
+check-asan check-tsan check-ubsan: check-%: $(addprefix $(BUILD)/%/,unit $(MODELS))
 	$(BUILD)/$*/unit
 	$(BUILD)/$*/model --seed 5 --ops 100000
 	$(BUILD)/$*/model --threads 4 --seed 6 --ops 200000
 	$(BUILD)/$*/objects --nodes 3 --seed 7 --streams 20
 
+	$(call collections,$*,2)
 .PHONY: check-unit check-model check-objects check-asan check-tsan check-ubsan

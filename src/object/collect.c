@@ -199,6 +199,7 @@ static size_t condemn(struct side *white)
             void *object = side_object(side, i);
             if (weak_has(object))
                 weak_take(object, false, NULL);
+            count_forget(object);
             uint64_t header = header_of(object) & ~HEADER_OLD;
             header_set(object, header_with(header, TAG_CONDEMNED, 0));
             side_forget(side, i);

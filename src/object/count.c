@@ -258,6 +258,13 @@ size_t count_of(const void *object)
     return sum < 0 ? 0 : (size_t)sum;
 }
 
+void count_forget(void *object)
+{
+    _Atomic uint32_t *word = count_word_if_any(object, header_of(object));
+    if (word != NULL)
+        atomic_store_explicit(word, 0, memory_order_relaxed);
+}
+
 void count_add_stopped(void *object, int change)
 {
     uint64_t header = header_of(object);

@@ -94,6 +94,10 @@ static inline uint32_t count_for_deduction(const void *object, uint64_t header, 
     return count;
 }
 
+/* The object will live no longer: what others count for it, and have brought its owner to settle,
+ * is nobody's from now on. */
+void count_forget(void *object);
+
 /* Adds to the count of a live object while the world stands still. */
 void count_add_stopped(void *object, int change);
 

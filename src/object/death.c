@@ -136,17 +136,8 @@ static void finish(void *object, const struct descriptor *type)
         free_block(object, type);
 }
 
-/* The object's count in its shares is nobody's from now on. */
-static void forget_shares(void *object)
-{
-    _Atomic uint32_t *word = count_word_if_any(object, header_of(object));
-    if (word != NULL)
-        atomic_store_explicit(word, 0, memory_order_relaxed);
-}
-
 void death_finish(void *object)
 {
-    forget_shares(object);
     finish(object, type_by_number(header_type(header_of(object))));
 }
 
@@ -173,7 +164,7 @@ static bool retire(void *object, const struct descriptor *type)
         set_link(object, header_of(object), 0); /* no collection in a callback takes it for alive */
         weak_tell(object);
     }
-    forget_shares(object);
+    count_forget(object);
     return true;
 }
 

@@ -235,6 +235,48 @@ START_TEST(test_immortal_with_a_count_to_settle)
 END_TEST
 
 /* Large objects and leaves go the same ways. */
+static atomic_int step;
+
+static void dispose_slowly(void *object)
+{
+    count_death(object);
+    if (atomic_load(&step) != 0)
+        return;
+    atomic_store(&step, 1);
+    while (atomic_load(&step) == 1)
+        sched_yield();
+}
+
+MOLT_TYPE(slow_type, struct node, MOLT_REFS(struct node, a, b), .dispose = dispose_slowly);
+
+static void release_and_collect(void *ring)
+{
+    molt_release(ring);
+    ck_assert_int_eq(molt_gc_collect(2), 2);
+}
+
+/* Garbage that its owner had still to settle is settled no more, while another thread frees it. */
+START_TEST(test_garbage_with_a_count_to_settle)
+{
+    struct worker worker = {.stage = 0};
+    struct node *first = ring_new(&slow_type, 0, 2);
+    worker.function = release_and_collect;
+    worker.argument = molt_retain(first->a);
+    molt_release(first);
+    molt_gc_blocking_begin();
+    ck_assert_int_eq(pthread_create(&worker.thread, NULL, work, &worker), 0);
+    while (atomic_load(&step) != 1)
+        sched_yield();
+    molt_gc_blocking_end();
+    molt_gc_safepoint();
+    atomic_store(&step, 2);
+    while (atomic_load(&worker.stage) != 1)
+        molt_gc_safepoint();
+    worker_end(&worker);
+    ck_assert_uint_eq(atomic_load(&deaths), 2);
+}
+END_TEST
+
 START_TEST(test_large_by_another)
 {
     static const size_t extras[] = {40000, 3 << 20};
@@ -800,6 +842,7 @@ Suite *suite_object_threads(void)
     tcase_add_test(counts, test_counts_on_both_sides);
     tcase_add_test(counts, test_place_of_a_shared_object);
     tcase_add_test(counts, test_immortal_with_a_count_to_settle);
+    tcase_add_test(counts, test_garbage_with_a_count_to_settle);
     tcase_add_test(counts, test_large_by_another);
     tcase_add_test(counts, test_counts_at_the_same_time);
     tcase_add_test(counts, test_first_objects_of_a_type);
