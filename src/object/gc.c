@@ -8,7 +8,6 @@
 #include "side.h"
 #include "world.h"
 
-#include "alloc/malloc.h"
 #include "base/lock.h"
 #include "base/options.h"
 #include "base/report.h"
@@ -64,7 +63,7 @@ static struct lock callbacks_lock;
 
 int molt_gc_add_callback(molt_gc_callback *function, void *arg)
 {
-    struct callback *callback = malloc_fast(sizeof *callback);
+    struct callback *callback = molt_malloc(sizeof *callback);
     if (callback == NULL)
         return -1;
     *callback = (struct callback){.function = function, .arg = arg};
@@ -88,7 +87,7 @@ int molt_gc_remove_callback(molt_gc_callback *function, void *arg)
     if (found != NULL)
         *at = found->next;
     lock_release(&callbacks_lock);
-    free_fast(found);
+    molt_free(found);
     if (found != NULL)
         return 0;
     errno = ENOENT;

@@ -10,7 +10,6 @@
 #include "world.h"
 
 #include "alloc/hooks.h"
-#include "alloc/malloc.h"
 #include "alloc/object_block.h"
 
 #include <pthread.h>
@@ -37,7 +36,7 @@ static void start(void)
 static struct owner *make(struct heap *heap)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    struct owner *owner = malloc_fast(sizeof *owner);
+    struct owner *owner = molt_malloc(sizeof *owner);
     if (owner == NULL)
         return NULL;
     pthread_once(&once, start);

@@ -3,8 +3,6 @@
 
 #include "owner.h"
 
-#include "alloc/malloc.h"
-
 #include <string.h>
 
 static struct shares *gone; /* of pools that are gone, linked by next; under side_lock */
@@ -13,7 +11,7 @@ static struct shares *make(uintptr_t start, size_t block_bytes, unsigned capacit
                            struct owner *owner)
 {
     size_t bytes = sizeof(struct shares) + capacity * sizeof(uint32_t);
-    struct shares *shares = calloc_fast(1, bytes);
+    struct shares *shares = molt_calloc(1, bytes);
     if (shares == NULL)
         return NULL;
     shares->start = start;
@@ -30,7 +28,7 @@ static struct shares *install(struct shares **at, struct shares *made)
     if (made == NULL ||
         __atomic_compare_exchange_n(at, &present, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return made;
-    free_fast(made);
+    molt_free(made);
     return present;
 }
 
@@ -79,7 +77,7 @@ void shares_free_gone(void)
     lock_release(&side_lock);
     while (shares != NULL) {
         struct shares *next = shares->next;
-        free_fast(shares);
+        molt_free(shares);
         shares = next;
     }
 }

@@ -5,8 +5,6 @@
 #include "propose.h"
 #include "shares.h"
 
-#include "alloc/malloc.h"
-
 #include <string.h>
 
 struct lock side_lock;
@@ -26,7 +24,7 @@ static void free_gone(void)
     lock_release(&side_lock);
     while (side != NULL) {
         struct side *next = side->next;
-        free_fast(side);
+        molt_free(side);
         side = next;
     }
 }
@@ -68,7 +66,7 @@ static struct side *make_side(struct pool *pool)
 {
     size_t words = (pool->capacity + 63u) / 64;
     size_t bytes = sizeof(struct side) + SIDE_BITMAPS * words * sizeof(uint64_t);
-    struct side *side = malloc_fast(bytes);
+    struct side *side = molt_malloc(bytes);
     if (side == NULL)
         return NULL;
     memset(side, 0, bytes);

@@ -83,7 +83,7 @@ static uint16_t *merge_fields(const molt_type *type, uint32_t *count)
     size_t most = type->ref_count;
     for (size_t word = 0; word < words; word++)
         most += bitmap_has(type, word);
-    uint16_t *fields = malloc_fast((most + 1) * sizeof *fields);
+    uint16_t *fields = molt_malloc((most + 1) * sizeof *fields);
     if (fields == NULL)
         return NULL;
     for (size_t i = 0; i < type->ref_count; i++)
@@ -118,7 +118,7 @@ static unsigned class_for(size_t bytes, size_t alignment, bool tracked)
 
 static struct descriptor *describe(const molt_type *type)
 {
-    struct descriptor *descriptor = malloc_fast(sizeof *descriptor);
+    struct descriptor *descriptor = molt_malloc(sizeof *descriptor);
     if (descriptor == NULL)
         return NULL;
     *descriptor = (struct descriptor){
@@ -129,7 +129,7 @@ static struct descriptor *describe(const molt_type *type)
     if ((type->flags & MOLT_LEAF) == 0) {
         descriptor->fields = merge_fields(type, &descriptor->field_count);
         if (descriptor->fields == NULL) {
-            free_fast(descriptor);
+            molt_free(descriptor);
             return NULL;
         }
         descriptor->has_more =

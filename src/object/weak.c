@@ -74,7 +74,7 @@ static void chain_remove(molt_weak *weak)
 static void grow(struct shard *shard)
 {
     size_t count = shard->bucket_count != 0 ? shard->bucket_count * 2 : BUCKETS_MIN;
-    molt_weak **buckets = calloc_fast(count, sizeof *buckets);
+    molt_weak **buckets = molt_calloc(count, sizeof *buckets);
     if (buckets == NULL)
         return;
     molt_weak **old = shard->buckets;
@@ -88,7 +88,7 @@ static void grow(struct shard *shard)
             chain_push(bucket_of(shard, weak->object), weak);
         }
     }
-    free_fast(old);
+    molt_free(old);
 }
 
 /* ---- Making and asking ---- */
@@ -115,7 +115,7 @@ molt_weak *molt_weak_new(void *object, void (*on_death)(molt_weak *, void *), vo
         return NULL;
     }
     error_if_no_object("molt_weak_new", object);
-    molt_weak *weak = malloc_fast(sizeof *weak);
+    molt_weak *weak = molt_malloc(sizeof *weak);
     _Atomic uint32_t *word = weak != NULL ? count_word(object) : NULL;
     if (word != NULL) {
         *weak = (molt_weak){
@@ -125,7 +125,7 @@ molt_weak *molt_weak_new(void *object, void (*on_death)(molt_weak *, void *), vo
             return weak;
         }
     }
-    free_fast(weak);
+    molt_free(weak);
     return malloc_no_memory();
 }
 
@@ -154,7 +154,7 @@ void molt_weak_free(molt_weak *weak)
     shard->count -= weak->object != NULL;
     lock_release(&due_lock);
     lock_release(&shard->lock);
-    free_fast(weak);
+    molt_free(weak);
 }
 
 size_t molt_weak_count(const void *object)

@@ -34,6 +34,7 @@ static const struct {
     {"os_failures", suite_os_failures},
     {"object", suite_object},
     {"object_misuse", suite_object_misuse},
+    {"object_memory", suite_object_memory},
     {"object_threads", suite_object_threads},
     {"weak", suite_weak},
     {"gc", suite_gc},

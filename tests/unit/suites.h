@@ -27,6 +27,7 @@ Suite *suite_propose(void);
 Suite *suite_os_failures(void);
 Suite *suite_object(void);
 Suite *suite_object_misuse(void);
+Suite *suite_object_memory(void);
 Suite *suite_object_threads(void);
 Suite *suite_weak(void);
 Suite *suite_gc(void);

@@ -29,14 +29,14 @@ START_TEST(test_small_ints_are_one_object_each)
         molt_release(one);
         molt_release(other);
     }
-    size_t before = live_blocks();
+    size_t before = unit_live_blocks();
     for (int i = 0; i < 10; i++)
         molt_release(molt_int_new(7)); /* more often than retained: it is immortal */
     molt_int *seven = molt_int_new(7);
     molt_release(seven);
     molt_release(seven);
     ck_assert_int_eq(molt_int_value(seven), 7);
-    ck_assert_uint_eq(live_blocks(), before);
+    ck_assert_uint_eq(unit_live_blocks(), before);
 }
 END_TEST
 
@@ -117,8 +117,8 @@ START_TEST(test_interning_keeps_nothing)
         for (unsigned i = 0; i < COUNT_OF(kept); i++)
             molt_release(kept[(i * 7 + round) % COUNT_OF(kept)]);
         if (round == 0)
-            before = live_blocks();
-        ck_assert_uint_eq(live_blocks(), before);
+            before = unit_live_blocks();
+        ck_assert_uint_eq(unit_live_blocks(), before);
     }
 }
 END_TEST
@@ -131,7 +131,7 @@ START_TEST(test_interning_in_passing)
     size_t before = 0;
     for (unsigned i = 0; i < 20000; i++) {
         if (i == 10000)
-            before = live_blocks();
+            before = unit_live_blocks();
         molt_str *string = molt_str_new(name, (size_t)sprintf(name, "%u", i));
         molt_release(molt_str_intern(string));
         molt_release(string);
@@ -139,7 +139,7 @@ START_TEST(test_interning_in_passing)
     molt_str *same = molt_str_from("stays"), *found = molt_str_intern(same);
     ck_assert_ptr_eq(found, stays);
     molt_release(same), molt_release(found);
-    ck_assert_uint_eq(live_blocks(), before);
+    ck_assert_uint_eq(unit_live_blocks(), before);
     molt_release(text), molt_release(stays);
 }
 END_TEST
@@ -412,11 +412,11 @@ START_TEST(test_cycles_are_collected)
     molt_gc_disable();
     drop_cycles();
     ck_assert_int_eq(molt_gc_collect(2), 6);
-    size_t before = live_blocks();
+    size_t before = unit_live_blocks();
     drop_cycles();
-    ck_assert_uint_ge(live_blocks(), before + 6);
+    ck_assert_uint_ge(unit_live_blocks(), before + 6);
     ck_assert_int_eq(molt_gc_collect(0), 6);
-    ck_assert_uint_eq(live_blocks(), before);
+    ck_assert_uint_eq(unit_live_blocks(), before);
 }
 END_TEST
 

@@ -109,7 +109,7 @@ START_TEST(test_list_gives_room_back)
 {
     molt_list *list = LIST(1);
     molt_list_clear(list);
-    size_t before = live_blocks();
+    size_t before = unit_live_blocks();
     for (int64_t i = 0; i < 100000; i++)
         append_int(list, 1);
     struct molt_stats full, few;
@@ -119,7 +119,7 @@ START_TEST(test_list_gives_room_back)
     molt_stats_get(&few, sizeof few);
     ck_assert_uint_lt(few.live_bytes + 750000, full.live_bytes);
     ck_assert_int_eq(molt_list_clear(list), 0);
-    ck_assert_uint_eq(live_blocks(), before);
+    ck_assert_uint_eq(unit_live_blocks(), before);
     molt_release(list);
 }
 END_TEST

@@ -1,5 +1,6 @@
 /* test_value_stress.c: values under random operations beside a model, without memory, and in
  * several threads. */
+#include "requests.h"
 #include "suites.h"
 #include "value.h"
 
@@ -183,40 +184,6 @@ END_TEST
 
 /* ---- Without memory ---- */
 
-/* The linker has all callers of these come here (unit.mk), and the nth request from now fails; or
- * first of all something else happens, as if another thread had been faster. */
-static unsigned long requests_left; /* 0: none fails */
-static void (*meanwhile)(void);
-
-static bool fails(void)
-{
-    void (*faster)(void) = meanwhile;
-    if (faster != NULL) { /* threads only read the two */
-        meanwhile = NULL;
-        faster();
-    }
-    if (requests_left == 0 || --requests_left != 0)
-        return false;
-    errno = ENOMEM;
-    return true;
-}
-
-#define WRAP(result, name, parameters, ...)                 \
-    result __real_##name parameters;                        \
-    result __wrap_##name parameters;                        \
-    result __wrap_##name parameters                         \
-    {                                                       \
-        return fails() ? NULL : __real_##name(__VA_ARGS__); \
-    }
-
-WRAP(void *, molt_new, (const molt_type *type), type)
-WRAP(void *, molt_new_extra, (const molt_type *type, size_t extra), type, extra)
-WRAP(void *, molt_malloc, (size_t size), size)
-WRAP(void *, molt_calloc, (size_t count, size_t size), count, size)
-WRAP(void *, molt_realloc, (void *block, size_t size), block, size)
-WRAP(molt_weak *, molt_weak_new, (void *object, void (*on_death)(molt_weak *, void *), void *arg),
-     object, on_death, arg)
-
 /* A result that says "failed" must come with ENOMEM. */
 static bool done(bool is_done)
 {
@@ -299,25 +266,24 @@ START_TEST(test_each_request_fails)
 {
     molt_gc_disable();
     script();
-    size_t before = live_blocks();
+    size_t before = unit_live_blocks();
     unsigned long nth = 0;
     do {
-        requests_left = ++nth;
+        requests_fail(++nth);
         script();
-        size_t after = live_blocks();
+        size_t after = unit_live_blocks();
         REQUIRE(after == before, "request %lu fails: %zu blocks, not %zu", nth, after, before);
-    } while (requests_left == 0);
-    requests_left = 0;
+    } while (requests_have_failed());
     ck_assert_uint_gt(nth, 300);
 }
 END_TEST
 
 START_TEST(test_no_memory_for_small_ints)
 {
-    requests_left = 1;
+    requests_fail(1);
     expect_errno(molt_int_new(77) == NULL, ENOMEM);
     ck_assert_int_eq(molt_int_value(molt_int_new(77)), 77);
-    requests_left = 1;
+    requests_fail(1);
     expect_errno(molt_int_value(molt_int_new(77)) == 77, 0);
 }
 END_TEST
@@ -327,10 +293,10 @@ START_TEST(test_no_memory_to_give_room_back)
 {
     molt_list *list = LIST(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20);
     while (molt_list_length(list) > 1) {
-        requests_left = 1;
+        requests_fail(1);
         expect_errno(molt_list_pop(list, 0) != NULL, 0);
     }
-    ck_assert_uint_eq(requests_left, 0);
+    ck_assert(requests_have_failed());
     molt_release(list);
 }
 END_TEST
@@ -347,13 +313,13 @@ static void make_number(void)
 START_TEST(test_small_int_made_meanwhile)
 {
     molt_release(molt_int_new(1000));
-    size_t before = live_blocks();
-    meanwhile = make_number;
+    size_t before = unit_live_blocks();
+    requests_meanwhile(make_number);
     molt_int *number = molt_int_new(77);
     ck_assert_ptr_nonnull(number);
     ck_assert_ptr_eq(number, made_meanwhile);
     ck_assert_ptr_eq(number, molt_int_new(77));
-    ck_assert_uint_eq(live_blocks(), before + 1);
+    ck_assert_uint_eq(unit_live_blocks(), before + 1);
 }
 END_TEST
 
@@ -376,22 +342,22 @@ START_TEST(test_interned_meanwhile)
     molt_str *string = molt_str_from("name");
     size_t before = 0;
     for (unsigned round = 0; round < 3; round++) {
-        meanwhile = intern_name;
+        requests_meanwhile(intern_name);
         molt_str *interned = molt_str_intern(string);
         ck_assert_ptr_eq(interned, made_meanwhile);
         ck_assert_ptr_ne(interned, string);
         molt_release(interned);
         molt_release(made_meanwhile);
         made_meanwhile = molt_str_from("name");
-        meanwhile = intern_same;
+        requests_meanwhile(intern_same);
         interned = molt_str_intern(made_meanwhile);
         ck_assert_ptr_eq(interned, made_meanwhile);
         ck_assert_uint_eq(molt_weak_count(interned), 1);
         molt_release(interned);
         molt_release(made_meanwhile);
         if (round == 0)
-            before = live_blocks();
-        ck_assert_uint_eq(live_blocks(), before);
+            before = unit_live_blocks();
+        ck_assert_uint_eq(unit_live_blocks(), before);
     }
     molt_release(other), molt_release(kept), molt_release(string);
 }

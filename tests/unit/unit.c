@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "base/tunables.h"
+#include "molt.h"
 #include "os/os.h"
 
 #include <pthread.h>
@@ -154,4 +155,11 @@ uint32_t unit_random(uint64_t *state)
 {
     *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)(*state >> 33);
+}
+
+size_t unit_live_blocks(void)
+{
+    struct molt_stats stats;
+    molt_stats_get(&stats, sizeof stats);
+    return stats.live_blocks;
 }

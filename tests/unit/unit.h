@@ -57,6 +57,9 @@ bool unit_is_zero(const void *p, size_t bytes);
 void unit_fill(void *p, size_t bytes, unsigned key);
 bool unit_is_filled(const void *p, size_t bytes, unsigned key);
 
+/* Blocks that the program has, those of objects included. */
+size_t unit_live_blocks(void);
+
 /* Numbers that look random and are the same in every run. */
 uint32_t unit_random(uint64_t *state);
 

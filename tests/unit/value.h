@@ -20,13 +20,6 @@
         ck_assert_int_eq(errno, (error)); \
     } while (0)
 
-static inline size_t live_blocks(void)
-{
-    struct molt_stats stats;
-    molt_stats_get(&stats, sizeof stats);
-    return stats.live_blocks;
-}
-
 static inline void append_int(molt_list *list, int64_t value)
 {
     molt_int *number = molt_int_new(value);
