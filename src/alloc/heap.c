@@ -338,15 +338,18 @@ bool heap_class_is_valid(struct heap *heap, unsigned size_class)
     return true;
 }
 
+void heap_release_if_empty(struct heap *heap, unsigned size_class)
+{
+    struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
+    const struct block_list *list = heap_free_list(heap, size_class);
+    if (pool == NULL || pool_count_list(pool, block_list_first(list)) != pool_carved(pool))
+        return;
+    detach_active(heap, pool);
+    release(heap, pool);
+}
+
 void heap_release_empty(struct heap *heap)
 {
-    for (unsigned size_class = 0; size_class < class_end(heap); size_class++) {
-        struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
-        if (pool == NULL ||
-            pool_count_list(pool, block_list_first(heap_free_list(heap, size_class))) !=
-                pool_carved(pool))
-            continue;
-        detach_active(heap, pool);
-        release(heap, pool);
-    }
+    for (unsigned size_class = 0; size_class < class_end(heap); size_class++)
+        heap_release_if_empty(heap, size_class);
 }

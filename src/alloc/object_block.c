@@ -43,6 +43,16 @@ void *object_block_refill(unsigned size_class)
     return block;
 }
 
+void object_block_undo_refill(unsigned size_class, void *block)
+{
+    push(map_pool(block), block);
+    struct heap *heap = thread_enter_existing();
+    if (heap == NULL)
+        return;
+    heap_release_if_empty(heap, size_class);
+    thread_leave(heap);
+}
+
 void object_block_send(struct pool *pool, void *block)
 {
     fork_check();

@@ -18,6 +18,10 @@ struct heap *object_heap(void);
 /* A block of the class, after its list was found empty; NULL when there is no memory. */
 void *object_block_refill(unsigned size_class);
 
+/* Takes the block that object_block_refill gave back, and its pool with it if that is empty: the
+ * next refill is another new one. */
+void object_block_undo_refill(unsigned size_class, void *block);
+
 /* A block of a pool that is not the calling thread's goes home. */
 void object_block_send(struct pool *pool, void *block);
 

@@ -43,18 +43,19 @@ static NOINLINE void *begin_life_zeroed(void *block, size_t bytes, const struct 
     return begin_life(block, owner, number);
 }
 
-/* A block for an object of the class, whose side knows of it. */
+/* A block for an object of the class, in a pool with a side if it is tracked. A pool without one
+ * must not stay the heap's: molt_new takes blocks from it without a question. */
 static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
 {
     void *block = object_block_pop(owner->heap, size_class);
-    if (block == NULL)
-        block = object_block_refill(size_class);
+    if (block != NULL)
+        return block;
+    block = object_block_refill(size_class);
     if (block == NULL || !tracked)
         return block;
-    struct pool *pool = map_pool(block);
-    struct side *side = side_of_pool(pool);
+    struct side *side = side_of_pool(map_pool(block));
     if (side == NULL) {
-        object_block_free(owner->heap, pool, block);
+        object_block_undo_refill(size_class, block);
         return NULL;
     }
     side_add_young(side);
