@@ -6,41 +6,14 @@
  * nothing of it has died, and, after a collection, nothing else lives.
  *
  *   collections [--threads N] [--seed S] [--rounds N] [--ops N] */
+#include "failure.h"
 #include "molt_object.h"
 
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static unsigned long threads = 1, seed = 1, rounds = 20, ops = 20000;
-
-__attribute__((format(printf, 1, 2))) static _Noreturn void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    printf("collections: seed %lu, %lu threads: ", seed, threads);
-    vprintf(format, arguments);
-    printf("\n0 passed, 1 failed\n");
-    va_end(arguments);
-    fflush(stdout);
-    _Exit(1);
-}
-
-#define REQUIRE(condition, ...) \
-    do {                        \
-        if (!(condition))       \
-            fail(__VA_ARGS__);  \
-    } while (0)
-
-static uint32_t random_below(uint64_t *state, uint32_t end)
-{
-    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(*state >> 33) % end;
-}
 
 /* ---- Objects with two references: in fields, behind the struct, and told by a callback ---- */
 
@@ -326,6 +299,8 @@ static void *run(void *number)
     bool leads = number == NULL;
     uint64_t random = seed * 1000 + (uintptr_t)number;
     for (unsigned long round = 0; round < rounds; round++) {
+        if (leads)
+            place.step = round;
         for (unsigned long i = 0; i < ops / threads; i++)
             do_op(&random);
         meet();
@@ -347,16 +322,7 @@ static void *run(void *number)
 
 /* ---- main ---- */
 
-static unsigned long number_of(const char *text)
-{
-    char *end;
-    unsigned long number = text == NULL ? 0 : strtoul(text, &end, 0);
-    if (text == NULL || *text == '\0' || *end != '\0' || number == 0) {
-        fprintf(stderr, "usage: collections [--threads N] [--seed S] [--rounds N] [--ops N]\n");
-        exit(2);
-    }
-    return number;
-}
+static const char usage[] = "collections [--threads N] [--seed S] [--rounds N] [--ops N]";
 
 int main(int argc, char **argv)
 {
@@ -369,11 +335,13 @@ int main(int argc, char **argv)
                                 : strcmp(argv[i], "--rounds") == 0 ? &rounds
                                 : strcmp(argv[i], "--ops") == 0    ? &ops
                                                                    : NULL;
-        unsigned long number = number_of(option == NULL ? NULL : argv[i + 1]);
+        unsigned long number = option_number(option == NULL ? NULL : argv[i + 1], usage);
         *option = number;
     }
-    if (threads > THREADS_MAX || ops > OBJECTS_MAX)
-        number_of(NULL);
+    if (threads == 0 || threads > THREADS_MAX || ops > OBJECTS_MAX)
+        option_number(NULL, usage);
+    place.part = "collections";
+    place.seed = seed;
     molt_gc_set_threshold(10, 2, 2);
     pthread_barrier_init(&barrier, NULL, (unsigned)threads);
     for (uintptr_t i = 1; i < threads; i++)

@@ -9,42 +9,11 @@
  * be: counts, generations, weak references, finalizers and what they do. Compared after each.
  *
  *   objects [--nodes N] [--seed S] [--streams N] [--ops N] */
+#include "failure.h"
 #include "molt_object.h"
 
-#include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static uint64_t seed_in_use;
-static size_t step_in_use;
-static const char *part = "start";
-
-__attribute__((format(printf, 1, 2))) static _Noreturn void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    printf("objects: %s, seed %" PRIu64 ", step %zu: ", part, seed_in_use, step_in_use);
-    vprintf(format, arguments);
-    printf("\n0 passed, 1 failed\n");
-    va_end(arguments);
-    fflush(stdout);
-    _Exit(1);
-}
-
-#define REQUIRE(condition, ...) \
-    do {                        \
-        if (!(condition))       \
-            fail(__VA_ARGS__);  \
-    } while (0)
-
-static uint32_t random_below(uint64_t *state, uint32_t end)
-{
-    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(*state >> 33) % end;
-}
 
 /* ---- Objects with two references, declared in each of the ways ---- */
 
@@ -319,7 +288,7 @@ static void test_graphs_of(int nodes)
             graph.target[i / 2][i % 2] = (int)(rest % ((unsigned long)nodes + 1));
         if (nodes > ALL_ORDERS_TO && !stands_for_all(&graph))
             continue;
-        step_in_use = number;
+        place.step = number;
         for (graph.held = 0; graph.held < 1u << nodes; graph.held++, tested++) {
             graph.order = &orders[tested % order_count];
             graph.swapped = nodes > ALL_ORDERS_TO ? (unsigned)(tested % 29) : 0;
@@ -822,13 +791,13 @@ static void end_stream(void)
 static void test_stream(uint64_t seed, size_t ops)
 {
     is_stream = true;
-    seed_in_use = seed;
+    place.seed = seed;
     randomness = seed;
     model_count = 0;
     expected = seen = (struct happened){0};
     memset(disposed, 0, sizeof disposed);
     memset(finalized, 0, sizeof finalized);
-    for (step_in_use = 0; step_in_use < ops; step_in_use++) {
+    for (place.step = 0; place.step < ops; place.step++) {
         do_op();
         check();
     }
@@ -838,16 +807,7 @@ static void test_stream(uint64_t seed, size_t ops)
 
 /* ---- main ---- */
 
-static unsigned long number_of(const char *text)
-{
-    char *end;
-    unsigned long number = text == NULL ? 0 : strtoul(text, &end, 0);
-    if (text == NULL || *text == '\0' || *end != '\0') {
-        fprintf(stderr, "usage: objects [--nodes N] [--seed S] [--streams N] [--ops N]\n");
-        exit(2);
-    }
-    return number;
-}
+static const char usage[] = "objects [--nodes N] [--seed S] [--streams N] [--ops N]";
 
 int main(int argc, char **argv)
 {
@@ -858,16 +818,16 @@ int main(int argc, char **argv)
                                 : strcmp(argv[i], "--streams") == 0 ? &streams
                                 : strcmp(argv[i], "--ops") == 0     ? &ops
                                                                     : NULL;
-        unsigned long number = number_of(option == NULL ? NULL : argv[i + 1]);
+        unsigned long number = option_number(option == NULL ? NULL : argv[i + 1], usage);
         *option = number;
     }
     if (nodes > NODES_MAX)
-        number_of(NULL);
+        option_number(NULL, usage);
     molt_gc_disable();
-    part = "graphs";
+    place.part = "objects: graphs";
     for (int n = 1; n <= (int)nodes; n++)
         test_graphs_of(n);
-    part = "streams";
+    place.part = "objects: streams";
     for (unsigned long i = 0; i < streams; i++)
         test_stream(seed + i, ops);
     printf("objects: seed %lu: %lu streams of %lu operations\n", seed, streams, ops);
