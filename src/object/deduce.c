@@ -92,11 +92,18 @@ static ALWAYS_INLINE void subtract_number(struct far *far, uint32_t *number)
         subtract_far(far);
 }
 
-static int subtract_told(void *target, void *far)
+/* Whether the target, which lies in another side, takes part. */
+static bool subtract_elsewhere(struct far *far, const void *target)
 {
     const struct side *side = find_side(target);
     if (side != NULL)
         subtract_number(far, &side->edges[side_index(side, target)]);
+    return side != NULL;
+}
+
+static int subtract_told(void *target, void *far)
+{
+    subtract_elsewhere(far, target);
     return 0;
 }
 
@@ -125,24 +132,39 @@ static NOINLINE void subtract_more(struct far *far, const struct descriptor *typ
         type_traverse(type, object, subtract_told, far);
 }
 
-/* `near` is the object's own side, where most of its targets are. */
-static ALWAYS_INLINE void subtract_references(const struct side *near, struct far *far,
+/* `near` is the object's own side, where most of its targets are. False: it is a leaf, with no
+ * reference to anything that takes part. */
+static ALWAYS_INLINE bool subtract_references(const struct side *near, struct far *far,
                                               const struct descriptor *type, void *object)
 {
     uint32_t count = type->field_count;
+    bool refers = type->has_more || type->has_traverse;
     for (uint32_t n = 0; n < count; n++) {
         void *target = type_field(type, object, n);
         uintptr_t offset = (uintptr_t)target - near->start;
-        if (LIKELY(offset < near->span))
+        if (LIKELY(offset < near->span)) {
             near->edges[offset * near->reciprocal >> 32]--;
-        else if (target != NULL)
-            subtract_told(target, far);
+            refers = true;
+        } else if (target != NULL) {
+            refers |= subtract_elsewhere(far, target);
+        }
     }
     if (UNLIKELY(type->has_more || type->has_traverse))
         subtract_more(far, type, object);
+    return refers;
 }
 
-/* White blocks without a tracked object are white no longer. How many have one. */
+/* The type of a live object that takes part. */
+static const struct descriptor *type_of(const void *object, unsigned number)
+{
+    const struct descriptor *type = type_by_number(number);
+    if (UNLIKELY(type == NULL))
+        error_if_no_object("collection", object);
+    return type;
+}
+
+/* White blocks without a tracked object are white no longer. How many have one. Who lives on is old
+ * from now on, also for its header; what turns out to be garbage is forgotten with its block. */
 static NOINLINE size_t subtract_side(struct side *side, struct far *far, unsigned held)
 {
     const struct side copy = *side; /* which no store to edges[] can change, for the compiler */
@@ -151,23 +173,32 @@ static NOINLINE size_t subtract_side(struct side *side, struct far *far, unsigne
     size_t objects = 0;
     unsigned number = 0;
     const struct descriptor *type = NULL;
-    for_each_bit (i, side, SIDE_WHITE) {
-        void *object = (void *)(copy.start + i * copy.block_bytes);
-        uint64_t header = header_of(object);
-        bool is_usual = header_tag(header) == owner_tag && (header & HEADER_UNTRACKED) == 0;
-        if (UNLIKELY(!is_usual) && !header_is_tracked(header)) {
-            side_unset(side, SIDE_WHITE, i);
-            side_forget(side, i);
-            continue;
+    for (unsigned w = 0; w < copy.words; w++) {
+        uint64_t leaves = 0;
+        for (uint64_t left = copy.white[w]; left != 0; left &= left - 1) {
+            unsigned i = w * 64 + (unsigned)__builtin_ctzll(left);
+            void *object = (void *)(copy.start + i * copy.block_bytes);
+            uint64_t header = header_of(object);
+            bool is_usual = header_tag(header) == owner_tag && (header & HEADER_UNTRACKED) == 0;
+            if (UNLIKELY(!is_usual) && !header_is_tracked(header)) {
+                side_unset(side, SIDE_WHITE, i);
+                side_forget(side, i);
+                continue;
+            }
+            objects++;
+            copy.edges[i] += LIKELY(is_usual && is_private)
+                                 ? header_count(header) - held
+                                 : count_for_deduction(object, header, held);
+            if (UNLIKELY((header & HEADER_OLD) == 0))
+                header_set(object, header | HEADER_OLD);
+            if (UNLIKELY(header_type(header) != number)) {
+                number = header_type(header);
+                type = type_of(object, number);
+            }
+            if (!subtract_references(&copy, far, type, object))
+                leaves |= left & -left;
         }
-        objects++;
-        copy.edges[i] += LIKELY(is_usual && is_private) ? header_count(header) - held
-                                                        : count_for_deduction(object, header, held);
-        if (UNLIKELY(header_type(header) != number)) {
-            number = header_type(header);
-            type = type_by_number(number);
-        }
-        subtract_references(&copy, far, type, object);
+        copy.leaf[w] = leaves;
     }
     return objects;
 }
@@ -178,8 +209,21 @@ struct marking {
     void **stack; /* reachable objects that are not marked yet */
     size_t waiting;
     unsigned held;
-    size_t marked;
+    size_t marked; /* that wait no longer, or never did */
 };
+
+static ALWAYS_INLINE void wait(struct marking *marking, void *object)
+{
+    marking->stack[marking->waiting++] = object;
+}
+
+/* The object, which is reachable, needs no look at its references. */
+static ALWAYS_INLINE void pass(struct marking *marking, void *object)
+{
+    marking->marked++;
+    if (UNLIKELY(marking->held != 0))
+        count_add_stopped(object, -(int)marking->held);
+}
 
 /* The target is white no longer; true if it was. */
 static ALWAYS_INLINE bool reach(const struct side *side, const void *target)
@@ -193,9 +237,18 @@ static ALWAYS_INLINE bool reach(const struct side *side, const void *target)
     return true;
 }
 
-static ALWAYS_INLINE void wait(struct marking *marking, void *object)
+/* The same; true if it is to be looked at, besides. For where the next target is a neighbour, whose
+ * leaf bit is at hand then, too. */
+static ALWAYS_INLINE bool reach_to_look(struct marking *marking, const struct side *side,
+                                        void *target)
 {
-    marking->stack[marking->waiting++] = object;
+    size_t i = ((uintptr_t)target - side->start) * side->reciprocal >> 32;
+    if (!reach(side, target))
+        return false;
+    if ((side->leaf[i / 64] >> (i % 64) & 1) == 0)
+        return true;
+    pass(marking, target);
+    return false;
 }
 
 /* A target that lies in another side. */
@@ -221,7 +274,7 @@ static void mark_row(struct marking *marking, molt_slot *row, size_t count)
             continue;
         if (last == NULL || (uintptr_t)target - last->start >= last->span)
             last = find_side(target);
-        if (last != NULL && reach(last, target))
+        if (last != NULL && reach_to_look(marking, last, target))
             wait(marking, target);
     }
 }
@@ -266,9 +319,13 @@ static void find_roots(struct side *side, struct marking *marking)
         side->white[w] &= ~roots;
         for (; roots != 0; roots &= roots - 1) {
             unsigned i = w * 64 + (unsigned)__builtin_ctzll(roots);
+            void *object = side_object(side, i);
             if (UNLIKELY((int32_t)side->edges[i] < 0))
-                report_too_many_edges(side_object(side, i), (int32_t)side->edges[i]);
-            marking->stack[marking->waiting++] = side_object(side, i);
+                report_too_many_edges(object, (int32_t)side->edges[i]);
+            if ((side->leaf[w] & roots & -roots) != 0)
+                pass(marking, object);
+            else
+                wait(marking, object);
         }
     }
 }
@@ -287,7 +344,7 @@ static ALWAYS_INLINE void *mark_object(struct marking *marking, const struct sid
                 mark_far(marking, target);
             continue;
         }
-        if (!reach(near, target))
+        if (!reach_to_look(marking, near, target))
             continue;
         if (next != NULL)
             wait(marking, next);
@@ -304,7 +361,6 @@ static NOINLINE void mark_near(struct marking *marking, struct side *side, void 
     const struct side copy = *side; /* which no store can change, for the compiler */
     unsigned number = 0;
     const struct descriptor *type = NULL;
-    size_t marked = 0;
     for (;;) {
         uint64_t header = header_of(object);
         if (UNLIKELY(header_type(header) != number)) {
@@ -312,11 +368,7 @@ static NOINLINE void mark_near(struct marking *marking, struct side *side, void 
             type = type_by_number(number);
         }
         void *next = mark_object(marking, &copy, type, object);
-        if (UNLIKELY((header & HEADER_OLD) == 0))
-            header_set(object, header | HEADER_OLD);
-        if (UNLIKELY(marking->held != 0))
-            count_add_stopped(object, -(int)marking->held);
-        marked++;
+        pass(marking, object);
         if (next == NULL) {
             if (marking->waiting == 0)
                 break;
@@ -327,7 +379,6 @@ static NOINLINE void mark_near(struct marking *marking, struct side *side, void 
         }
         object = next;
     }
-    marking->marked += marked;
 }
 
 /* An object of another side is fetched into the cache between the stack and its turn. */

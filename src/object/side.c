@@ -73,11 +73,11 @@ static struct side *make_side(struct pool *pool)
     side->start = pool->start;
     side->block_bytes = pool_block_bytes(pool);
     side->span = POOL_BYTES;
-    side->reciprocal =
-        (uint32_t)(((UINT64_C(1) << 32) + side->block_bytes - 1) / side->block_bytes);
+    side->reciprocal = side_reciprocal(side->block_bytes);
     side->capacity = pool->capacity;
     side->words = (uint16_t)words;
     side->white = side_bits(side, SIDE_WHITE);
+    side->leaf = side_bits(side, SIDE_LEAF);
     side->pool = pool;
     side->owner = owner_of_heap(pool_heap(pool));
     return side;
@@ -106,6 +106,7 @@ void side_init_large(struct large *large, struct owner *owner, size_t bytes, boo
     side->capacity = 1;
     side->words = tracked;
     side->white = side_bits(side, SIDE_WHITE);
+    side->leaf = side_bits(side, SIDE_LEAF);
     side->owner = owner;
     add_to_all(side);
 }

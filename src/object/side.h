@@ -5,8 +5,8 @@
  *
  *   old, middle, frozen   the generation: a bit a block. No bit: young (or no object). Old alone:
  *                         the oldest. With middle: the middle one. With frozen: permanent.
- *   white, due            of a collection that is going on: not known to be reachable; a finalizer
- *                         that is due
+ *   white, leaf, due      of a collection that is going on: not known to be reachable; white, and
+ *                         refers to nothing that takes part; a finalizer that is due
  *
  * The owner clears an object's bits when it dies. When it dies with another thread they stay, until
  * a full collection compares them with the header: until then a new object in its place may count
@@ -28,13 +28,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum side_bitmap { SIDE_OLD, SIDE_MIDDLE, SIDE_FROZEN, SIDE_WHITE, SIDE_DUE, SIDE_BITMAPS };
+enum side_bitmap {
+    SIDE_OLD,
+    SIDE_MIDDLE,
+    SIDE_FROZEN,
+    SIDE_WHITE,
+    SIDE_LEAF,
+    SIDE_DUE,
+    SIDE_BITMAPS
+};
 
 struct side {
     uintptr_t start;           /* of the first object */
     size_t block_bytes;        /* of an object, with its extra words */
     size_t span;               /* addresses from start on that are the side's */
-    uint32_t reciprocal;       /* ceil(2^32 / block_bytes); 0 for a large object */
+    uint32_t reciprocal;       /* ceil(2^32 / block_bytes); 0 for a large object, so that all of
+                                  it is its first block */
     uint16_t capacity;         /* objects that fit */
     uint16_t words;            /* of a bitmap; 0 when the objects are untracked */
     struct pool *pool;         /* NULL for a large object */
@@ -44,7 +53,7 @@ struct side {
     struct link middle;        /* … of those that may have middle ones */
     struct side *next;         /* in the collection's list of candidates */
     uint32_t *edges;           /* in a collection: a number a block; NULL: not in it */
-    uint64_t *white;           /* side_bits(SIDE_WHITE) */
+    uint64_t *white, *leaf;    /* side_bits(SIDE_WHITE), (SIDE_LEAF) */
     struct proposal *proposal; /* of an incremental collection (propose.h), or NULL */
     bool is_gathered;          /* in the list already */
     /* The bitmaps follow. */
@@ -100,6 +109,13 @@ static inline struct side *side_if_any(const void *object)
     if (map_in_window(object) && pool_state(pool) != POOL_NONE)
         return NULL;
     return &large_of(object)->side;
+}
+
+/* ceil(2^32 / block_bytes): exact for all distances within a pool, and 0 for that of a large object
+ * from itself. */
+static inline uint32_t side_reciprocal(size_t block_bytes)
+{
+    return (uint32_t)(((UINT64_C(1) << 32) + block_bytes - 1) / block_bytes);
 }
 
 /* Which of the side's objects it is. */
