@@ -5,6 +5,7 @@
 #include "death.h"
 #include "error.h"
 #include "owner.h"
+#include "type.h"
 
 #include "base/report.h"
 
@@ -21,13 +22,29 @@ _Atomic uint32_t *count_word(const void *object)
     return shares != NULL ? shares_word(shares, object) : NULL;
 }
 
-/* A count cannot be refused. */
-static _Atomic uint32_t *need_word(const char *operation, const void *object)
+/* An error unless it is a live object. The first question answers for all but large ones. */
+static ALWAYS_INLINE void expect_object(const char *operation, const void *object, uint64_t header)
+{
+    const struct pool *pool = map_pool(object);
+    bool is_one = pool_has_objects(pool) && pool_has_block(pool, object) &&
+                  tag_is_live(header_tag(header)) && type_by_number(header_type(header)) != NULL;
+    if (UNLIKELY(!is_one))
+        error_if_no_object(operation, object);
+}
+
+static COLD _Atomic uint32_t *first_word(const char *operation, const void *object)
 {
     _Atomic uint32_t *word = count_word(object);
     if (UNLIKELY(word == NULL))
         error_report(operation, object, "no memory for a count that threads share");
     return word;
+}
+
+/* A count cannot be refused. */
+static ALWAYS_INLINE _Atomic uint32_t *need_word(const char *operation, const void *object)
+{
+    _Atomic uint32_t *word = count_word_if_any(object, header_of(object));
+    return LIKELY(word != NULL) ? word : first_word(operation, object);
 }
 
 /* ---- Merging ---- */
@@ -174,12 +191,13 @@ static bool drop_shared(void *object)
 }
 
 /* What the release of something that is not an owned live object means. */
-static COLD bool drop_other(void *object, unsigned tag)
+static NOINLINE bool drop_other(void *object, uint64_t header)
 {
-    if (tag_is_immortal(tag) || (tag == TAG_CONDEMNED && collect_is_deleting()))
+    unsigned tag = header_tag(header);
+    if (tag == TAG_CONDEMNED && collect_is_deleting())
         return false;
-    error_if_no_object("release", object);
-    return drop_shared(object);
+    expect_object("release", object, header);
+    return !tag_is_immortal(tag) && drop_shared(object);
 }
 
 bool count_drop_slow(void *object)
@@ -189,7 +207,7 @@ bool count_drop_slow(void *object)
     if (LIKELY(tag == TAG_SHARED))
         return drop_shared(object);
     if (tag != my_tag())
-        return drop_other(object, tag);
+        return drop_other(object, header);
     if (UNLIKELY(header_count(header) == 0))
         report_below_zero(object);
     if (header_count(header) == 1)
@@ -200,15 +218,13 @@ bool count_drop_slow(void *object)
 
 /* ---- Retaining ---- */
 
-static void retain_shared(void *object)
+/* A count that has come to its limit stays near it, below any overflow, whatever threads do. */
+static ALWAYS_INLINE void retain_shared(void *object)
 {
     _Atomic uint32_t *word = need_word("retain", object);
-    uint32_t old = atomic_load_explicit(word, memory_order_relaxed);
-    do {
-        if (UNLIKELY(shared_count(old) >= SHARED_MAX))
-            return;
-    } while (!atomic_compare_exchange_weak_explicit(word, &old, old + SHARED_ONE,
-                                                    memory_order_relaxed, memory_order_relaxed));
+    uint32_t old = atomic_fetch_add_explicit(word, SHARED_ONE, memory_order_relaxed);
+    if (UNLIKELY(shared_count(old) >= SHARED_MAX))
+        atomic_fetch_sub_explicit(word, SHARED_ONE, memory_order_relaxed);
 }
 
 bool count_try_retain(void *object, _Atomic uint32_t *word)
@@ -279,17 +295,15 @@ void count_add_stopped(void *object, int change)
 
 /* ---- The slow ends ---- */
 
-static NOINLINE void retain_other(void *object)
+/* A reference to an immortal object is not counted. Right after the owner's count has overflowed
+ * releases would find their way back from there: no more. */
+static NOINLINE void retain_other(void *object, uint64_t header)
 {
-    error_if_no_object("retain", object);
-    retain_shared(object);
-}
-
-/* A reference that is not counted. Right after the owner's count has overflowed releases would find
- * their way back from there: no more. */
-static void stay_immortal(void *object, uint64_t header)
-{
-    if (header_tag(header) == my_tag() + 1)
+    unsigned tag = header_tag(header);
+    expect_object("retain", object, header);
+    if (!tag_is_immortal(tag))
+        retain_shared(object);
+    else if (tag == my_tag() + 1)
         header_set(object, header_with(header, TAG_IMMORTAL, 0));
 }
 
@@ -303,10 +317,8 @@ void *molt_retain_slow(void *object)
         header_set(object, header + HEADER_ONE);
     else if (tag == TAG_SHARED)
         retain_shared(object);
-    else if (tag_is_immortal(tag))
-        stay_immortal(object, header);
     else
-        retain_other(object);
+        retain_other(object, header);
     return object;
 }
 

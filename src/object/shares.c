@@ -16,6 +16,7 @@ static struct shares *make(uintptr_t start, size_t block_bytes, unsigned capacit
         return NULL;
     shares->start = start;
     shares->block_bytes = block_bytes;
+    shares->reciprocal = side_reciprocal(block_bytes);
     shares->capacity = capacity;
     shares->owner = owner;
     return shares;

@@ -19,6 +19,7 @@
 struct shares {
     uintptr_t start;       /* of the first object */
     size_t block_bytes;    /* of an object */
+    uint32_t reciprocal;   /* ceil(2^32 / block_bytes) */
     uint32_t capacity;     /* objects that fit */
     struct owner *owner;   /* whose objects they are */
     struct shares *next;   /* in the owner's queue (count.h), or of those to be freed */
@@ -49,7 +50,7 @@ static inline struct shares *shares_if_any(const void *object, uint64_t header)
 
 static inline _Atomic uint32_t *shares_word(struct shares *shares, const void *object)
 {
-    return &shares->words[((uintptr_t)object - shares->start) / shares->block_bytes];
+    return &shares->words[((uintptr_t)object - shares->start) * shares->reciprocal >> 32];
 }
 
 #endif

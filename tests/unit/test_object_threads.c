@@ -3,6 +3,8 @@
 #include "suites.h"
 #include "unit.h"
 
+#include "object/count.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -235,6 +237,27 @@ START_TEST(test_immortal_with_a_count_to_settle)
 END_TEST
 
 /* Large objects and leaves go the same ways. */
+static void *retain_and_release_many(void *node)
+{
+    for (int i = 0; i < 100; i++)
+        molt_retain(node);
+    for (int i = 0; i < 200; i++)
+        molt_release(node);
+    return NULL;
+}
+
+/* The others' part of a count stays where it has come to its limit. */
+START_TEST(test_others_count_overflows)
+{
+    struct node *node = shared_new(&plain_type);
+    _Atomic uint32_t *word = count_word(node);
+    atomic_store(word, (uint32_t)(SHARED_MAX - 1) << SHARED_SHIFT);
+    unit_in_thread(retain_and_release_many, node);
+    ck_assert_int_eq(shared_count(atomic_load(word)), SHARED_MAX);
+    ck_assert(molt_is_object(node));
+}
+END_TEST
+
 static atomic_int step;
 
 static void dispose_slowly(void *object)
@@ -842,6 +865,7 @@ Suite *suite_object_threads(void)
     tcase_add_test(counts, test_counts_on_both_sides);
     tcase_add_test(counts, test_place_of_a_shared_object);
     tcase_add_test(counts, test_immortal_with_a_count_to_settle);
+    tcase_add_test(counts, test_others_count_overflows);
     tcase_add_test(counts, test_garbage_with_a_count_to_settle);
     tcase_add_test(counts, test_large_by_another);
     tcase_add_test(counts, test_counts_at_the_same_time);
