@@ -2,6 +2,7 @@
 #include "death.h"
 
 #include "count.h"
+#include "error.h"
 #include "gc.h"
 #include "object.h"
 #include "owner.h"
@@ -34,11 +35,16 @@ static THREAD_LOCAL struct {
 
 /* 41 bits for an address: objects in pools as a distance from the window's base, at multiples of 8;
  * large objects as they are, at multiples of 64. 0 is none. */
+static ALWAYS_INLINE uint64_t link_to_small(const void *object)
+{
+    return ((((uintptr_t)object - map.base) >> 3) + 1) << LINK_SHIFT;
+}
+
 static ALWAYS_INLINE uint64_t link_to(const void *object, uint64_t header)
 {
     if (UNLIKELY((header & HEADER_LARGE) != 0))
         return ((uintptr_t)object >> 6) << LINK_SHIFT | LINK_IS_LARGE;
-    return ((((uintptr_t)object - map.base) >> 3) + 1) << LINK_SHIFT;
+    return link_to_small(object);
 }
 
 static ALWAYS_INLINE void *linked(uint64_t link)
@@ -126,6 +132,21 @@ static ALWAYS_INLINE void free_block(void *object, const struct descriptor *type
     object_block_free(self != NULL ? self->heap : NULL, map_pool(object), object);
 }
 
+/* The same for one that the calling thread has made. */
+static ALWAYS_INLINE void free_own(void *object, const struct descriptor *type, unsigned number,
+                                   struct pool *pool)
+{
+    if (type->tracked) {
+        struct owner *self = owner_self;
+        uint64_t header = header_of(object);
+        if (UNLIKELY((header & HEADER_OLD) != 0))
+            forget_generation(object, header, self);
+        self->count -= self->count > 0;
+    }
+    object_mark_dead(object, number);
+    push(pool, object);
+}
+
 static void finish(void *object, const struct descriptor *type)
 {
     if (type->type->dispose != NULL)
@@ -204,32 +225,122 @@ static COLD void call_clear(void *object, const struct descriptor *type)
     death_end_defer();
 }
 
-/* The same for an object whose references are all fields, and that has no callbacks: nobody will
- * look at its fields again. */
-static ALWAYS_INLINE void *release_fields(void *object, const struct descriptor *type,
-                                          uint32_t next)
+/* Objects that die one after the other: own ones of one type, in pools without shares, whose
+ * references are all fields and that have no callbacks. Nobody will look at their fields again. */
+struct cascade {
+    const struct descriptor *type;
+    const uint16_t *fields;
+    uint32_t field_count;
+    unsigned number; /* of the type */
+    uint64_t alike;  /* the header of such an object with its last reference, but for HEADER_OLD */
+    uint64_t top;    /* dying.top is not up to date meanwhile … */
+    uint64_t mark;   /* … and what lies above this is for this cascade */
+    void *object;    /* that dies now */
+    struct pool *pool; /* its */
+    uint32_t next;     /* of its fields */
+};
+
+static ALWAYS_INLINE void cascade_free(const struct cascade *cascade)
 {
-    uint32_t count = type->field_count;
-    while (next < count) {
-        void *target = type_field(type, object, next++);
-        if (target == NULL || !count_drop(target))
-            continue;
-        while (next < count && type_field(type, object, next) == NULL)
-            next++;
-        if (next < count) {
-            *type_field_at(type, object, 0) = cursor_mark(next);
-            stack_push(object);
-        } else {
-            free_block(object, type);
-        }
-        return target;
+    free_own(cascade->object, cascade->type, cascade->number, cascade->pool);
+}
+
+static ALWAYS_INLINE void *cascade_field(const struct cascade *cascade, uint32_t n)
+{
+    return *(molt_slot *)((char *)cascade->object + (size_t)cascade->fields[n] * 8);
+}
+
+/* Whether the target had its last reference here and goes on with the cascade. Its pool. */
+static ALWAYS_INLINE bool cascade_takes(const struct cascade *cascade, const void *target,
+                                        struct pool **pool)
+{
+    *pool = map_pool(target);
+    return ((header_of(target) ^ cascade->alike) & ~HEADER_OLD) == 0 &&
+           LIKELY((*pool)->shares == NULL);
+}
+
+/* The object is done with, or waits on the stack until the fields before the next are. */
+static ALWAYS_INLINE void cascade_leave(struct cascade *cascade)
+{
+    while (cascade->next < cascade->field_count && cascade_field(cascade, cascade->next) == NULL)
+        cascade->next++;
+    if (cascade->next == cascade->field_count) {
+        cascade_free(cascade);
+        return;
     }
-    free_block(object, type);
-    return NULL;
+    *type_field_at(cascade->type, cascade->object, 0) = cursor_mark(cascade->next);
+    set_link(cascade->object, header_of(cascade->object), cascade->top);
+    cascade->top = link_to_small(cascade->object);
+}
+
+/* The object on top of the stack goes on if it is of the cascade, in the middle of its fields. */
+static ALWAYS_INLINE bool cascade_resume(struct cascade *cascade)
+{
+    if (cascade->top == cascade->mark)
+        return false;
+    void *object = linked(cascade->top);
+    uint64_t header = header_of(object);
+    if ((header & (HEADER_LARGE | 0xffff)) != cascade->number)
+        return false;
+    cascade->next = (uint32_t)cursor_of(type_field(cascade->type, object, 0));
+    cascade->object = object;
+    cascade->pool = map_pool(object);
+    cascade->top = cascade->next != 0 ? header & LINK_BITS : cascade->top;
+    return cascade->next != 0;
+}
+
+/* Releases the references from `next` on, until one of them was an object's last and that is of
+ * another kind: that object. NULL when the cascade has come to its end. */
+static ALWAYS_INLINE void *cascade_release(struct cascade *cascade)
+{
+    for (;;) {
+        if (cascade->next == cascade->field_count) {
+            cascade_free(cascade);
+            if (!cascade_resume(cascade))
+                return NULL;
+            continue;
+        }
+        void *target = cascade_field(cascade, cascade->next++);
+        struct pool *pool;
+        if (target == NULL)
+            continue;
+        if (cascade_takes(cascade, target, &pool)) {
+            cascade_leave(cascade);
+            cascade->object = target;
+            cascade->pool = pool;
+            cascade->next = 0;
+        } else if (count_drop(target)) {
+            cascade_leave(cascade);
+            return target;
+        }
+    }
+}
+
+/* release_slots for such an object, and for those that die with it as long as they are alike: a
+ * list or a tree is one loop. Returns what dies next, or NULL. */
+static void *release_fields(void *object, const struct descriptor *type, uint32_t next,
+                            uint64_t mark)
+{
+    unsigned number = header_type(header_of(object));
+    struct cascade cascade = {.type = type,
+                              .fields = type->fields,
+                              .field_count = type->field_count,
+                              .number = number,
+                              .alike = header_own_one() + number,
+                              .top = dying.top,
+                              .mark = mark,
+                              .object = object,
+                              .pool = map_pool(object),
+                              .next = next};
+    void *target = cascade_release(&cascade);
+    dying.top = cascade.top;
+    return target;
 }
 
 static NOINLINE void *begin_slow(void *object, const struct descriptor *type)
 {
+    if (UNLIKELY(type == NULL))
+        error_if_no_object("release", object);
     if (!retire(object, type))
         return NULL;
     if (type->has_traverse)
@@ -240,13 +351,13 @@ static NOINLINE void *begin_slow(void *object, const struct descriptor *type)
 
 /* An object that has no reference left: the next that dies of it, or NULL. One that still has an
  * owner's tag has neither shares that count nor weak references. */
-static ALWAYS_INLINE void *begin(void *object)
+static ALWAYS_INLINE void *begin(void *object, uint64_t mark)
 {
     uint64_t header = header_of(object);
     const struct descriptor *type = type_by_number(header_type(header));
-    if (LIKELY(type->is_simple && header < (uint64_t)TAG_OWNER_END << TAG_SHIFT &&
+    if (LIKELY(type != NULL && type->is_simple && header < (uint64_t)TAG_OWNER_END << TAG_SHIFT &&
                (header & HEADER_LARGE) == 0))
-        return release_fields(object, type, 0);
+        return release_fields(object, type, 0, mark);
     return begin_slow(object, type);
 }
 
@@ -262,7 +373,7 @@ static NOINLINE void *resume_slow(void *object, const struct descriptor *type)
 }
 
 /* The next object of the stack goes on where it stopped, or begins. */
-static ALWAYS_INLINE void *resume(void)
+static ALWAYS_INLINE void *resume(uint64_t mark)
 {
     void *object = stack_pop();
     uint64_t header = header_of(object);
@@ -270,7 +381,7 @@ static ALWAYS_INLINE void *resume(void)
     size_t next = 0;
     if (LIKELY(type->is_simple && type->field_count != 0 && (header & HEADER_LARGE) == 0))
         next = cursor_of(type_field(type, object, 0));
-    return LIKELY(next != 0) ? release_fields(object, type, (uint32_t)next)
+    return LIKELY(next != 0) ? release_fields(object, type, (uint32_t)next, mark)
                              : resume_slow(object, type);
 }
 
@@ -291,9 +402,14 @@ static void drain(void *object, uint64_t mark)
             stack_push_deferred();
         if (object == NULL && dying.top == mark)
             break;
-        object = object != NULL ? begin(object) : resume();
+        object = object != NULL ? begin(object, mark) : resume(mark);
     }
     dying.depth--;
+}
+
+static ALWAYS_INLINE bool dies_at_once(void)
+{
+    return dying.put_off == 0 && dying.depth < DEATH_NESTING;
 }
 
 void death_defer(void *object)
@@ -314,6 +430,33 @@ static NOINLINE void release_more(void *object)
         death_of(object);
 }
 
+static ALWAYS_INLINE bool has_references(const struct descriptor *type, const void *object)
+{
+    for (uint32_t n = 0; n < type->field_count; n++)
+        if (type_field(type, object, n) != NULL)
+            return true;
+    return false;
+}
+
+static NOINLINE void release_cascade(void *object, const struct descriptor *type)
+{
+    uint64_t mark = dying.top;
+    void *next = release_fields(object, type, 0, mark);
+    if (UNLIKELY(next != NULL || dying.top != mark))
+        drain(next, mark);
+}
+
+/* An own object with its last reference, without flags, shares and callbacks. */
+static NOINLINE void release_simple(void *object, const struct descriptor *type, struct pool *pool)
+{
+    if (!has_references(type, object))
+        free_own(object, type, header_type(header_of(object)), pool);
+    else if (LIKELY(dies_at_once()))
+        release_cascade(object, type);
+    else
+        release_more(object);
+}
+
 /* Most that comes here is an own object with its last reference. One without flags, references and
  * callbacks is no more than its block. */
 void molt_release_slow(void *object)
@@ -321,10 +464,17 @@ void molt_release_slow(void *object)
     uint64_t number = header_of(object) - header_own_one();
     if (LIKELY(number < 0x10000)) {
         struct pool *pool = map_pool(object);
-        if (type_by_number((unsigned)number)->is_bare && LIKELY(pool->shares == NULL)) {
-            object_mark_dead(object, (unsigned)number);
-            push(pool, object);
-            return;
+        const struct descriptor *type = type_by_number((unsigned)number);
+        if (LIKELY(type != NULL && pool->shares == NULL)) {
+            if (LIKELY(type->is_bare)) {
+                object_mark_dead(object, (unsigned)number);
+                push(pool, object);
+                return;
+            }
+            if (type->is_simple) {
+                release_simple(object, type, pool);
+                return;
+            }
         }
     }
     release_more(object);
@@ -332,7 +482,7 @@ void molt_release_slow(void *object)
 
 void death_of(void *object)
 {
-    if (LIKELY(dying.put_off == 0 && dying.depth < DEATH_NESTING))
+    if (LIKELY(dies_at_once()))
         drain(object, dying.top);
     else
         death_defer(object);

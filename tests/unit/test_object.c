@@ -941,6 +941,27 @@ START_TEST(test_long_list)
 }
 END_TEST
 
+/* Objects without callbacks take a way of their own; each subtree but the last waits for a moment.
+ */
+static struct node *plain_tree(int depth)
+{
+    if (depth == 0)
+        return NULL;
+    struct node *left = plain_tree(depth - 1);
+    return node_take(&node_type, 0, left, plain_tree(depth - 1));
+}
+
+START_TEST(test_tree_without_callbacks)
+{
+    molt_release(plain_tree(12));
+    size_t before = unit_live_blocks();
+    molt_gc_disable();
+    for (int depth = 1; depth < 12; depth++)
+        molt_release(plain_tree(depth));
+    ck_assert_uint_le(unit_live_blocks(), before);
+}
+END_TEST
+
 /* Each node of the spine still has a second child to see to when the first dies. */
 static void *degenerate_tree(void *unused)
 {
@@ -1024,6 +1045,26 @@ static void *long_chain_of_finalizers(void *unused)
 START_TEST(test_long_chain_of_finalizers)
 {
     on_a_small_stack(long_chain_of_finalizers, NULL);
+    ck_assert_uint_eq(disposed_nodes(), 100000);
+}
+END_TEST
+
+/* The same with an object that has no callback between each two. */
+static void *long_chain_with_plain_nodes(void *unused)
+{
+    struct node *list = NULL;
+    molt_gc_disable(); /* no object becomes an old one, for which there is another way */
+    for (int i = 0; i < 100000; i++) {
+        list = node_take(&telling_type, i, NULL, node_take(&node_type, i, list, NULL));
+        list->on_finalize = release_next;
+    }
+    molt_release(list);
+    return unused;
+}
+
+START_TEST(test_long_chain_with_plain_nodes)
+{
+    on_a_small_stack(long_chain_with_plain_nodes, NULL);
     ck_assert_uint_eq(disposed_nodes(), 100000);
 }
 END_TEST
@@ -1304,10 +1345,12 @@ Suite *suite_object(void)
     TCase *deep = tcase_create("deep");
     tcase_set_timeout(deep, 60);
     tcase_add_loop_test(deep, test_long_list, 0, 2);
+    tcase_add_test(deep, test_tree_without_callbacks);
     tcase_add_test(deep, test_degenerate_tree);
     tcase_add_test(deep, test_wide_array);
     tcase_add_test(deep, test_long_ring);
     tcase_add_test(deep, test_long_chain_of_finalizers);
+    tcase_add_test(deep, test_long_chain_with_plain_nodes);
     suite_add_tcase(suite, deep);
     TCase *death = tcase_create("death");
     tcase_add_test(death, test_depth_first_in_field_order);

@@ -68,6 +68,11 @@ static void do_is_finalized(void *p)
         abort();
 }
 
+static void do_collect(void *generation)
+{
+    molt_gc_collect((int)(uintptr_t)generation);
+}
+
 static const struct {
     void (*function)(void *);
     const char *name;
@@ -158,20 +163,79 @@ START_TEST(test_no_object)
 }
 END_TEST
 
+static void expect_overwritten(struct node *node, uint64_t header)
+{
+    static const size_t asked[] = {0, 1, 2, 4}; /* of the operations */
+    uint64_t before = node->molt_base.molt_header;
+    node->molt_base.molt_header = header;
+    for (size_t i = 0; i < COUNT_OF(asked); i++)
+        unit_expect_error(operations[asked[i]].function, node,
+                          "%s of %p: its header has been overwritten\n", operations[asked[i]].name,
+                          (void *)node);
+    ck_assert(!molt_is_object(node));
+    node->molt_base.molt_header = before;
+}
+
 START_TEST(test_overwritten_header)
 {
-    static const uint64_t values[] = {
-        0, 0xffff, UINT64_C(0xe123) << 48, UINT64_C(1) << 48, 0x4141414141414141, UINT64_MAX};
-    for (size_t i = 0; i < COUNT_OF(values); i++) {
-        struct node *node = node_take(&node_type, 1, NULL, NULL);
-        uint64_t header = node->molt_base.molt_header;
-        node->molt_base.molt_header = values[i];
-        unit_expect_error(do_weak_new, node,
-                          "molt_weak_new of %p: its header has been overwritten\n", (void *)node);
-        ck_assert(!molt_is_object(node));
-        node->molt_base.molt_header = header;
-        molt_release(node);
-    }
+    static const uint64_t values[] = {0,
+                                      0xffff,
+                                      UINT64_C(0xe123) << 48,
+                                      UINT64_C(1) << 48,
+                                      0x4141414141414141,
+                                      UINT64_MAX,
+                                      0x4242424242424242};
+    struct node *node = node_take(&node_type, 1, NULL, NULL);
+    for (size_t i = 0; i < COUNT_OF(values); i++)
+        expect_overwritten(node, values[i]);
+    molt_release(node);
+}
+END_TEST
+
+static void *make_node(void *out)
+{
+    *(struct node **)out = node_take(&node_type, 1, NULL, NULL);
+    return NULL;
+}
+
+/* The tag of a thread, and a type that there is not. */
+#define NO_TYPE 64999u
+
+static uint64_t set_no_type(struct node *node)
+{
+    uint64_t before = node->molt_base.molt_header;
+    node->molt_base.molt_header = (before & ~UINT64_C(0xffff)) | NO_TYPE;
+    return before;
+}
+
+START_TEST(test_overwritten_type)
+{
+    struct node *mine = node_take(&node_type, 1, NULL, NULL), *others;
+    unit_in_thread(make_node, &others);
+    uint64_t header = set_no_type(mine);
+    unit_expect_error(do_release, mine, "release of %p: its header has been overwritten\n",
+                      (void *)mine);
+    mine->molt_base.molt_header = header;
+    header = set_no_type(others);
+    unit_expect_error(do_retain, others, "retain of %p: its header has been overwritten\n",
+                      (void *)others);
+    unit_expect_error(do_release, others, "release of %p: its header has been overwritten\n",
+                      (void *)others);
+    others->molt_base.molt_header = header;
+}
+END_TEST
+
+/* It is met in a field of a dying object, and by a collection. */
+START_TEST(test_overwritten_type_of_a_target)
+{
+    struct node *target = node_take(&node_type, 1, NULL, NULL);
+    struct node *parent = node_take(&node_type, 1, target, NULL);
+    uint64_t header = set_no_type(target);
+    unit_expect_error(do_release, parent, "release of %p: its header has been overwritten\n",
+                      (void *)target);
+    unit_expect_error(do_collect, (void *)2, "collection of %p: its header has been overwritten\n",
+                      (void *)target);
+    target->molt_base.molt_header = header;
 }
 END_TEST
 
@@ -214,11 +278,6 @@ START_TEST(test_below_zero_by_another_thread)
                       "release of %p (struct node): released more often", (void *)node);
 }
 END_TEST
-
-static void do_collect(void *generation)
-{
-    molt_gc_collect((int)(uintptr_t)generation);
-}
 
 START_TEST(test_more_fields_than_references)
 {
@@ -487,6 +546,8 @@ Suite *suite_object_misuse(void)
     tcase_add_test(tests, test_inside_an_object);
     tcase_add_test(tests, test_no_object);
     tcase_add_test(tests, test_overwritten_header);
+    tcase_add_test(tests, test_overwritten_type);
+    tcase_add_test(tests, test_overwritten_type_of_a_target);
     tcase_add_test(tests, test_below_zero);
     tcase_add_test(tests, test_below_zero_by_another_thread);
     tcase_add_test(tests, test_more_fields_than_references);
