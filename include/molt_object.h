@@ -316,9 +316,9 @@ MOLT_API bool molt_gc_is_enabled(void);
 
 /* A collection of generation 0 is due when more than t0 objects have been made than have died since
  * the last one (0: never); of 1 and 2 after more than t1 (t2) collections of the younger one. That
- * of 2 also waits until the old objects have grown by a quarter; it does not wait for t2 when they
- * have grown by 10,000, or large ones have doubled. At first 700, 10, 10. 0, or -1 and EINVAL above
- * INT_MAX. */
+ * of 2 also waits until the old objects have grown by a quarter (by a half, then by three quarters,
+ * while such collections find next to nothing); it does not wait for t2 when they have grown by
+ * 10,000, or large ones have doubled. At first 700, 10, 10. 0, or -1 and EINVAL above INT_MAX. */
 MOLT_API int molt_gc_set_threshold(unsigned t0, unsigned t1, unsigned t2);
 MOLT_API void molt_gc_get_threshold(unsigned out[3]);
 /* What is compared with them. */

@@ -35,6 +35,13 @@ static _Atomic unsigned debug_flags;
 /* Old objects: after the last full collection, and those that have joined since. */
 static _Atomic size_t old_objects, new_old_objects;
 
+/* The next full collection waits until so many quarters of the old objects are new: one more each
+ * time that it has found next to nothing, since a heap that only grows would be looked at for
+ * nothing again and again. With three, garbage still stays below what lives. */
+static _Atomic unsigned growth_quarters = 1;
+#define GROWTH_QUARTERS_MAX 3u
+#define NEXT_TO_NOTHING 16 /* less than a 16th of the objects */
+
 /* Bytes of large objects: now, and after the last full collection. */
 static _Atomic size_t large_bytes, large_bytes_old;
 #define LARGE_BYTES_MIN ((size_t)16 << 20)
@@ -142,6 +149,14 @@ void gc_reset_counts(int generation)
         younger_collections[generation + 1]++;
 }
 
+static void note_yield(size_t found, size_t candidates)
+{
+    if (found > candidates / NEXT_TO_NOTHING)
+        growth_quarters = 1;
+    else if (growth_quarters < GROWTH_QUARTERS_MAX)
+        growth_quarters++;
+}
+
 static void note_sizes(const struct collection *done, int error)
 {
     if (done->generation == 2)
@@ -219,6 +234,8 @@ static long run(int generation, bool automatic)
     int error = collect(&collection);
     uint64_t duration = os_now_ns() - start;
     note_sizes(&collection, error);
+    if (automatic && generation == 2 && error == 0)
+        note_yield(collection.unreachable, collection.candidates);
     note_stats(&collection, error, duration);
     if ((debug & MOLT_GC_STATS) != 0)
         say_stats(&collection, error, duration);
@@ -323,7 +340,7 @@ static bool large_bytes_due(void)
 
 static bool full_due(void)
 {
-    return new_old_objects >= old_objects / 4 &&
+    return new_old_objects >= old_objects / 4 * growth_quarters &&
            (younger_collections[2] > threshold[2] || new_old_objects > GROWTH_MIN);
 }
 

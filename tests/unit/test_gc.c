@@ -486,6 +486,54 @@ START_TEST(test_quarter_rule)
 }
 END_TEST
 
+static void grow_old(struct node **list, size_t count)
+{
+    keep_many(list, count);
+    molt_gc_collect(1);
+}
+
+/* Where nothing is found the next waits for a half, then for three quarters, and no more. */
+START_TEST(test_quarters_of_a_heap_that_grows)
+{
+    struct node *list = NULL;
+    size_t objects = 4000;
+    keep_many(&list, objects);
+    molt_gc_collect(2);
+    note_collections(1, 1, 1);
+    static const unsigned quarters[] = {1, 2, 3, 3};
+    for (size_t i = 0; i < COUNT_OF(quarters); i++) {
+        size_t growth = objects / 4 * quarters[i];
+        grow_old(&list, growth - 50);
+        ck_assert(!full_collection_comes());
+        grow_old(&list, 50);
+        ck_assert(full_collection_comes());
+        objects += growth;
+    }
+    molt_release(list);
+}
+END_TEST
+
+/* One that finds something has the next come after a quarter again. */
+START_TEST(test_quarters_after_garbage)
+{
+    struct node *list = NULL;
+    keep_many(&list, 4000);
+    molt_gc_collect(2);
+    note_collections(1, 1, 1);
+    grow_old(&list, 1000);
+    ck_assert(full_collection_comes());
+    struct node *ring = ring_new(&node_type, 0, 600);
+    grow_old(&list, 1900);
+    molt_release(ring);
+    ck_assert(full_collection_comes());
+    grow_old(&list, 6900 / 4 - 50);
+    ck_assert(!full_collection_comes());
+    grow_old(&list, 50);
+    ck_assert(full_collection_comes());
+    molt_release(list);
+}
+END_TEST
+
 /* One that could not be done is no measure. */
 START_TEST(test_quarter_rule_after_a_failure)
 {
@@ -1279,6 +1327,8 @@ Suite *suite_gc(void)
     tcase_add_test(when, test_threshold_0);
     tcase_add_test(when, test_enable);
     tcase_add_test(when, test_quarter_rule);
+    tcase_add_test(when, test_quarters_of_a_heap_that_grows);
+    tcase_add_test(when, test_quarters_after_garbage);
     tcase_add_test(when, test_quarter_rule_after_a_failure);
     suite_add_tcase(suite, when);
     TCase *telling = tcase_create("telling");
