@@ -442,7 +442,7 @@ static NOINLINE void release_cascade(void *object, const struct descriptor *type
 {
     uint64_t mark = dying.top;
     void *next = release_fields(object, type, 0, mark);
-    if (UNLIKELY(next != NULL || dying.top != mark))
+    if (UNLIKELY(next != NULL))
         drain(next, mark);
 }
 

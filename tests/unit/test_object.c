@@ -962,6 +962,40 @@ START_TEST(test_tree_without_callbacks)
 }
 END_TEST
 
+/* Another type, whose references lie elsewhere, so large at times that it has a block of its own.
+ */
+struct branch {
+    MOLT_OBJECT;
+    char more[48];
+    void *left, *right;
+};
+
+MOLT_TYPE(branch_type, struct branch, MOLT_REFS(struct branch, left, right));
+
+static void *mixed_tree(int depth)
+{
+    if (depth == 0)
+        return NULL;
+    void *left = mixed_tree(depth - 1), *right = mixed_tree(depth - 1);
+    if (depth % 3 != 0)
+        return node_take(&node_type, depth, left, right);
+    struct branch *branch = molt_new_extra(&branch_type, depth % 2 == 0 ? 40000 : 0);
+    memset(branch->more, 3, sizeof branch->more); /* odd, like the mark of a node that waits */
+    branch->left = left;
+    branch->right = right;
+    return branch;
+}
+
+START_TEST(test_tree_of_several_types)
+{
+    molt_release(mixed_tree(8));
+    size_t before = unit_live_blocks();
+    molt_gc_disable();
+    molt_release(mixed_tree(8));
+    ck_assert_uint_le(unit_live_blocks(), before);
+}
+END_TEST
+
 /* Each node of the spine still has a second child to see to when the first dies. */
 static void *degenerate_tree(void *unused)
 {
@@ -1082,6 +1116,22 @@ START_TEST(test_depth_first_in_field_order)
     struct node *right = node_take(&telling_type, 5, leaf(6), leaf(7));
     molt_release(node_take(&telling_type, 1, left, right));
     ck_assert_str_eq(diary_read(), "f1 f2 f3 d3 d2 f4 d4 d1 f5 f6 d6 d5 f7 d7");
+}
+END_TEST
+
+static void release_tree(struct node *node)
+{
+    molt_release(plain_tree(3));
+    diary_add("x%d", node->id);
+}
+
+/* What dies inside a finalizer leaves alone what waits outside, though it be of the same kind. */
+START_TEST(test_death_inside_a_finalizer)
+{
+    struct node *first = leaf(1);
+    first->on_finalize = release_tree;
+    molt_release(node_take(&node_type, 0, first, leaf(2)));
+    ck_assert_str_eq(diary_read(), "f1 x1 d1 f2 d2");
 }
 END_TEST
 
@@ -1346,6 +1396,7 @@ Suite *suite_object(void)
     tcase_set_timeout(deep, 60);
     tcase_add_loop_test(deep, test_long_list, 0, 2);
     tcase_add_test(deep, test_tree_without_callbacks);
+    tcase_add_test(deep, test_tree_of_several_types);
     tcase_add_test(deep, test_degenerate_tree);
     tcase_add_test(deep, test_wide_array);
     tcase_add_test(deep, test_long_ring);
@@ -1354,6 +1405,7 @@ Suite *suite_object(void)
     suite_add_tcase(suite, deep);
     TCase *death = tcase_create("death");
     tcase_add_test(death, test_depth_first_in_field_order);
+    tcase_add_test(death, test_death_inside_a_finalizer);
     tcase_add_test(death, test_shared_part_stays);
     tcase_add_test(death, test_order_of_slots);
     tcase_add_test(death, test_resurrection);

@@ -237,6 +237,33 @@ START_TEST(test_immortal_with_a_count_to_settle)
 END_TEST
 
 /* Large objects and leaves go the same ways. */
+static void retain_one(void *node)
+{
+    molt_retain(node);
+}
+
+static void *release_one(void *node)
+{
+    molt_release(node);
+    return NULL;
+}
+
+/* What held it dies, of the same kind and without callbacks. */
+START_TEST(test_held_by_another_when_its_parent_dies)
+{
+    struct worker worker = {.stage = 0};
+    struct node *child = node_take(&node_type, 0, NULL, NULL);
+    struct node *parent = node_take(&node_type, 0, child, node_take(&node_type, 0, NULL, NULL));
+    worker_start(&worker, retain_one, child);
+    molt_release(parent);
+    ck_assert(molt_is_object(child));
+    ck_assert_uint_eq(molt_refcount(child), 1);
+    worker_end(&worker);
+    unit_in_thread(release_one, child);
+    ck_assert(!molt_is_object(child));
+}
+END_TEST
+
 static void *retain_and_release_many(void *node)
 {
     for (int i = 0; i < 100; i++)
@@ -865,6 +892,7 @@ Suite *suite_object_threads(void)
     tcase_add_test(counts, test_counts_on_both_sides);
     tcase_add_test(counts, test_place_of_a_shared_object);
     tcase_add_test(counts, test_immortal_with_a_count_to_settle);
+    tcase_add_test(counts, test_held_by_another_when_its_parent_dies);
     tcase_add_test(counts, test_others_count_overflows);
     tcase_add_test(counts, test_garbage_with_a_count_to_settle);
     tcase_add_test(counts, test_large_by_another);
