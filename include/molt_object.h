@@ -437,7 +437,7 @@ MOLT_API int molt_gc_audit(int fd);
 /* Whether collections look at the object. */
 MOLT_API bool molt_gc_is_tracked(const void *object);
 /* The object has no references that could be part of a cycle, and will not have any: collections
- * look at it no longer. */
+ * look at it no longer, unless its finalizer revives it. */
 MOLT_API void molt_gc_untrack(void *object);
 MOLT_API bool molt_gc_is_finalized(const void *object);
 
