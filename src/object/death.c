@@ -1,7 +1,9 @@
 /* death.c: retiring, releasing, finishing. */
 #include "death.h"
 
+#include "cascade.h"
 #include "count.h"
+#include "dying.h"
 #include "error.h"
 #include "gc.h"
 #include "object.h"
@@ -16,85 +18,9 @@
 
 #include <stddef.h>
 
-#define DYING_BITS ((uint64_t)TAG_DYING << TAG_SHIFT)
-#define LINK_SHIFT 20
-#define LINK_BITS (((UINT64_C(1) << 41) - 1) << LINK_SHIFT | LINK_IS_LARGE)
-#define LINK_IS_LARGE HEADER_UNTRACKED /* the flag of the link: a dying object needs no more */
-#define KEPT_BITS (HEADER_OLD | HEADER_FINALIZED | HEADER_LARGE | 0xffff)
-
-/* The calling thread's. */
-static THREAD_LOCAL struct {
-    uint64_t top; /* link to the dying objects that wait */
-    void *first;  /* put off: to go on the stack, in this order */
-    void *last;
-    unsigned put_off; /* whatever dies is put off */
-    unsigned depth;   /* drains inside one another */
-} dying;
-
-/* ---- The stack ---- */
-
-/* 41 bits for an address: objects in pools as a distance from the window's base, at multiples of 8;
- * large objects as they are, at multiples of 64. 0 is none. */
-static ALWAYS_INLINE uint64_t link_to_small(const void *object)
-{
-    return ((((uintptr_t)object - map.base) >> 3) + 1) << LINK_SHIFT;
-}
-
-static ALWAYS_INLINE uint64_t link_to(const void *object, uint64_t header)
-{
-    if (UNLIKELY((header & HEADER_LARGE) != 0))
-        return ((uintptr_t)object >> 6) << LINK_SHIFT | LINK_IS_LARGE;
-    return link_to_small(object);
-}
-
-static ALWAYS_INLINE void *linked(uint64_t link)
-{
-    if (UNLIKELY((link & LINK_IS_LARGE) != 0))
-        return (void *)(link >> LINK_SHIFT << 6);
-    return (void *)(map.base + (((link >> LINK_SHIFT) - 1) << 3));
-}
-
-/* The object is dying, and linked so. */
-static ALWAYS_INLINE void set_link(void *object, uint64_t header, uint64_t link)
-{
-    header_set(object, DYING_BITS | link | (header & KEPT_BITS));
-}
-
-static ALWAYS_INLINE void stack_push(void *object)
-{
-    uint64_t header = header_of(object);
-    set_link(object, header, dying.top);
-    dying.top = link_to(object, header);
-}
-
-static ALWAYS_INLINE void *stack_pop(void)
-{
-    void *object = linked(dying.top);
-    dying.top = header_of(object) & LINK_BITS;
-    return object;
-}
-
-/* An object in the middle of its slots has the next one's number in the first, odd as no address
- * is.
- */
-static void *cursor_mark(size_t next)
-{
-    return (void *)(next << 1 | 1);
-}
-
-static size_t cursor_of(const void *mark)
-{
-    return ((uintptr_t)mark & 1) != 0 ? (uintptr_t)mark >> 1 : 0;
-}
+THREAD_LOCAL struct dying dying;
 
 /* ---- Finish ---- */
-
-static void forget_generation(void *object, uint64_t header, const struct owner *self)
-{
-    struct side *side = side_of(object, header);
-    if (side->owner == self)
-        side_forget(side, side_index(side, object));
-}
 
 static COLD void free_large(void *object, const struct descriptor *type)
 {
@@ -122,29 +48,10 @@ static ALWAYS_INLINE void free_block(void *object, const struct descriptor *type
 {
     struct owner *self = owner_self;
     uint64_t header = header_of(object);
-    if (type->tracked) {
-        if (UNLIKELY((header & HEADER_OLD) != 0))
-            forget_generation(object, header, self);
-        if (LIKELY(self != NULL && self->count > 0))
-            self->count--;
-    }
+    if (type->tracked)
+        forget_tracked(object, header, self);
     object_mark_dead(object, header_type(header));
     object_block_free(self != NULL ? self->heap : NULL, map_pool(object), object);
-}
-
-/* The same for one that the calling thread has made. */
-static ALWAYS_INLINE void free_own(void *object, const struct descriptor *type, unsigned number,
-                                   struct pool *pool)
-{
-    if (type->tracked) {
-        struct owner *self = owner_self;
-        uint64_t header = header_of(object);
-        if (UNLIKELY((header & HEADER_OLD) != 0))
-            forget_generation(object, header, self);
-        self->count -= self->count > 0;
-    }
-    object_mark_dead(object, number);
-    push(pool, object);
 }
 
 static void finish(void *object, const struct descriptor *type)
@@ -225,118 +132,6 @@ static COLD void call_clear(void *object, const struct descriptor *type)
     death_end_defer();
 }
 
-/* Objects that die one after the other: own ones of one type, in pools without shares, whose
- * references are all fields and that have no callbacks. Nobody will look at their fields again. */
-struct cascade {
-    const struct descriptor *type;
-    const uint16_t *fields;
-    uint32_t field_count;
-    unsigned number; /* of the type */
-    uint64_t alike;  /* the header of such an object with its last reference, but for HEADER_OLD */
-    uint64_t top;    /* dying.top is not up to date meanwhile … */
-    uint64_t mark;   /* … and what lies above this is for this cascade */
-    void *object;    /* that dies now */
-    struct pool *pool; /* its */
-    uint32_t next;     /* of its fields */
-};
-
-static ALWAYS_INLINE void cascade_free(const struct cascade *cascade)
-{
-    free_own(cascade->object, cascade->type, cascade->number, cascade->pool);
-}
-
-static ALWAYS_INLINE void *cascade_field(const struct cascade *cascade, uint32_t n)
-{
-    return *(molt_slot *)((char *)cascade->object + (size_t)cascade->fields[n] * 8);
-}
-
-/* Whether the target had its last reference here and goes on with the cascade. Its pool. */
-static ALWAYS_INLINE bool cascade_takes(const struct cascade *cascade, const void *target,
-                                        struct pool **pool)
-{
-    *pool = map_pool(target);
-    return ((header_of(target) ^ cascade->alike) & ~HEADER_OLD) == 0 &&
-           LIKELY((*pool)->shares == NULL);
-}
-
-/* The object is done with, or waits on the stack until the fields before the next are. */
-static ALWAYS_INLINE void cascade_leave(struct cascade *cascade)
-{
-    while (cascade->next < cascade->field_count && cascade_field(cascade, cascade->next) == NULL)
-        cascade->next++;
-    if (cascade->next == cascade->field_count) {
-        cascade_free(cascade);
-        return;
-    }
-    *type_field_at(cascade->type, cascade->object, 0) = cursor_mark(cascade->next);
-    set_link(cascade->object, header_of(cascade->object), cascade->top);
-    cascade->top = link_to_small(cascade->object);
-}
-
-/* The object on top of the stack goes on if it is of the cascade, in the middle of its fields. */
-static ALWAYS_INLINE bool cascade_resume(struct cascade *cascade)
-{
-    if (cascade->top == cascade->mark)
-        return false;
-    void *object = linked(cascade->top);
-    uint64_t header = header_of(object);
-    if ((header & (HEADER_LARGE | 0xffff)) != cascade->number)
-        return false;
-    cascade->next = (uint32_t)cursor_of(type_field(cascade->type, object, 0));
-    cascade->object = object;
-    cascade->pool = map_pool(object);
-    cascade->top = cascade->next != 0 ? header & LINK_BITS : cascade->top;
-    return cascade->next != 0;
-}
-
-/* Releases the references from `next` on, until one of them was an object's last and that is of
- * another kind: that object. NULL when the cascade has come to its end. */
-static ALWAYS_INLINE void *cascade_release(struct cascade *cascade)
-{
-    for (;;) {
-        if (cascade->next == cascade->field_count) {
-            cascade_free(cascade);
-            if (!cascade_resume(cascade))
-                return NULL;
-            continue;
-        }
-        void *target = cascade_field(cascade, cascade->next++);
-        struct pool *pool;
-        if (target == NULL)
-            continue;
-        if (cascade_takes(cascade, target, &pool)) {
-            cascade_leave(cascade);
-            cascade->object = target;
-            cascade->pool = pool;
-            cascade->next = 0;
-        } else if (count_drop(target)) {
-            cascade_leave(cascade);
-            return target;
-        }
-    }
-}
-
-/* release_slots for such an object, and for those that die with it as long as they are alike: a
- * list or a tree is one loop. Returns what dies next, or NULL. */
-static void *release_fields(void *object, const struct descriptor *type, uint32_t next,
-                            uint64_t mark)
-{
-    unsigned number = header_type(header_of(object));
-    struct cascade cascade = {.type = type,
-                              .fields = type->fields,
-                              .field_count = type->field_count,
-                              .number = number,
-                              .alike = header_own_one() + number,
-                              .top = dying.top,
-                              .mark = mark,
-                              .object = object,
-                              .pool = map_pool(object),
-                              .next = next};
-    void *target = cascade_release(&cascade);
-    dying.top = cascade.top;
-    return target;
-}
-
 static NOINLINE void *begin_slow(void *object, const struct descriptor *type)
 {
     if (UNLIKELY(type == NULL))
@@ -357,7 +152,7 @@ static ALWAYS_INLINE void *begin(void *object, uint64_t mark)
     const struct descriptor *type = type_by_number(header_type(header));
     if (LIKELY(type != NULL && type->is_simple && header < (uint64_t)TAG_OWNER_END << TAG_SHIFT &&
                (header & HEADER_LARGE) == 0))
-        return release_fields(object, type, 0, mark);
+        return cascade_run(object, type, 0, mark);
     return begin_slow(object, type);
 }
 
@@ -381,7 +176,7 @@ static ALWAYS_INLINE void *resume(uint64_t mark)
     size_t next = 0;
     if (LIKELY(type->is_simple && type->field_count != 0 && (header & HEADER_LARGE) == 0))
         next = cursor_of(type_field(type, object, 0));
-    return LIKELY(next != 0) ? release_fields(object, type, (uint32_t)next, mark)
+    return LIKELY(next != 0) ? cascade_run(object, type, (uint32_t)next, mark)
                              : resume_slow(object, type);
 }
 
@@ -441,7 +236,7 @@ static ALWAYS_INLINE bool has_references(const struct descriptor *type, const vo
 static NOINLINE void release_cascade(void *object, const struct descriptor *type)
 {
     uint64_t mark = dying.top;
-    void *next = release_fields(object, type, 0, mark);
+    void *next = cascade_run(object, type, 0, mark);
     if (UNLIKELY(next != NULL))
         drain(next, mark);
 }
@@ -450,7 +245,7 @@ static NOINLINE void release_cascade(void *object, const struct descriptor *type
 static NOINLINE void release_simple(void *object, const struct descriptor *type, struct pool *pool)
 {
     if (!has_references(type, object))
-        free_own(object, type, header_type(header_of(object)), pool);
+        cascade_free(object, type, header_type(header_of(object)), pool);
     else if (LIKELY(dies_at_once()))
         release_cascade(object, type);
     else

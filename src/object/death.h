@@ -10,14 +10,10 @@
  *     finish     dispose; the block is freed
  *
  * There is no recursion. An object that waits in the middle of its slots lies on the thread's stack
- * of dying objects, linked through its header; which slot is next stands in its first slot, which
- * is done with. With its last reference an object is finished before what dies of it, so a list of
- * any length needs no stack at all.
- *
- *   63   61 60               20 19   16 15      0
- *   +------+-------------------+-------+---------+
- *   | 110  | link to the next  | flags |  type   |   a dying object's header
- *   +------+-------------------+-------+---------+
+ * of dying objects (dying.h), linked through its header; which slot is next stands in its first
+ * slot, which is done with. With its last reference an object is finished before what dies of it,
+ * so a list of any length needs no stack at all. Most that dies goes a shorter way with the same
+ * result, where one loop sees to a whole list or tree (cascade.h).
  *
  * Only finalizers, weak references' callbacks and dispose run code of the program. What they
  * release dies before release returns, up to a depth of DEATH_NESTING; deeper, and in clear and

@@ -119,6 +119,13 @@ void side_remove_large(struct large *large)
     lock_release(&side_lock);
 }
 
+void side_forget_dead(const void *object, uint64_t header, const struct owner *self)
+{
+    struct side *side = side_of(object, header);
+    if (side->owner == self)
+        side_forget(side, side_index(side, object));
+}
+
 void side_add_young(struct side *side)
 {
     if (link_is_linked(&side->young))

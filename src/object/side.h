@@ -81,6 +81,9 @@ void side_remove_large(struct large *large);
 /* The side may have young objects from now on. */
 void side_add_young(struct side *side);
 
+/* An old object dies: its owner forgets its generation. */
+void side_forget_dead(const void *object, uint64_t header, const struct owner *self);
+
 /* In a forked child. What a collection by a thread that is gone has left is forgotten. */
 void side_reset_in_child(bool was_collecting);
 

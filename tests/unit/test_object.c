@@ -1135,6 +1135,37 @@ START_TEST(test_death_inside_a_finalizer)
 }
 END_TEST
 
+MOLT_TYPE(bare_type, struct node, .flags = MOLT_LEAF);
+
+static struct node *kept_bare[2];
+
+static void release_bare(void *object)
+{
+    (void)object;
+    for (size_t i = 0; i < COUNT_OF(kept_bare); i++)
+        molt_release(kept_bare[i]);
+}
+
+MOLT_TYPE(holding_type, struct node, MOLT_REFS(struct node, a), .dispose = release_bare);
+
+/* Objects without any field that were put off lie on the stack while another one dies. Their pool
+ * has shares, or they would not have waited. */
+START_TEST(test_bare_objects_that_were_put_off)
+{
+    struct node *bare[3];
+    for (size_t i = 0; i < COUNT_OF(bare); i++)
+        bare[i] = node_take(&bare_type, 0, NULL, NULL);
+    struct node *other = node_take(&bare_type, 0, NULL, NULL);
+    molt_weak_free(molt_weak_new(other, NULL, NULL));
+    kept_bare[0] = bare[1];
+    kept_bare[1] = bare[2];
+    molt_release(node_take(&holding_type, 0, bare[0], NULL));
+    for (size_t i = 0; i < COUNT_OF(bare); i++)
+        ck_assert(!molt_is_object(bare[i]));
+    molt_release(other);
+}
+END_TEST
+
 /* What another holds, too, stays. */
 START_TEST(test_shared_part_stays)
 {
@@ -1406,6 +1437,7 @@ Suite *suite_object(void)
     TCase *death = tcase_create("death");
     tcase_add_test(death, test_depth_first_in_field_order);
     tcase_add_test(death, test_death_inside_a_finalizer);
+    tcase_add_test(death, test_bare_objects_that_were_put_off);
     tcase_add_test(death, test_shared_part_stays);
     tcase_add_test(death, test_order_of_slots);
     tcase_add_test(death, test_resurrection);
