@@ -27,7 +27,7 @@ struct object {
 enum kind { FIELDS, TRAILING, HIDDEN, LARGE, KINDS };
 enum { OBJECTS_MAX = 60000, HELD_MAX = 300, WEAK_MAX = 60 };
 
-static atomic_bool disposed[OBJECTS_MAX];
+static atomic_bool disposed[OBJECTS_MAX], is_finalized[OBJECTS_MAX];
 static atomic_int finalized;
 
 static void dispose(void *object)
@@ -36,11 +36,7 @@ static void dispose(void *object)
     REQUIRE(!atomic_exchange(&disposed[id], true), "object %d died twice", id);
 }
 
-static void finalize(void *object)
-{
-    (void)object;
-    atomic_fetch_add(&finalized, 1);
-}
+static void finalize(void *object);
 
 static int traverse(void *object, molt_visit *visit, void *arg)
 {
@@ -79,7 +75,7 @@ static struct object **slot_of(struct object *object, enum kind kind, int slot)
 
 /* ---- What there should be: all of it under the lock ---- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; /* finalizers take it again */
 
 static struct shadow {
     struct object *object;
@@ -89,6 +85,7 @@ static struct shadow {
 static int shadow_count;
 static int held[HELD_MAX]; /* by number; each holds a reference */
 static size_t held_count;
+static bool is_ending; /* all is let go of */
 static struct {
     molt_weak *weak;
     int of;
@@ -139,6 +136,18 @@ static void hold(int id, struct object *object)
         held[held_count++] = id;
     else
         molt_release(object);
+}
+
+/* Some hold their object again. By whoever released or collected it. */
+static void finalize(void *object)
+{
+    int id = ((struct object *)object)->id;
+    REQUIRE(!atomic_exchange(&is_finalized[id], true), "object %d finalized twice", id);
+    atomic_fetch_add(&finalized, 1);
+    pthread_mutex_lock(&lock);
+    if (id % 4 == 0 && held_count < HELD_MAX && !is_ending)
+        held[held_count++] = id, molt_retain(object);
+    pthread_mutex_unlock(&lock);
 }
 
 /* ---- Operations; but for the first, all under the lock ---- */
@@ -269,6 +278,7 @@ static void check(void)
 
 static void let_go(void)
 {
+    is_ending = true;
     for (size_t i = 0; i < WEAK_MAX; i++)
         molt_weak_free(weak[i].weak);
     memset(weak, 0, sizeof weak);
@@ -278,10 +288,13 @@ static void let_go(void)
 
 static void begin_anew(void)
 {
+    is_ending = false;
     shadow_count = 0;
     memset(shadows, 0, sizeof shadows);
-    for (int i = 0; i < OBJECTS_MAX; i++)
+    for (int i = 0; i < OBJECTS_MAX; i++) {
         atomic_store(&disposed[i], false);
+        atomic_store(&is_finalized[i], false);
+    }
 }
 
 /* By one thread, while the others come to safepoints. */
