@@ -24,7 +24,7 @@ static ALWAYS_INLINE void finish(const struct cascade *cascade)
 
 static ALWAYS_INLINE void *field(const struct cascade *cascade, uint32_t n)
 {
-    return *(molt_slot *)((char *)cascade->object + (size_t)cascade->fields[n] * 8);
+    return type_field(cascade->fields, cascade->object, n);
 }
 
 /* Whether the target had its last reference here and goes on with the cascade. Its pool. */
@@ -33,7 +33,7 @@ static ALWAYS_INLINE bool takes(const struct cascade *cascade, const void *targe
 {
     *pool = map_pool(target);
     return ((header_of(target) ^ cascade->alike) & ~HEADER_OLD) == 0 &&
-           LIKELY((*pool)->shares == NULL);
+           LIKELY(shares_are_none(*pool));
 }
 
 /* The object is done with, or waits on the stack until the fields before the next are. */
@@ -45,7 +45,7 @@ static ALWAYS_INLINE void leave(struct cascade *cascade)
         finish(cascade);
         return;
     }
-    *type_field_at(cascade->type, cascade->object, 0) = cursor_mark(cascade->next);
+    *type_field_at(cascade->fields, cascade->object, 0) = cursor_mark(cascade->next);
     set_link(cascade->object, header_of(cascade->object), cascade->top);
     cascade->top = link_to_small(cascade->object);
 }
@@ -59,7 +59,7 @@ static ALWAYS_INLINE bool resume(struct cascade *cascade)
     uint64_t header = header_of(object);
     if ((header & (HEADER_LARGE | 0xffff)) != cascade->number)
         return false;
-    cascade->next = (uint32_t)cursor_of(type_field(cascade->type, object, 0));
+    cascade->next = (uint32_t)cursor_of(type_field(cascade->fields, object, 0));
     cascade->object = object;
     cascade->pool = map_pool(object);
     cascade->top = cascade->next != 0 ? header & LINK_BITS : cascade->top;

@@ -185,7 +185,6 @@ static int run_code(struct collection *collection, struct side **white)
         say_revived(*white);
     collection->revived += deduction.reachable;
     *white = keep_white(*white);
-    add_to_counts(*white, -1);
     return 0;
 }
 

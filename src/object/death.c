@@ -175,7 +175,7 @@ static ALWAYS_INLINE void *resume(uint64_t mark)
     const struct descriptor *type = type_by_number(header_type(header));
     size_t next = 0;
     if (LIKELY(type->is_simple && type->field_count != 0 && (header & HEADER_LARGE) == 0))
-        next = cursor_of(type_field(type, object, 0));
+        next = cursor_of(type_field(type->fields, object, 0));
     return LIKELY(next != 0) ? cascade_run(object, type, (uint32_t)next, mark)
                              : resume_slow(object, type);
 }
@@ -228,7 +228,7 @@ static NOINLINE void release_more(void *object)
 static ALWAYS_INLINE bool has_references(const struct descriptor *type, const void *object)
 {
     for (uint32_t n = 0; n < type->field_count; n++)
-        if (type_field(type, object, n) != NULL)
+        if (type_field(type->fields, object, n) != NULL)
             return true;
     return false;
 }
@@ -260,7 +260,7 @@ void molt_release_slow(void *object)
     if (LIKELY(number < 0x10000)) {
         struct pool *pool = map_pool(object);
         const struct descriptor *type = type_by_number((unsigned)number);
-        if (LIKELY(type != NULL && pool->shares == NULL)) {
+        if (LIKELY(type != NULL && shares_are_none(pool))) {
             if (LIKELY(type->is_bare)) {
                 object_mark_dead(object, (unsigned)number);
                 push(pool, object);

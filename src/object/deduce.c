@@ -137,10 +137,11 @@ static NOINLINE void subtract_more(struct far *far, const struct descriptor *typ
 static ALWAYS_INLINE bool subtract_references(const struct side *near, struct far *far,
                                               const struct descriptor *type, void *object)
 {
+    const uint16_t *fields = type->fields;
     uint32_t count = type->field_count;
-    bool refers = type->has_more || type->has_traverse;
+    bool refers = false;
     for (uint32_t n = 0; n < count; n++) {
-        void *target = type_field(type, object, n);
+        void *target = type_field(fields, object, n);
         uintptr_t offset = (uintptr_t)target - near->start;
         if (LIKELY(offset < near->span)) {
             near->edges[offset * near->reciprocal >> 32]--;
@@ -149,58 +150,77 @@ static ALWAYS_INLINE bool subtract_references(const struct side *near, struct fa
             refers |= subtract_elsewhere(far, target);
         }
     }
-    if (UNLIKELY(type->has_more || type->has_traverse))
-        subtract_more(far, type, object);
-    return refers;
+    if (LIKELY(type->only_fields))
+        return refers;
+    subtract_more(far, type, object);
+    return true;
 }
 
-/* The type of a live object that takes part. */
-static const struct descriptor *type_of(const void *object, unsigned number)
+/* What most objects of a side have in common: the header of an own one of that type, but for the
+ * count and the flags of age. No header is NONE_USUAL, nor one of a large object, of a pool that
+ * has shares, or while references are held. */
+struct usual {
+    uint64_t header;
+    const struct descriptor *type;
+};
+
+#define UNUSUAL_BITS (~UINT64_C(0) << TAG_SHIFT | HEADER_UNTRACKED | HEADER_LARGE | 0xffff)
+#define NONE_USUAL (~UINT64_C(0))
+
+/* What is found at an unusual object: the usual ones are of its type from now on. */
+struct closer {
+    bool is_tracked; /* else nothing else is told */
+    uint32_t count;  /* that its number begins with */
+    struct usual usual;
+};
+
+static NOINLINE struct closer look_closer(const struct side *side, void *object, unsigned held)
 {
-    const struct descriptor *type = type_by_number(number);
+    uint64_t header = header_of(object);
+    if (!header_is_tracked(header))
+        return (struct closer){.is_tracked = false};
+    const struct descriptor *type = type_by_number(header_type(header));
     if (UNLIKELY(type == NULL))
         error_if_no_object("collection", object);
-    return type;
+    bool is_private = side->pool != NULL && shares_are_none(side->pool) && held == 0;
+    uint64_t own = header_with_tag(header_type(header), header_tag(side->owner->self));
+    uint32_t count = count_for_deduction(object, header, held);
+    if (held != 0)
+        count_add_stopped(object, -(int)held);
+    return (struct closer){true, count, {is_private ? own : NONE_USUAL, type}};
 }
 
-/* White blocks without a tracked object are white no longer. How many have one. Who lives on is old
- * from now on, also for its header; what turns out to be garbage is forgotten with its block. */
-static NOINLINE size_t subtract_side(struct side *side, struct far *far, unsigned held)
+/* White blocks without a tracked object are white no longer. Who lives on is old from now on, also
+ * for its header; what turns out to be garbage is forgotten with its block. */
+static NOINLINE void subtract_side(struct side *side, struct far *far, unsigned held)
 {
     const struct side copy = *side; /* which no store to edges[] can change, for the compiler */
-    unsigned owner_tag = header_tag(side->owner->self);
-    bool is_private = side->pool != NULL && side->pool->shares == NULL;
-    size_t objects = 0;
-    unsigned number = 0;
-    const struct descriptor *type = NULL;
+    struct usual usual = {.header = NONE_USUAL};
     for (unsigned w = 0; w < copy.words; w++) {
         uint64_t leaves = 0;
         for (uint64_t left = copy.white[w]; left != 0; left &= left - 1) {
             unsigned i = w * 64 + (unsigned)__builtin_ctzll(left);
             void *object = (void *)(copy.start + i * copy.block_bytes);
-            uint64_t header = header_of(object);
-            bool is_usual = header_tag(header) == owner_tag && (header & HEADER_UNTRACKED) == 0;
-            if (UNLIKELY(!is_usual) && !header_is_tracked(header)) {
-                side_unset(side, SIDE_WHITE, i);
-                side_forget(side, i);
-                continue;
+            uint64_t header = header_of(object), above = header - usual.header;
+            uint32_t count = (uint32_t)(above >> HEADER_COUNT_SHIFT);
+            if (UNLIKELY((above & UNUSUAL_BITS) != 0)) {
+                struct closer closer = look_closer(side, object, held);
+                if (!closer.is_tracked) {
+                    side_unset(side, SIDE_WHITE, i);
+                    side_forget(side, i);
+                    continue;
+                }
+                count = closer.count;
+                usual = closer.usual;
             }
-            objects++;
-            copy.edges[i] += LIKELY(is_usual && is_private)
-                                 ? header_count(header) - held
-                                 : count_for_deduction(object, header, held);
+            copy.edges[i] += count;
             if (UNLIKELY((header & HEADER_OLD) == 0))
-                header_set(object, header | HEADER_OLD);
-            if (UNLIKELY(header_type(header) != number)) {
-                number = header_type(header);
-                type = type_of(object, number);
-            }
-            if (!subtract_references(&copy, far, type, object))
+                header_set(object, header_of(object) | HEADER_OLD);
+            if (!subtract_references(&copy, far, usual.type, object))
                 leaves |= left & -left;
         }
         copy.leaf[w] = leaves;
     }
-    return objects;
 }
 
 /* ---- Mark ---- */
@@ -208,21 +228,11 @@ static NOINLINE size_t subtract_side(struct side *side, struct far *far, unsigne
 struct marking {
     void **stack; /* reachable objects that are not marked yet */
     size_t waiting;
-    unsigned held;
-    size_t marked; /* that wait no longer, or never did */
 };
 
 static ALWAYS_INLINE void wait(struct marking *marking, void *object)
 {
     marking->stack[marking->waiting++] = object;
-}
-
-/* The object, which is reachable, needs no look at its references. */
-static ALWAYS_INLINE void pass(struct marking *marking, void *object)
-{
-    marking->marked++;
-    if (UNLIKELY(marking->held != 0))
-        count_add_stopped(object, -(int)marking->held);
 }
 
 /* The target is white no longer; true if it was. */
@@ -239,16 +249,10 @@ static ALWAYS_INLINE bool reach(const struct side *side, const void *target)
 
 /* The same; true if it is to be looked at, besides. For where the next target is a neighbour, whose
  * leaf bit is at hand then, too. */
-static ALWAYS_INLINE bool reach_to_look(struct marking *marking, const struct side *side,
-                                        void *target)
+static ALWAYS_INLINE bool reach_to_look(const struct side *side, const void *target)
 {
     size_t i = ((uintptr_t)target - side->start) * side->reciprocal >> 32;
-    if (!reach(side, target))
-        return false;
-    if ((side->leaf[i / 64] >> (i % 64) & 1) == 0)
-        return true;
-    pass(marking, target);
-    return false;
+    return reach(side, target) && (side->leaf[i / 64] >> (i % 64) & 1) == 0;
 }
 
 /* A target that lies in another side. */
@@ -274,7 +278,7 @@ static void mark_row(struct marking *marking, molt_slot *row, size_t count)
             continue;
         if (last == NULL || (uintptr_t)target - last->start >= last->span)
             last = find_side(target);
-        if (last != NULL && reach_to_look(marking, last, target))
+        if (last != NULL && reach_to_look(last, target))
             wait(marking, target);
     }
 }
@@ -322,9 +326,7 @@ static void find_roots(struct side *side, struct marking *marking)
             void *object = side_object(side, i);
             if (UNLIKELY((int32_t)side->edges[i] < 0))
                 report_too_many_edges(object, (int32_t)side->edges[i]);
-            if ((side->leaf[w] & roots & -roots) != 0)
-                pass(marking, object);
-            else
+            if ((side->leaf[w] & roots & -roots) == 0)
                 wait(marking, object);
         }
     }
@@ -336,21 +338,22 @@ static ALWAYS_INLINE void *mark_object(struct marking *marking, const struct sid
                                        const struct descriptor *type, void *object)
 {
     void *next = NULL;
+    const uint16_t *fields = type->fields;
     uint32_t count = type->field_count;
     for (uint32_t n = 0; n < count; n++) {
-        void *target = type_field(type, object, n);
+        void *target = type_field(fields, object, n);
         if (UNLIKELY((uintptr_t)target - near->start >= near->span)) {
             if (target != NULL)
                 mark_far(marking, target);
             continue;
         }
-        if (!reach_to_look(marking, near, target))
+        if (!reach_to_look(near, target))
             continue;
         if (next != NULL)
             wait(marking, next);
         next = target;
     }
-    if (UNLIKELY(type->has_more || type->has_traverse))
+    if (UNLIKELY(!type->only_fields))
         mark_more(marking, type, object);
     return next;
 }
@@ -368,7 +371,6 @@ static NOINLINE void mark_near(struct marking *marking, struct side *side, void 
             type = type_by_number(number);
         }
         void *next = mark_object(marking, &copy, type, object);
-        pass(marking, object);
         if (next == NULL) {
             if (marking->waiting == 0)
                 break;
@@ -422,23 +424,34 @@ static void **take_scratch(struct side *sides)
     return stack;
 }
 
+static size_t count_white(struct side *sides)
+{
+    size_t count = 0;
+    for_each_side (side, sides)
+        for (unsigned w = 0; w < side->words; w++)
+            count += (size_t)__builtin_popcountll(side->white[w]);
+    return count;
+}
+
 bool deduce(struct side *sides, struct deduction *deduction)
 {
     if (sides == NULL)
         return true;
-    struct marking marking = {.stack = take_scratch(sides), .held = deduction->held};
+    struct marking marking = {.stack = take_scratch(sides)};
     if (marking.stack == NULL)
         return false;
     struct far far = {.count = 0};
     for_each_side (side, sides)
-        deduction->candidates += subtract_side(side, &far, deduction->held);
+        subtract_side(side, &far, deduction->held);
     subtract_far(&far);
     generation_promote(sides, deduction->collected);
+    size_t candidates = count_white(sides);
     for_each_side (side, sides) {
         find_roots(side, &marking);
         mark(&marking);
     }
-    deduction->reachable = marking.marked;
+    deduction->candidates += candidates;
+    deduction->reachable = candidates - count_white(sides);
     for_each_side (side, sides)
         side->edges = NULL;
     scratch_give();

@@ -6,7 +6,7 @@
  *   mark            so is what it refers to; no longer white
  *
  * What is still white is not. (Lins 1992; the phases as in CPython's collector.) Nothing is written
- * to an object but the flag that it has survived once, and numbers and stack lie in scratch memory:
+ * to an object but the flag that it is old, and numbers and stack lie in scratch memory:
  * a deduction that cannot have that has done nothing.
  *
  * Everything here under side_lock, in a world that stands still. */
@@ -24,8 +24,8 @@ struct side *deduce_gather(int generation);
 
 struct deduction {
     int collected;     /* the generation; what is reachable is promoted */
-    unsigned held;     /* references to each candidate that are the collector's own; those that are
-                          reachable lose them */
+    unsigned held;     /* references to each candidate that are the collector's own; they are
+                          dropped */
     size_t candidates; /* tracked objects among the white blocks */
     size_t reachable;  /* … that are white no longer */
 };

@@ -41,6 +41,12 @@ void shares_put_gone(struct shares *shares);
 /* Frees what went with its pools; in a visitor, which holds side_lock, nothing. */
 void shares_free_gone(void);
 
+/* Another thread may be making them. */
+static inline bool shares_are_none(const struct pool *pool)
+{
+    return __atomic_load_n(&pool->shares, __ATOMIC_ACQUIRE) == NULL;
+}
+
 static inline struct shares *shares_if_any(const void *object, uint64_t header)
 {
     struct shares **at = UNLIKELY((header & HEADER_LARGE) != 0) ? &large_of(object)->shares

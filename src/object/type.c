@@ -136,8 +136,8 @@ static struct descriptor *describe(const molt_type *type)
             type->array_length_bytes != 0 || (type->flags & MOLT_TRAILING_REFS) != 0;
         descriptor->has_traverse = type->traverse != NULL;
     }
-    bool has_refs =
-        descriptor->field_count != 0 || descriptor->has_more || descriptor->has_traverse;
+    descriptor->only_fields = !descriptor->has_more && !descriptor->has_traverse;
+    bool has_refs = descriptor->field_count != 0 || !descriptor->only_fields;
     descriptor->tracked = has_refs && (type->flags & MOLT_ACYCLIC) == 0;
     descriptor->is_plain =
         type->finalize == NULL && type->dispose == NULL && !descriptor->has_traverse;

@@ -28,6 +28,7 @@ struct descriptor {
     bool tracked;      /* collections look at its objects */
     bool has_more;     /* slots beyond the fields: an array or extra words */
     bool has_traverse; /* references that have no slot */
+    bool only_fields;  /* neither: all references are fields */
     bool is_plain;     /* no finalizer, dispose or clear: dying is no more than its slots … */
     bool is_simple;    /* … which are fields all … */
     bool is_bare;      /* … and there are none */
@@ -104,16 +105,16 @@ static inline molt_slot *slots_at(const struct slots *slots, size_t number)
     return &slots->extra[number - slots->array_count];
 }
 
-/* The nth reference field of the struct, and what is in it. */
-static ALWAYS_INLINE molt_slot *type_field_at(const struct descriptor *type, const void *object,
+/* The nth reference field of an object whose type has that list of fields, and what is in it. */
+static ALWAYS_INLINE molt_slot *type_field_at(const uint16_t *fields, const void *object,
                                               uint32_t n)
 {
-    return (molt_slot *)((char *)(uintptr_t)object + (size_t)type->fields[n] * 8);
+    return (molt_slot *)((char *)(uintptr_t)object + (size_t)fields[n] * 8);
 }
 
-static ALWAYS_INLINE void *type_field(const struct descriptor *type, const void *object, uint32_t n)
+static ALWAYS_INLINE void *type_field(const uint16_t *fields, const void *object, uint32_t n)
 {
-    return *type_field_at(type, object, n);
+    return *type_field_at(fields, object, n);
 }
 
 /* Calls `visit` for every reference of an object that is not NULL and lies outside the struct; ends
@@ -131,12 +132,12 @@ static ALWAYS_INLINE int type_visit(const struct descriptor *type, void *object,
                                     void *context)
 {
     for (uint32_t i = 0; i < type->field_count; i++) {
-        void *target = type_field(type, object, i);
+        void *target = type_field(type->fields, object, i);
         int result = target == NULL ? 0 : visit(target, context);
         if (result != 0)
             return result;
     }
-    if (UNLIKELY(type->has_more || type->has_traverse))
+    if (UNLIKELY(!type->only_fields))
         return type_visit_more(type, object, object_bytes(object), visit, context);
     return 0;
 }
