@@ -297,6 +297,15 @@ static void begin_anew(void)
     }
 }
 
+/* Others may still be settling, which calls finalizers. */
+static void locked(void (*first)(void), void (*second)(void))
+{
+    pthread_mutex_lock(&lock);
+    first();
+    second();
+    pthread_mutex_unlock(&lock);
+}
+
 /* By one thread, while the others come to safepoints. */
 static void collect(bool leads)
 {
@@ -318,16 +327,12 @@ static void *run(void *number)
             do_op(&random);
         meet();
         collect(leads);
-        if (leads) {
-            check();
-            let_go();
-        }
+        if (leads)
+            locked(check, let_go);
         meet();
         collect(leads);
-        if (leads) {
-            check();
-            begin_anew();
-        }
+        if (leads)
+            locked(check, begin_anew);
         meet();
     }
     return NULL;
