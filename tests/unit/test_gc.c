@@ -236,6 +236,21 @@ START_TEST(test_full_collection_makes_old)
 END_TEST
 
 /* A new object is young whatever lay in its place. */
+/* One among others of its kind: its ring is nobody's to free. */
+START_TEST(test_untracked_among_tracked)
+{
+    struct node *first = ring_new(&node_type, 0, 1), *second = ring_new(&node_type, 0, 1);
+    struct node *third = ring_new(&node_type, 0, 1);
+    molt_gc_untrack(second);
+    molt_release(first);
+    molt_release(second);
+    molt_release(third);
+    ck_assert_int_eq(molt_gc_collect(2), 2);
+    ck_assert(molt_is_object(second));
+    molt_clear(&second->a);
+}
+END_TEST
+
 START_TEST(test_new_in_an_old_place)
 {
     const molt_type *type = _i < 3 ? &telling_type : &node_type;
@@ -1317,6 +1332,7 @@ Suite *suite_gc(void)
     tcase_add_test(when, test_promotion);
     tcase_add_test(when, test_full_collection_makes_old);
     tcase_add_loop_test(when, test_new_in_an_old_place, 0, 6);
+    tcase_add_test(when, test_untracked_among_tracked);
     tcase_add_loop_test(when, test_garbage_of_a_generation, 0, 3);
     tcase_add_test(when, test_old_garbage_keeps_young);
     tcase_add_test(when, test_young_garbage_refers_to_old);
