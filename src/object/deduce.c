@@ -169,16 +169,13 @@ struct usual {
 
 /* What is found at an unusual object: the usual ones are of its type from now on. */
 struct closer {
-    bool is_tracked; /* else nothing else is told */
-    uint32_t count;  /* that its number begins with */
+    uint32_t count; /* that its number begins with */
     struct usual usual;
 };
 
 static NOINLINE struct closer look_closer(const struct side *side, void *object, unsigned held)
 {
     uint64_t header = header_of(object);
-    if (!header_is_tracked(header))
-        return (struct closer){.is_tracked = false};
     const struct descriptor *type = type_by_number(header_type(header));
     if (UNLIKELY(type == NULL))
         error_if_no_object("collection", object);
@@ -187,7 +184,7 @@ static NOINLINE struct closer look_closer(const struct side *side, void *object,
     uint32_t count = count_for_deduction(object, header, held);
     if (held != 0)
         count_add_stopped(object, -(int)held);
-    return (struct closer){true, count, {is_private ? own : NONE_USUAL, type}};
+    return (struct closer){count, {is_private ? own : NONE_USUAL, type}};
 }
 
 /* White blocks without a tracked object are white no longer. Who lives on is old from now on, also
@@ -204,12 +201,12 @@ static NOINLINE void subtract_side(struct side *side, struct far *far, unsigned 
             uint64_t header = header_of(object), above = header - usual.header;
             uint32_t count = (uint32_t)(above >> HEADER_COUNT_SHIFT);
             if (UNLIKELY((above & UNUSUAL_BITS) != 0)) {
-                struct closer closer = look_closer(side, object, held);
-                if (!closer.is_tracked) {
+                if (!header_is_tracked(header)) {
                     side_unset(side, SIDE_WHITE, i);
                     side_forget(side, i);
                     continue;
                 }
+                struct closer closer = look_closer(side, object, held);
                 count = closer.count;
                 usual = closer.usual;
             }
