@@ -130,18 +130,32 @@ static void call_finalizers(struct side *white)
         }
 }
 
-/* The question cannot be asked again: all are revived, their generation aside. Those that
- * finalizers have freed of their rings die, but later, since sides go with their last objects. */
+/* Each white object is white no longer, and `end` is called with it. Its side may go with it, also
+ * by the hand of its owner: after the last of a side nothing is read there. */
+static void end_white(struct side *white, void (*end)(void *object))
+{
+    struct side *next;
+    death_begin_defer();
+    for (struct side *side = white; side != NULL; side = next) {
+        next = side->next;
+        size_t left = 0;
+        for (unsigned w = 0; w < side->words; w++)
+            left += (size_t)__builtin_popcountll(side_bits(side, SIDE_WHITE)[w]);
+        for (unsigned i = 0; left != 0; i++) {
+            if (!side_test(side, SIDE_WHITE, i))
+                continue;
+            side_unset(side, SIDE_WHITE, i);
+            left--;
+            end(side_object(side, i));
+        }
+    }
+    death_end_defer();
+}
+
+/* The question cannot be asked again: all are revived, their generation aside. */
 static void give_up(struct side *white)
 {
-    death_begin_defer();
-    for_each_side (side, white)
-        for_each_bit (i, side, SIDE_WHITE) {
-            void *object = side_object(side, i);
-            side_unset(side, SIDE_WHITE, i);
-            molt_release(object);
-        }
-    death_end_defer();
+    end_white(white, molt_release);
 }
 
 static void let_run(void)
@@ -223,27 +237,13 @@ static void drop_references(void *object)
 
 static void delete_white(struct side *white)
 {
-    struct side *next;
     death_begin_defer();
     is_deleting = true;
     for_each_side (side, white)
         for_each_bit (i, side, SIDE_WHITE)
             drop_references(side_object(side, i));
     is_deleting = false;
-    /* The side may go with its last object. */
-    for (struct side *side = white; side != NULL; side = next) {
-        next = side->next;
-        size_t left = 0;
-        for (unsigned w = 0; w < side->words; w++)
-            left += (size_t)__builtin_popcountll(side_bits(side, SIDE_WHITE)[w]);
-        for (unsigned i = 0; left != 0; i++) {
-            if (!side_test(side, SIDE_WHITE, i))
-                continue;
-            side_unset(side, SIDE_WHITE, i);
-            left--;
-            death_finish(side_object(side, i));
-        }
-    }
+    end_white(white, death_finish);
     death_end_defer();
 }
 
