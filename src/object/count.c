@@ -281,14 +281,21 @@ void count_forget(void *object)
         atomic_store_explicit(word, 0, memory_order_relaxed);
 }
 
+/* An owner's part that comes to 0 is merged here as well, or its next release would be one too many
+ * for it, though others hold the object. */
 void count_add_stopped(void *object, int change)
 {
     uint64_t header = header_of(object);
     unsigned tag = header_tag(header);
+    _Atomic uint32_t *word = count_word_if_any(object, header);
     if (tag_is_owner(tag)) {
-        header_set(object, header + (uint64_t)(int64_t)change * HEADER_ONE);
+        header += (uint64_t)(int64_t)change * HEADER_ONE;
+        if (UNLIKELY(header_count(header) == 0 && word != NULL)) {
+            header = header_with(header, TAG_SHARED, 0);
+            atomic_fetch_or_explicit(word, SHARED_MERGED, memory_order_relaxed);
+        }
+        header_set(object, header);
     } else if (tag == TAG_SHARED) {
-        _Atomic uint32_t *word = count_word_if_any(object, header);
         atomic_fetch_add_explicit(word, (uint32_t)change * SHARED_ONE, memory_order_relaxed);
     }
 }

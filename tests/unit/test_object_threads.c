@@ -327,6 +327,49 @@ START_TEST(test_garbage_with_a_count_to_settle)
 }
 END_TEST
 
+static struct node *handed_over;
+
+static void hand_over(void *object)
+{
+    handed_over = molt_retain(object);
+    atomic_store(&step, 1);
+    while (atomic_load(&step) == 1)
+        sched_yield();
+}
+
+MOLT_TYPE(handing_type, struct node, MOLT_REFS(struct node, a, b), .finalize = hand_over,
+          .dispose = count_death);
+
+static void collect_nothing(void *unused)
+{
+    (void)unused;
+    ck_assert_int_eq(molt_gc_collect(2), 0);
+}
+
+/* The owner drops all that it counts of an object while another thread's collection keeps it; what
+ * is left is a reference that the other thread counts, and the owner may release that. */
+START_TEST(test_owner_releases_what_a_finalizer_retained)
+{
+    struct worker worker = {.function = collect_nothing};
+    molt_release(ring_new(&handing_type, 0, 1));
+    molt_gc_blocking_begin();
+    ck_assert_int_eq(pthread_create(&worker.thread, NULL, work, &worker), 0);
+    while (atomic_load(&step) != 1)
+        sched_yield();
+    molt_gc_blocking_end();
+    molt_clear(&handed_over->a);
+    molt_gc_blocking_begin();
+    atomic_store(&step, 2);
+    while (atomic_load(&worker.stage) != 1)
+        sched_yield();
+    molt_gc_blocking_end();
+    ck_assert_uint_eq(molt_refcount(handed_over), 1);
+    molt_release(handed_over);
+    ck_assert_uint_eq(atomic_load(&deaths), 1);
+    worker_end(&worker);
+}
+END_TEST
+
 START_TEST(test_large_by_another)
 {
     static const size_t extras[] = {40000, 3 << 20};
@@ -895,6 +938,7 @@ Suite *suite_object_threads(void)
     tcase_add_test(counts, test_held_by_another_when_its_parent_dies);
     tcase_add_test(counts, test_others_count_overflows);
     tcase_add_test(counts, test_garbage_with_a_count_to_settle);
+    tcase_add_test(counts, test_owner_releases_what_a_finalizer_retained);
     tcase_add_test(counts, test_large_by_another);
     tcase_add_test(counts, test_counts_at_the_same_time);
     tcase_add_test(counts, test_first_objects_of_a_type);
