@@ -130,17 +130,15 @@ static void call_finalizers(struct side *white)
         }
 }
 
-/* Each white object is white no longer, and `end` is called with it. Its side may go with it, also
- * by the hand of its owner: after the last of a side nothing is read there. */
+/* Each white object is white no longer, and `end` is called with it; what dies of that is put off
+ * by the caller. Its side may go with it, also by the hand of its owner: after the last of a side
+ * nothing is read there. */
 static void end_white(struct side *white, void (*end)(void *object))
 {
     struct side *next;
-    death_begin_defer();
     for (struct side *side = white; side != NULL; side = next) {
         next = side->next;
-        size_t left = 0;
-        for (unsigned w = 0; w < side->words; w++)
-            left += (size_t)__builtin_popcountll(side_bits(side, SIDE_WHITE)[w]);
+        size_t left = side_count(side, SIDE_WHITE);
         for (unsigned i = 0; left != 0; i++) {
             if (!side_test(side, SIDE_WHITE, i))
                 continue;
@@ -149,13 +147,14 @@ static void end_white(struct side *white, void (*end)(void *object))
             end(side_object(side, i));
         }
     }
-    death_end_defer();
 }
 
 /* The question cannot be asked again: all are revived, their generation aside. */
 static void give_up(struct side *white)
 {
+    death_begin_defer();
     end_white(white, molt_release);
+    death_end_defer();
 }
 
 static void let_run(void)

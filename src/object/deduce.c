@@ -425,8 +425,7 @@ static size_t count_white(struct side *sides)
 {
     size_t count = 0;
     for_each_side (side, sides)
-        for (unsigned w = 0; w < side->words; w++)
-            count += (size_t)__builtin_popcountll(side->white[w]);
+        count += side_count(side, SIDE_WHITE);
     return count;
 }
 

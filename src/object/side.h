@@ -152,6 +152,14 @@ static inline void side_unset(struct side *side, enum side_bitmap bitmap, unsign
     side_bits(side, bitmap)[index / 64] &= ~(UINT64_C(1) << (index % 64));
 }
 
+static inline size_t side_count(struct side *side, enum side_bitmap bitmap)
+{
+    size_t count = 0;
+    for (unsigned w = 0; w < side->words; w++)
+        count += (size_t)__builtin_popcountll(side_bits(side, bitmap)[w]);
+    return count;
+}
+
 /* No object is there that has survived a collection. */
 static inline void side_forget(struct side *side, unsigned index)
 {
