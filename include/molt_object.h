@@ -21,11 +21,13 @@
  * read one at the same time need a lock of their own around it.
  *
  * Threads and the collector: it needs every thread that uses objects to stand still while it
- * looks. A thread is at a safepoint when it calls molt_new, molt_gc_collect or molt_gc_safepoint;
- * there, and nowhere else, each of its reference fields must hold a counted reference or NULL. A
- * thread that is going to wait for long (a lock, a socket) says so by molt_gc_blocking_begin and
- * _end, and leaves objects alone in between. A collection for which some thread does not come to a
- * safepoint in time is skipped and counted. A program with one thread need not care.
+ * looks. A thread is one of these from its first call on that makes or counts an object or changes
+ * a field, and until it ends. It is at a safepoint in that first call (molt_gc_attach lets it
+ * choose a place), and when it calls molt_new, molt_gc_collect or molt_gc_safepoint; there, and
+ * nowhere else, each of its reference fields must hold a counted reference or NULL. A thread that
+ * is going to wait for long (a lock, a socket) says so by molt_gc_blocking_begin and _end, and
+ * leaves objects alone in between. A collection for which some thread does not come to a safepoint
+ * in time is skipped and counted. A program with one thread need not care.
  *
  * Misuse (a count operation on a dead object, on something that is none, inside a traverse
  * callback) ends the program with one line on standard error. Functions may be called from any
@@ -164,11 +166,15 @@ MOLT_API void *molt_new_extra(const molt_type *type, size_t extra)
 extern MOLT_API __thread uint64_t molt_self __attribute__((tls_model("initial-exec")));
 
 #define MOLT_OWNER_SHIFT 48
+#define MOLT_NOBODY 1 /* the owner in molt_self while the thread has not used objects yet */
 #define MOLT_COUNT_ONE ((uint64_t)1 << 20)
 
 /* The same for every object and thread, as functions: for other languages. */
 MOLT_API void *molt_retain_slow(void *object);
 MOLT_API void molt_release_slow(void *object);
+
+/* The slow end of molt_gc_attach. */
+MOLT_API void molt_attach_slow(const void *changed);
 
 typedef void *molt_slot __attribute__((__may_alias__));
 
@@ -237,13 +243,30 @@ static inline void molt_release(void *object)
         molt_release_slow(object);
 }
 
+/* The calling thread uses objects from now on: collections wait until it comes to a safepoint. The
+ * functions that count objects or change fields see to that themselves; a thread whose first act is
+ * a plain store to a reference field says it before. May wait for a collection that is going on. */
+static inline void molt_gc_attach(void)
+{
+    if (__builtin_expect(molt_tag(&molt_self) == MOLT_NOBODY, 0))
+        molt_attach_slow(NULL);
+}
+
 /* `slot` is the address of a reference field. molt_set lets it hold a new reference to `object`,
  * which may be NULL, and releases the old one. molt_take hands the field's reference to the caller
  * and leaves NULL. molt_clear releases it and leaves NULL. In all three the field has its new value
  * before anything is released. */
+static inline void molt_begin_change(const void *slot)
+{
+    if (__builtin_expect(molt_tag(&molt_self) == MOLT_NOBODY, 0))
+        molt_attach_slow(slot);
+}
+
 static inline void molt_set(void *slot, void *object)
 {
     molt_slot *field = (molt_slot *)slot;
+    if (object == NULL)
+        molt_begin_change(slot); /* else molt_retain does it */
     void *old = *field;
     *field = molt_retain(object);
     molt_release(old);
@@ -252,6 +275,7 @@ static inline void molt_set(void *slot, void *object)
 static inline void *molt_take(void *slot)
 {
     molt_slot *field = (molt_slot *)slot;
+    molt_begin_change(slot);
     void *object = *field;
     *field = NULL;
     return object;

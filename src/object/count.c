@@ -4,6 +4,7 @@
 #include "collect.h" // collect_is_deleting
 #include "death.h"
 #include "error.h"
+#include "object.h" // object_block_around
 #include "owner.h"
 #include "type.h"
 
@@ -329,12 +330,28 @@ void *molt_retain_slow(void *object)
     return object;
 }
 
+/* While the thread must leave objects alone. */
+static COLD void refuse(const char *operation, const void *object, const char *in_traverse)
+{
+    if (owner_pause.traverses != 0)
+        error_report(operation, object, in_traverse);
+    if (owner_pause.blocks != 0)
+        error_report(operation, object, "the thread has said that it uses no object");
+}
+
 void count_attach(const char *operation, const void *object)
 {
     error_if_no_object(operation, object);
-    if (owner_pause.traverses != 0)
-        error_report(operation, object, "a traverse callback must not count");
-    if (owner_pause.blocks != 0)
-        error_report(operation, object, "the thread has said that it uses no object");
+    refuse(operation, object, "a traverse callback must not count");
     owner_attach();
+}
+
+/* A variable of the program may be taken from at any time, a field of an object may not. */
+void molt_attach_slow(const void *changed)
+{
+    const void *object = object_block_around(changed);
+    if (object != NULL)
+        refuse("change", object, "a traverse callback must not change a field");
+    if (!owner_must_not_count())
+        owner_attach();
 }

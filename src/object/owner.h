@@ -45,7 +45,7 @@ extern HIDDEN THREAD_LOCAL struct owner *owner_self;
 extern HIDDEN _Atomic(struct owner *) owner_first;
 
 /* What molt_self is while the thread owns nothing: no header has this tag. */
-#define SELF_NONE (UINT64_C(1) << TAG_SHIFT)
+#define SELF_NONE ((uint64_t)MOLT_NOBODY << TAG_SHIFT)
 
 /* Attaches the calling thread, if it is not: NULL when there is no memory, or no tag. */
 struct owner *owner_attach(void);

@@ -253,6 +253,7 @@ int dict_equal(const molt_dict *a, const molt_dict *b, unsigned depth)
 int molt_dict_set(molt_dict *dict, void *key, void *value)
 {
     uint64_t hash;
+    molt_gc_attach();
     int64_t entry = search(dict, key, &hash);
     if (entry != FAILED && value == NULL) {
         errno = EINVAL;
@@ -269,6 +270,7 @@ int molt_dict_set(molt_dict *dict, void *key, void *value)
 
 int molt_dict_delete(molt_dict *dict, const void *key)
 {
+    molt_gc_attach();
     int64_t entry = search_existing(dict, key);
     if (entry < 0)
         return -1;
@@ -282,7 +284,7 @@ int molt_dict_delete(molt_dict *dict, const void *key)
 
 int molt_dict_clear(molt_dict *dict)
 {
-    if (!kind_expect(dict, KIND_DICT))
+    if (!kind_expect_to_change(dict, KIND_DICT))
         return -1;
     void **items = dict->items;
     size_t count = dict->item_count;

@@ -76,6 +76,13 @@ static inline bool kind_expect(const void *object, enum kind kind)
     return false;
 }
 
+/* The same of one whose items are about to be moved. */
+static inline bool kind_expect_to_change(const void *object, enum kind kind)
+{
+    molt_gc_attach();
+    return kind_expect(object, kind);
+}
+
 /* The types' `dispose`. */
 void list_dispose(void *list);
 void dict_dispose(void *dict);

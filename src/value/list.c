@@ -75,7 +75,7 @@ static bool has_index(const molt_list *list, size_t index)
 /* A list, and something to put into it. */
 static bool takes(const molt_list *list, const void *item)
 {
-    if (kind_expect(list, KIND_LIST) && item != NULL)
+    if (kind_expect_to_change(list, KIND_LIST) && item != NULL)
         return true;
     errno = EINVAL;
     return false;
@@ -143,6 +143,7 @@ static void *take(molt_list *list, size_t index)
 
 void *molt_list_pop(molt_list *list, size_t index)
 {
+    molt_gc_attach();
     return has_index(list, index) ? take(list, index) : NULL;
 }
 
@@ -164,7 +165,7 @@ int molt_list_remove(molt_list *list, const void *item)
 
 int molt_list_clear(molt_list *list)
 {
-    if (!kind_expect(list, KIND_LIST))
+    if (!kind_expect_to_change(list, KIND_LIST))
         return -1;
     void **items = list->items;
     size_t length = list->length;

@@ -368,6 +368,16 @@ static void set_touched(void)
     molt_set(&slot, touched);
 }
 
+static void take_from_touched(void)
+{
+    molt_take(&touched->a);
+}
+
+static void set_in_touched(void)
+{
+    molt_set(&touched->a, NULL);
+}
+
 static void make_one(void)
 {
     molt_release(molt_new(&node_type));
@@ -387,6 +397,10 @@ START_TEST(test_in_traverse)
         {retain_touched, "retain of %p (struct node): a traverse callback must not count\n"},
         {release_touched, "release of %p (struct node): a traverse callback must not count\n"},
         {set_touched, "retain of %p (struct node): a traverse callback must not count\n"},
+        {take_from_touched,
+         "change of %p (struct node): a traverse callback must not change a field\n"},
+        {set_in_touched,
+         "change of %p (struct node): a traverse callback must not change a field\n"},
         {make_one, "molt_new (struct node): a traverse callback must not make objects\n"},
         {make_one_with_extra,
          "molt_new (struct node): a traverse callback must not make objects\n"},
@@ -495,6 +509,16 @@ static void release_in_a_region(void *p)
     in_a_region(do_release, p);
 }
 
+static void do_take(void *node)
+{
+    molt_take(&((struct node *)node)->a);
+}
+
+static void take_in_a_region(void *p)
+{
+    in_a_region(do_take, p);
+}
+
 static void make(void *unused)
 {
     (void)unused;
@@ -515,9 +539,16 @@ START_TEST(test_in_a_blocking_region)
     unit_expect_error(release_in_a_region, node,
                       "release of %p (struct node): the thread has said that it uses no object\n",
                       (void *)node);
+    unit_expect_error(take_in_a_region, node,
+                      "change of %p (struct node): the thread has said that it uses no object\n",
+                      (void *)node);
     unit_expect_error(make_in_a_region, NULL,
                       "molt_new (struct node): the thread has said that it uses no object\n");
+    struct node *variable = node;
     molt_gc_blocking_begin();
+    ck_assert_ptr_eq(molt_take(&variable), node);
+    molt_clear(&variable);
+    molt_gc_attach();
     molt_gc_blocking_end();
     molt_retain(node);
     molt_release(node);

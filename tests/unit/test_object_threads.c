@@ -5,6 +5,8 @@
 
 #include "object/count.h"
 
+#include "molt_value.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -781,6 +783,112 @@ START_TEST(test_strangers_are_not_waited_for)
 }
 END_TEST
 
+/* What a thread may do first with an object that it was handed: from then on it is waited for. */
+static void take_a(void *node)
+{
+    ck_assert_ptr_null(molt_take(&((struct node *)node)->a));
+}
+
+static void clear_a(void *node)
+{
+    molt_clear(&((struct node *)node)->a);
+}
+
+static void set_a_to_null(void *node)
+{
+    molt_set(&((struct node *)node)->a, NULL);
+}
+
+static void retain_itself(void *node)
+{
+    molt_release(molt_retain(node));
+}
+
+static void say_so(void *node)
+{
+    (void)node;
+    molt_gc_attach();
+}
+
+/* Small numbers are immortal, so nothing is counted. */
+static molt_list *numbers;
+static molt_dict *squares;
+
+static void pop_a_number(void *unused)
+{
+    (void)unused;
+    ck_assert_ptr_nonnull(molt_list_pop(numbers, 0));
+}
+
+static void clear_the_list(void *unused)
+{
+    (void)unused;
+    molt_list_clear(numbers);
+}
+
+static void delete_a_square(void *unused)
+{
+    (void)unused;
+    ck_assert_int_eq(molt_dict_delete(squares, molt_list_get(numbers, 2)), 0);
+}
+
+static void clear_the_dict(void *unused)
+{
+    (void)unused;
+    molt_dict_clear(squares);
+}
+
+static void make_values(void)
+{
+    numbers = molt_list_new();
+    squares = molt_dict_new();
+    for (int i = 0; i < 10; i++) {
+        void *number = molt_int_new(i), *square = molt_int_new(i * i);
+        molt_list_append(numbers, number);
+        molt_dict_set(squares, number, square);
+        molt_release(square);
+    }
+}
+
+static struct {
+    void (*act)(void *);
+    struct node *node;
+    atomic_int stage;
+} first_act;
+
+static void *act_and_stay(void *unused)
+{
+    first_act.act(first_act.node);
+    atomic_store(&first_act.stage, 1);
+    while (atomic_load(&first_act.stage) != 2)
+        sched_yield();
+    return unused;
+}
+
+START_TEST(test_who_changes_a_field_is_waited_for)
+{
+    static void (*const acts[])(void *) = {take_a,         clear_a,         set_a_to_null,
+                                           retain_itself,  say_so,          pop_a_number,
+                                           clear_the_list, delete_a_square, clear_the_dict};
+    pthread_t thread;
+    make_values();
+    first_act.act = acts[_i];
+    first_act.node = shared_new(&plain_type);
+    ck_assert_int_eq(pthread_create(&thread, NULL, act_and_stay, NULL), 0);
+    while (atomic_load(&first_act.stage) == 0)
+        sched_yield();
+    errno = 0;
+    ck_assert_int_eq(molt_gc_collect(2), -1);
+    ck_assert_int_eq(errno, EBUSY);
+    atomic_store(&first_act.stage, 2);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(molt_gc_collect(2), 0);
+    molt_release(first_act.node);
+    molt_release(numbers);
+    molt_release(squares);
+}
+END_TEST
+
 /* Two collect at once: both get their turn, and what one finds the other does not. */
 static atomic_long found;
 
@@ -955,6 +1063,7 @@ Suite *suite_object_threads(void)
     tcase_add_test(collections, test_thread_that_does_not_come_again);
     tcase_add_test(collections, test_blocking_regions);
     tcase_add_test(collections, test_strangers_are_not_waited_for);
+    tcase_add_loop_test(collections, test_who_changes_a_field_is_waited_for, 0, 9);
     tcase_add_test(collections, test_collectors_at_the_same_time);
     tcase_add_test(collections, test_looking_at_the_same_time);
     tcase_add_test(collections, test_short_threads);
