@@ -37,7 +37,7 @@ bool propose_is_running(void)
 
 static size_t bytes_for(const struct side *side)
 {
-    size_t words = (side_carved(side) + 63) / 64, blocks = words * 64;
+    size_t words = side_carved_words(side), blocks = words * 64;
     return sizeof(struct proposal) + blocks * sizeof(uint32_t) + 2 * words * sizeof(uint64_t);
 }
 
@@ -45,7 +45,7 @@ static size_t bytes_for(const struct side *side)
 static char *add_proposal(struct side *side, char *memory)
 {
     struct proposal *proposal = (struct proposal *)(void *)memory;
-    size_t words = (side_carved(side) + 63) / 64;
+    size_t words = side_carved_words(side);
     *proposal = (struct proposal){.side = side,
                                   .next = cycle.all,
                                   .blocks = side_carved(side),

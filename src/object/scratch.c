@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define KEPT_BYTES ((size_t)256 << 10)
+#define KEPT_BYTES ((size_t)320 << 10)
 #define HUGE_FROM ((size_t)2 << 20)
 
 static void *kept;  /* KEPT_BYTES, or NULL */
@@ -24,6 +24,12 @@ void *scratch_take(size_t zeroed, size_t more)
     if (taken != NULL && zeroed >= HUGE_FROM)
         os_allow_huge_pages(taken, zeroed & ~(HUGE_FROM - 1));
     return taken;
+}
+
+void scratch_clear(void *part, size_t bytes)
+{
+    if (taken == NULL)
+        memset(part, 0, bytes);
 }
 
 void scratch_give(void)

@@ -72,12 +72,10 @@ static struct side *make_side(struct pool *pool)
     memset(side, 0, bytes);
     side->start = pool->start;
     side->block_bytes = pool_block_bytes(pool);
-    side->span = POOL_BYTES;
     side->reciprocal = side_reciprocal(side->block_bytes);
     side->capacity = pool->capacity;
     side->words = (uint16_t)words;
     side->white = side_bits(side, SIDE_WHITE);
-    side->leaf = side_bits(side, SIDE_LEAF);
     side->pool = pool;
     side->owner = owner_of_heap(pool_heap(pool));
     return side;
@@ -102,11 +100,10 @@ void side_init_large(struct large *large, struct owner *owner, size_t bytes, boo
 {
     struct side *side = &large->side;
     side->start = (uintptr_t)(large + 1);
-    side->block_bytes = side->span = bytes;
+    side->block_bytes = bytes;
     side->capacity = 1;
     side->words = tracked;
     side->white = side_bits(side, SIDE_WHITE);
-    side->leaf = side_bits(side, SIDE_LEAF);
     side->owner = owner;
     add_to_all(side);
 }
@@ -157,7 +154,7 @@ void side_reset_in_child(bool was_collecting)
         return;
     for (struct link *link = side_all.next; link != &side_all; link = link->next) {
         struct side *side = LINK_OWNER(link, struct side, all);
-        side->edges = NULL;
+        side->numbered = 0;
         side->is_gathered = false;
         memset(side_bits(side, SIDE_DUE), 0, side->words * sizeof(uint64_t));
     }

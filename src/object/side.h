@@ -5,8 +5,8 @@
  *
  *   old, middle, frozen   the generation: a bit a block. No bit: young (or no object). Old alone:
  *                         the oldest. With middle: the middle one. With frozen: permanent.
- *   white, leaf, due      of a collection that is going on: not known to be reachable; white, and
- *                         refers to nothing that takes part; a finalizer that is due
+ *   white, due            of a collection that is going on: not known to be reachable; a finalizer
+ *                         that is due
  *
  * The owner clears an object's bits when it dies. When it dies with another thread they stay, until
  * a full collection compares them with the header: until then a new object in its place may count
@@ -28,20 +28,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum side_bitmap {
-    SIDE_OLD,
-    SIDE_MIDDLE,
-    SIDE_FROZEN,
-    SIDE_WHITE,
-    SIDE_LEAF,
-    SIDE_DUE,
-    SIDE_BITMAPS
-};
+enum side_bitmap { SIDE_OLD, SIDE_MIDDLE, SIDE_FROZEN, SIDE_WHITE, SIDE_DUE, SIDE_BITMAPS };
 
 struct side {
     uintptr_t start;           /* of the first object */
     size_t block_bytes;        /* of an object, with its extra words */
-    size_t span;               /* addresses from start on that are the side's */
     uint32_t reciprocal;       /* ceil(2^32 / block_bytes); 0 for a large object, so that all of
                                   it is its first block */
     uint16_t capacity;         /* objects that fit */
@@ -52,9 +43,9 @@ struct side {
     struct link young;         /* … of those that may have young objects */
     struct link middle;        /* … of those that may have middle ones */
     struct side *next;         /* in the collection's list of candidates */
-    uint32_t *edges;           /* in a collection: a number a block; NULL: not in it */
-    uint64_t *white, *leaf;    /* side_bits(SIDE_WHITE), (SIDE_LEAF) */
+    uint64_t *white;           /* side_bits(SIDE_WHITE) */
     struct proposal *proposal; /* of an incremental collection (propose.h), or NULL */
+    uint32_t numbered;         /* in a deduction: its first block's number / 64, plus 1 */
     bool is_gathered;          /* in the list already */
     /* The bitmaps follow. */
 };
@@ -172,6 +163,12 @@ static inline void side_forget(struct side *side, unsigned index)
 static inline unsigned side_carved(const struct side *side)
 {
     return side->pool != NULL ? pool_carved(side->pool) : 1;
+}
+
+/* … and the words of a bitmap that have a bit for one. */
+static inline unsigned side_carved_words(const struct side *side)
+{
+    return (side_carved(side) + 63) / 64;
 }
 
 /* Those blocks of word w that exist. */

@@ -38,6 +38,7 @@ static const struct {
     {"object_threads", suite_object_threads},
     {"weak", suite_weak},
     {"gc", suite_gc},
+    {"deduce", suite_deduce},
     {"value", suite_value},
     {"value_containers", suite_value_containers},
     {"value_stress", suite_value_stress},

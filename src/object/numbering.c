@@ -1,0 +1,93 @@
+/* numbering.c: numbers for blocks, and the memory they lead to. */
+#include "numbering.h"
+
+#include "edges.h"
+#include "generation.h" // for_each_side
+#include "scratch.h"
+
+struct numbering numbering;
+
+/* Twice as many as sides: pools that lie close together get a place each. */
+static size_t places_for(size_t sides)
+{
+    size_t places = 4;
+    while (places < 2 * sides)
+        places *= 2;
+    return places;
+}
+
+/* Each array's size is a multiple of a cache line. */
+static bool lay_out(size_t words, size_t places)
+{
+    size_t blocks = words * 64, places_bytes = places * sizeof(struct place),
+           marks_bytes = (words + 3) / 4 * 4 * sizeof(struct marks),
+           stack_bytes = (blocks + 8) * sizeof(void *);
+    char *zeroed = scratch_take(EDGES_BYTES(blocks) + places_bytes,
+                                marks_bytes + stack_bytes + EDGES_MORE_BYTES(blocks));
+    if (zeroed == NULL)
+        return false;
+    char *more = zeroed + EDGES_BYTES(blocks) + places_bytes;
+    numbering = (struct numbering){
+        .places = (struct place *)(void *)(zeroed + EDGES_BYTES(blocks)),
+        .place_mask = places - 1,
+        .marks = (struct marks *)(void *)more,
+        .stack = (void **)(void *)(more + marks_bytes),
+    };
+    edges_begin(zeroed, more + marks_bytes + stack_bytes, blocks);
+    return true;
+}
+
+/* The later of two pools with one place gets it. A large object has none. */
+static void set_place(const struct side *side)
+{
+    if (side->pool == NULL)
+        return;
+    numbering.places[side->start >> POOL_SHIFT & numbering.place_mask] =
+        (struct place){.pool_bits = (uint32_t)(side->start >> POOL_SHIFT),
+                       .first_word = side->numbered - 1,
+                       .reciprocal = side->reciprocal};
+}
+
+bool numbering_begin(struct side *sides)
+{
+    size_t count = 0, words = 0;
+    for_each_side (side, sides) {
+        count++;
+        words += side_carved_words(side);
+    }
+    if (words >= UINT32_MAX || !lay_out(words, places_for(count)))
+        return false;
+    words = 0;
+    for_each_side (side, sides) {
+        side->numbered = (uint32_t)words + 1;
+        words += side_carved_words(side);
+        set_place(side);
+    }
+    return true;
+}
+
+void numbering_end(struct side *sides)
+{
+    for_each_side (side, sides)
+        side->numbered = 0;
+    scratch_give();
+}
+
+static const struct side *side_taking_part(const void *object)
+{
+    const struct side *side = side_if_any(object);
+    return side != NULL && side->numbered != 0 ? side : NULL;
+}
+
+size_t numbering_by_side(const void *target)
+{
+    const struct side *side = side_taking_part(target);
+    return side != NULL ? numbering_row_of_side(side).first + side_index(side, target)
+                        : NUMBER_NONE;
+}
+
+struct row numbering_row_by_side(const void *object)
+{
+    const struct side *side = side_taking_part(object);
+    return side != NULL ? numbering_row_of_side(side) : (struct row){.start = 1};
+}

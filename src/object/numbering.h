@@ -1,0 +1,107 @@
+/* numbering.h: the blocks of all sides that take part in a deduction, numbered through.
+ *
+ * What is noted of a block lies in scratch memory, by its number: where references lead anywhere,
+ * a little memory in one piece is at hand sooner than all pools' sides are. A reference finds the
+ * number of its target by the address alone: in a table of the pools, by the address's next 16
+ * bits or so; or, for a large object and where two pools share a place, by way of the side. */
+#ifndef OBJECT_NUMBERING_H
+#define OBJECT_NUMBERING_H
+
+#include "side.h"
+
+#include "base/tunables.h"
+
+/* A pool that takes part. */
+struct place {
+    uint32_t pool_bits;  /* of its addresses, above those inside a pool; 0: none */
+    uint32_t first_word; /* its first block's number / 64 */
+    uint32_t reciprocal; /* the side's */
+    uint32_t unused;     /* a place is found by a shift */
+};
+
+/* Of 64 blocks. */
+struct marks {
+    uint64_t white; /* not known to be reachable */
+    uint64_t leaf;  /* refers to nothing that takes part */
+};
+
+struct numbering {
+    struct place *places;
+    uintptr_t place_mask;
+    struct marks *marks;
+    void **stack; /* room for every block, and one more */
+};
+
+extern HIDDEN struct numbering numbering;
+
+/* Numbers the blocks of the sides that are linked by next. False: no memory. */
+bool numbering_begin(struct side *sides);
+void numbering_end(struct side *sides);
+
+#define NUMBER_NONE SIZE_MAX
+
+struct row;
+
+size_t numbering_by_side(const void *target);
+struct row numbering_row_by_side(const void *object);
+
+/* The place of the address's pool; NULL: it has none. */
+static ALWAYS_INLINE const struct place *place_of(uintptr_t address)
+{
+    uintptr_t pool_bits = address >> POOL_SHIFT;
+    const struct place *place = &numbering.places[pool_bits & numbering.place_mask];
+    return LIKELY(place->pool_bits == pool_bits) ? place : NULL;
+}
+
+/* The number of a live object; NUMBER_NONE: it takes no part. */
+static ALWAYS_INLINE size_t numbering_of(const void *target)
+{
+    uintptr_t address = (uintptr_t)target;
+    const struct place *place = place_of(address);
+    if (LIKELY(place != NULL))
+        return (size_t)place->first_word * 64 + (address % POOL_BYTES * place->reciprocal >> 32);
+    return numbering_by_side(target);
+}
+
+/* Blocks of one pool, with numbers in a row. */
+struct row {
+    uintptr_t start;     /* of the pool; 1: there is none */
+    uint32_t reciprocal; /* the side's */
+    size_t first;        /* number */
+};
+
+/* Those of a side that takes part. A large object is no row: what refers to itself is rare. */
+static inline struct row numbering_row_of_side(const struct side *side)
+{
+    return (struct row){side->pool != NULL ? side->start : 1, side->reciprocal,
+                        (size_t)(side->numbered - 1) * 64};
+}
+
+/* Those of the pool of a live object; none: it takes no part, or is large. */
+static inline struct row numbering_row(const void *object)
+{
+    uintptr_t address = (uintptr_t)object;
+    const struct place *place = place_of(address);
+    if (LIKELY(place != NULL))
+        return (struct row){address - address % POOL_BYTES, place->reciprocal,
+                            (size_t)place->first_word * 64};
+    return numbering_row_by_side(object);
+}
+
+static inline struct marks *numbering_marks(const struct row *row)
+{
+    return &numbering.marks[row->first / 64];
+}
+
+static ALWAYS_INLINE bool row_has(const struct row *row, const void *target)
+{
+    return (uintptr_t)target - row->start < POOL_BYTES;
+}
+
+/* Which of the row's blocks it is. */
+static ALWAYS_INLINE size_t row_index(const struct row *row, const void *target)
+{
+    return ((uintptr_t)target - row->start) * row->reciprocal >> 32;
+}
+
+#endif
