@@ -1,7 +1,7 @@
 /* edges.h: a number for each block: its object's count less the references found so far.
  *
- * Each has one byte, from -128 to 127, that is 0 at first. What does not fit is carried, in units of
- * 256, to a wide number beside: memory that is not touched as long as no object has so many
+ * Each has one byte, from -128 to 127, that is 0 at first. What does not fit is carried, in units
+ * of 256, to a wide number beside: memory that is not touched as long as no object has so many
  * references. */
 #ifndef OBJECT_EDGES_H
 #define OBJECT_EDGES_H

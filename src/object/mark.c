@@ -20,8 +20,8 @@ static struct {
     void **stack; /* reachable objects that are to be looked at */
     size_t waiting;
     struct reached reached[REACHED_MAX]; /* a ring, full at any time */
-    unsigned turn;                       /* the oldest's number in it, above multiples of its size */
-    unsigned unsettled;                  /* of the ring's, counted from the youngest, not `none` */
+    unsigned turn;      /* the oldest's number in it, above multiples of its size */
+    unsigned unsettled; /* of the ring's, counted from the youngest, not `none` */
 } marking;
 
 static struct marks none; /* no bit is set there */

@@ -1,8 +1,8 @@
 /* mark.h: following references from the roots: what they lead to is white no longer.
  *
- * Objects wait on a stack. Those of one side are looked at one after the other, so that a chain or a
- * tree is followed where it lies. Where references lead far, nothing is waited for: a target's bits
- * are fetched while the next targets are found, and it while those before it are looked at. */
+ * Objects wait on a stack. Those of one side are looked at one after the other, so that a chain or
+ * a tree is followed where it lies. Where references lead far, nothing is waited for: a target's
+ * bits are fetched while the next targets are found, and it while those before it are looked at. */
 #ifndef OBJECT_MARK_H
 #define OBJECT_MARK_H
 

@@ -23,8 +23,8 @@ static struct table *table_new(size_t count)
 /* ---- Numbers of references ---- */
 
 /* All numbers around those that do not fit into a byte any more. */
-static const int counts[] = {1, 2, 126, 127, 128, 129, 254, 255, 256, 257, 383, 384, 385, 511,
-                             512, 513, 65535, 65536, 65537, 300000};
+static const int counts[] = {1,   2,   126, 127, 128, 129, 254,   255,   256,   257,
+                             383, 384, 385, 511, 512, 513, 65535, 65536, 65537, 300000};
 
 /* `table` and a node refer to each other, the table often; what is made first lies first. */
 static struct node *make_circle(int count, bool node_first)
@@ -157,7 +157,8 @@ START_TEST(test_near_child_beside_one_that_takes_no_part)
     struct node *others[4];
     for (int i = 0; i < 4; i++) {
         struct node *child = node_take(&node_type, 0, NULL, NULL);
-        others[i] = node_take(&node_type, 0, i % 2 == 0 ? child : plain, i % 2 == 0 ? plain : child);
+        others[i] =
+            node_take(&node_type, 0, i % 2 == 0 ? child : plain, i % 2 == 0 ? plain : child);
         molt_retain(plain);
     }
     molt_release(plain);
@@ -217,8 +218,8 @@ START_TEST(test_numbers)
                 }
                 ck_assert_uint_lt(number, edges.count);
                 ck_assert_int_eq(edges.numbers[number]++, 0);
-                ck_assert_uint_eq(number, numbering_row_of_side(side).first +
-                                              side_index(side, all->at[i]));
+                ck_assert_uint_eq(number,
+                                  numbering_row_of_side(side).first + side_index(side, all->at[i]));
                 ck_assert(row_has(&row, all->at[i]));
                 ck_assert_uint_eq(row.first + row_index(&row, all->at[i]), number);
             }
