@@ -30,8 +30,10 @@
  * in time is skipped and counted. A program with one thread need not care.
  *
  * Misuse (a count operation on a dead object, on something that is none, inside a traverse
- * callback) ends the program with one line on standard error. Functions may be called from any
- * thread but not from a signal handler, unless a comment says otherwise.
+ * callback) ends the program with one line on standard error: what was done, the address, the type,
+ * and a declared field that refers to it, if there is one and the other threads come to a safepoint
+ * within a tenth of a second. Functions may be called from any thread but not from a signal
+ * handler, unless a comment says otherwise.
  */
 #ifndef MOLT_OBJECT_H
 #define MOLT_OBJECT_H

@@ -35,7 +35,7 @@ static void append_signed(struct report_line *line, int value)
     append_number(line, value < 0 ? (uintmax_t)(-(intmax_t)value) : (uintmax_t)value, 10);
 }
 
-static void append_arguments(struct report_line *line, const char *format, va_list arguments)
+void report_append_arguments(struct report_line *line, const char *format, va_list arguments)
 {
     for (; *format != '\0'; format++) {
         if (*format != '%') {
@@ -73,7 +73,7 @@ void report_append(struct report_line *line, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    append_arguments(line, format, arguments);
+    report_append_arguments(line, format, arguments);
     va_end(arguments);
 }
 
@@ -99,29 +99,38 @@ int report_write_line(int fd, struct report_line *line)
     return report_write(fd, line->text, line->length);
 }
 
-static void report(const char *kind, const char *format, va_list arguments)
-{
-    struct report_line line = {.length = 0};
-    report_append(&line, "molt: %s: ", kind);
-    append_arguments(&line, format, arguments);
-    report_write_line(STDERR_FILENO, &line);
-}
-
 void report_warning(const char *format, ...)
 {
     int saved = errno;
+    struct report_line line = {.length = 0};
     va_list arguments;
+    report_append(&line, "molt: warning: ");
     va_start(arguments, format);
-    report("warning", format, arguments);
+    report_append_arguments(&line, format, arguments);
     va_end(arguments);
+    report_write_line(STDERR_FILENO, &line);
     errno = saved;
+}
+
+void report_begin_fatal(struct report_line *line)
+{
+    line->length = 0;
+    report_append(line, "molt: error: ");
+}
+
+void report_end_fatal(struct report_line *line)
+{
+    report_write_line(STDERR_FILENO, line);
+    abort();
 }
 
 void report_fatal(const char *format, ...)
 {
+    struct report_line line;
     va_list arguments;
+    report_begin_fatal(&line);
     va_start(arguments, format);
-    report("error", format, arguments);
+    report_append_arguments(&line, format, arguments);
     va_end(arguments);
-    abort();
+    report_end_fatal(&line);
 }

@@ -52,7 +52,8 @@ static ALWAYS_INLINE _Atomic uint32_t *need_word(const char *operation, const vo
 
 static COLD _Noreturn void report_below_zero(const void *object)
 {
-    error_report("release", object, "released more often than retained");
+    error_fatal(object, "release of %p (%s): released more often than retained", object,
+                error_type_name(object));
 }
 
 /* The owner's part joins the others'; true if the sum is 0. By the owner, or for a detached one

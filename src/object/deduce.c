@@ -11,8 +11,6 @@
 #include "owner.h"
 #include "type.h"
 
-#include "base/report.h"
-
 #include <stdint.h>
 
 /* ---- Gather ---- */
@@ -249,8 +247,8 @@ static size_t subtract(struct side *sides, unsigned held)
 
 static COLD _Noreturn void report_too_many_edges(void *object, const int8_t *number)
 {
-    report_fatal("object %p (%s): %d more fields refer to it than it has references", object,
-                 error_type_name(object), (int)-edges_value(number));
+    error_fatal(object, "object %p (%s): %d more fields refer to it than it has references", object,
+                error_type_name(object), (int)-edges_value(number));
 }
 
 /* Some roots may have been reached already: they are only checked. */

@@ -1,6 +1,7 @@
 /* error.c: telling what a wrong pointer points to. Reads only what the pools' records vouch for. */
 #include "error.h"
 
+#include "holders.h"
 #include "object.h" // object_find
 #include "owner.h"
 #include "type.h"
@@ -30,29 +31,41 @@ void error_new(const molt_type *type)
                                             : "the thread has said that it uses no object");
 }
 
+void error_fatal(const void *p, const char *format, ...)
+{
+    struct report_line line;
+    va_list arguments;
+    report_begin_fatal(&line);
+    va_start(arguments, format);
+    report_append_arguments(&line, format, arguments);
+    va_end(arguments);
+    holders_append(&line, p);
+    report_end_fatal(&line);
+}
+
 /* p is the start of a block for objects. */
 static void check_block(const char *operation, const void *p)
 {
     uint64_t header = header_of(p);
     unsigned tag = header_tag(header);
     if (tag == BLOCK_MARK)
-        report_fatal("%s of %p: the object (%s) is dead", operation, p,
-                     name_of(object_dead_type(p)));
+        error_fatal(p, "%s of %p: the object (%s) is dead", operation, p,
+                    name_of(object_dead_type(p)));
     if (tag_is_dying(tag))
-        report_fatal("%s of %p: the object (%s) is dying", operation, p,
-                     name_of(header_type(header)));
+        error_fatal(p, "%s of %p: the object (%s) is dying", operation, p,
+                    name_of(header_type(header)));
     if (tag == TAG_CONDEMNED)
-        report_fatal("%s of %p: the object (%s) is being freed by the collector", operation, p,
-                     name_of(header_type(header)));
+        error_fatal(p, "%s of %p: the object (%s) is being freed by the collector", operation, p,
+                    name_of(header_type(header)));
     if (!tag_is_live(tag) || type_by_number(header_type(header)) == NULL)
-        report_fatal("%s of %p: its header has been overwritten", operation, p);
+        error_fatal(p, "%s of %p: its header has been overwritten", operation, p);
 }
 
 void error_if_no_object(const char *operation, const void *p)
 {
     const void *start = object_block_around(p);
     if (start == NULL)
-        report_fatal("%s of %p: not an object", operation, p);
+        error_fatal(p, "%s of %p: not an object", operation, p);
     if (start == p) {
         check_block(operation, p);
         return;
@@ -60,7 +73,7 @@ void error_if_no_object(const char *operation, const void *p)
     size_t inside = (size_t)((const char *)p - (const char *)start);
     uint64_t header = header_of(start);
     if (tag_is_live(header_tag(header)))
-        report_fatal("%s of %p: %zu bytes inside an object (%s) at %p", operation, p, inside,
-                     name_of(header_type(header)), start);
-    report_fatal("%s of %p: %zu bytes inside a dead object at %p", operation, p, inside, start);
+        error_fatal(p, "%s of %p: %zu bytes inside an object (%s) at %p", operation, p, inside,
+                    name_of(header_type(header)), start);
+    error_fatal(p, "%s of %p: %zu bytes inside a dead object at %p", operation, p, inside, start);
 }

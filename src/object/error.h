@@ -7,13 +7,16 @@
 #include "base/attributes.h"
 
 /* Finds out what p is, says it in one line and aborts:
- *   molt: error: release of 0x…: the object (struct node) is dead
- *   molt: error: retain of 0x…: 24 bytes inside an object (struct node) at 0x…
- * Returns if p is a live object after all. */
+ *   molt: error: release of 0x…: the object (struct node) is dead; 0x… (struct list) +8 refers to
+ * it molt: error: retain of 0x…: 24 bytes inside an object (struct node) at 0x… Returns if p is a
+ * live object after all. */
 COLD void error_if_no_object(const char *operation, const void *p);
 
 /* A live object on which the operation cannot be done, and why. */
 COLD _Noreturn void error_report(const char *operation, const void *object, const char *why);
+
+/* Says what is wrong with p, and which fields refer to it, in one line, and aborts. */
+COLD _Noreturn void error_fatal(const void *p, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* A molt_new where there must be none: inside a traverse callback, or a blocking region. */
 COLD _Noreturn void error_new(const molt_type *type);

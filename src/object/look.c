@@ -13,8 +13,19 @@
 
 /* How long the others may take to come to a safepoint. */
 #define STOP_MS 1000
+#define STOP_MS_TRY 100
 
 #define NAME_SHOWN_MAX 120 /* of a type, in a line */
+
+/* As the one who collects: stops the others, if that is not done, and takes the lock. */
+static void begin(struct look *look, unsigned stop_ms)
+{
+    look->locks = !lock_is_mine(&side_lock);
+    look->stops = look->locks && !world_is_still() && world_stop(stop_ms);
+    look->is_still = world_is_still();
+    if (look->locks)
+        lock_acquire(&side_lock);
+}
 
 int look_begin(struct look *look)
 {
@@ -28,21 +39,34 @@ int look_begin(struct look *look)
         world_safepoint(owner_self);
         sched_yield();
     }
-    look->locks = !lock_is_mine(&side_lock);
-    look->stops = look->locks && !world_is_still() && world_stop(STOP_MS);
-    look->is_still = world_is_still();
-    if (look->locks)
-        lock_acquire(&side_lock);
+    begin(look, STOP_MS);
     return 0;
+}
+
+static int still_or_end(const struct look *look)
+{
+    if (look->is_still)
+        return 0;
+    look_end(look);
+    return EBUSY;
 }
 
 int look_begin_still(struct look *look)
 {
     int error = look_begin(look);
-    if (error != 0 || look->is_still)
-        return error;
-    look_end(look);
-    return EBUSY;
+    return error != 0 ? error : still_or_end(look);
+}
+
+int look_try_begin(struct look *look)
+{
+    *look = (struct look){.is_still = false};
+    if (owner_self == NULL)
+        return EBUSY;
+    look->collects = !world_is_mine();
+    if (look->collects && !world_try_collect())
+        return EBUSY;
+    begin(look, STOP_MS_TRY);
+    return still_or_end(look);
 }
 
 void look_end(const struct look *look)
@@ -99,6 +123,18 @@ static struct place place_of(const struct slots *slots, size_t number)
     return (struct place){PLACE_WORD, (size_t)((const char *)slot - slots->object)};
 }
 
+int look_declared_references(void *object, place_visit *visit, void *context)
+{
+    struct slots slots = readable_slots(type_of(object), object);
+    for (size_t i = 0; i < slots_count(&slots); i++) {
+        void *target = *slots_at(&slots, i);
+        int result = target == NULL ? 0 : visit(target, place_of(&slots, i), context);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
 struct telling {
     place_visit *visit;
     void *context;
@@ -114,15 +150,9 @@ static int tell(void *target, void *context)
 int look_references(void *object, place_visit *visit, void *context)
 {
     const struct descriptor *type = type_of(object);
-    struct slots slots = readable_slots(type, object);
-    for (size_t i = 0; i < slots_count(&slots); i++) {
-        void *target = *slots_at(&slots, i);
-        int result = target == NULL ? 0 : visit(target, place_of(&slots, i), context);
-        if (result != 0)
-            return result;
-    }
+    int result = look_declared_references(object, visit, context);
     struct telling telling = {visit, context};
-    return type->has_traverse ? type_traverse(type, object, tell, &telling) : 0;
+    return result == 0 && type->has_traverse ? type_traverse(type, object, tell, &telling) : result;
 }
 
 bool look_declares(const void *object, size_t offset)

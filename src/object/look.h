@@ -30,6 +30,10 @@ int look_begin(struct look *look);
 /* The same for those who read objects' fields: EBUSY also if a thread does not stand still. */
 int look_begin_still(struct look *look);
 
+/* The same without waiting for a collection or for long; EBUSY also for a thread that does not use
+ * objects. */
+int look_try_begin(struct look *look);
+
 void look_end(const struct look *look);
 
 /* Sets errno: -1. */
@@ -53,6 +57,9 @@ typedef int place_visit(void *target, struct place place, void *context);
 /* Calls `visit` for every reference of a live object that is not NULL, whatever it is; ends early,
  * with its result, when that is not 0. */
 int look_references(void *object, place_visit *visit, void *context);
+
+/* The same without those that a traverse callback tells. */
+int look_declared_references(void *object, place_visit *visit, void *context);
 
 /* Whether the object has an array of references that cannot be read. */
 bool look_array_is_wild(void *object);

@@ -110,7 +110,7 @@ START_TEST(test_many_fields_without_a_reference)
             molt_release(node);
             unit_expect_error(collect_all, NULL,
                               "object %p (struct node): %d more fields refer to it than it has "
-                              "references\n",
+                              "references; ",
                               (void *)node, counts[i]);
             molt_gc_untrack(wrong);
             ck_assert_int_eq(molt_gc_collect(2), 2);
@@ -138,8 +138,8 @@ START_TEST(test_many_fields_of_neighbours_without_a_reference)
         if (i % 8 == 0 && i > HELD)
             unit_expect_error(collect_all, NULL,
                               "object %p (struct node): %zu more fields refer to it than it has "
-                              "references\n",
-                              (void *)node, i + 1 - HELD);
+                              "references; %p (struct node) +8 and %zu more fields refer to it\n",
+                              (void *)node, i + 1 - HELD, (void *)neighbours[0], i);
     }
     for (size_t i = 0; i < COUNT_OF(neighbours); i++)
         neighbours[i]->a = NULL;

@@ -6,6 +6,8 @@
 #include "object/header.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,8 +235,11 @@ START_TEST(test_overwritten_type_of_a_target)
     uint64_t header = set_no_type(target);
     unit_expect_error(do_release, parent, "release of %p: its header has been overwritten\n",
                       (void *)target);
-    unit_expect_error(do_collect, (void *)2, "collection of %p: its header has been overwritten\n",
-                      (void *)target);
+    unit_expect_error(
+        do_collect, (void *)2,
+        "collection of %p: its header has been overwritten; %p (struct node) +8 refers "
+        "to it\n",
+        (void *)target, (void *)parent);
     target->molt_base.molt_header = header;
 }
 END_TEST
@@ -287,8 +292,9 @@ START_TEST(test_more_fields_than_references)
     for (uintptr_t generation = 0; generation < 3; generation++)
         unit_expect_error(
             do_collect, (void *)generation,
-            "object %p (struct node): 1 more fields refer to it than it has references\n",
-            (void *)node);
+            "object %p (struct node): 1 more fields refer to it than it has references; %p (struct "
+            "node) +8 and 1 more field refer to it\n",
+            (void *)node, (void *)other);
     molt_retain(node);
     ck_assert_int_eq(molt_gc_collect(2), 0);
 }
@@ -555,6 +561,148 @@ START_TEST(test_in_a_blocking_region)
 }
 END_TEST
 
+/* ---- The fields that refer to it ---- */
+
+struct row {
+    MOLT_OBJECT;
+    struct node **at;
+    size_t length;
+};
+
+static void free_array(void *row)
+{
+    free(((struct row *)row)->at);
+}
+
+static int tell_b(void *node, molt_visit *visit, void *arg)
+{
+    void *b = ((struct node *)node)->b;
+    return b != NULL ? visit(b, arg) : 0;
+}
+
+MOLT_TYPE(row_type, struct row, MOLT_REF_ARRAY(struct row, at, length), .dispose = free_array);
+MOLT_TYPE(acyclic_type, struct node, MOLT_REFS(struct node, a), .flags = MOLT_ACYCLIC);
+MOLT_TYPE(telling_b_type, struct node, .traverse = tell_b, .clear = clear_nothing);
+
+START_TEST(test_fields_that_refer_to_it)
+{
+    struct node *dead = node_take(&node_type, 1, NULL, NULL), *node, *acyclic;
+    struct row *row = molt_new(&row_type);
+    node = node_take(&node_type, 2, NULL, NULL);
+    acyclic = molt_new(&acyclic_type);
+    molt_release(dead);
+    unit_expect_error(do_retain, dead, "retain of %p: the object (struct node) is dead\n",
+                      (void *)dead);
+    row->length = 4;
+    row->at = calloc(row->length, sizeof(void *));
+    row->at[3] = dead;
+    unit_expect_error(
+        do_retain, dead,
+        "retain of %p: the object (struct node) is dead; %p (struct row) [3] refers to "
+        "it\n",
+        (void *)dead, (void *)row);
+    row->at[3] = NULL;
+    acyclic->a = dead;
+    unit_expect_error(do_refcount, dead,
+                      "molt_refcount of %p: the object (struct node) is dead; %p (struct node) +8 "
+                      "refers to it\n",
+                      (void *)dead, (void *)acyclic);
+    acyclic->a = NULL;
+    node->b = dead;
+    unit_expect_error(
+        do_release, node,
+        "release of %p: the object (struct node) is dead; %p (struct node) +16 refers "
+        "to it\n",
+        (void *)dead, (void *)node);
+    row->at[0] = row->at[1] = dead;
+    unit_expect_error(do_release, dead,
+                      "release of %p: the object (struct node) is dead; %p (struct node) +16 and 2 "
+                      "more fields refer to it\n",
+                      (void *)dead, (void *)node);
+    row->at[0] = row->at[1] = node->b = NULL;
+    molt_release(acyclic);
+    molt_release(node);
+    molt_release(row);
+}
+END_TEST
+
+/* A callback of the program is not called while it is being stopped. */
+START_TEST(test_traverse_is_not_asked)
+{
+    struct node *dead = node_take(&node_type, 1, NULL, NULL), *node = molt_new(&telling_b_type);
+    molt_release(dead);
+    node->b = dead;
+    unit_expect_error(do_retain, dead, "retain of %p: the object (struct node) is dead\n",
+                      (void *)dead);
+    node->b = NULL;
+    molt_release(node);
+}
+END_TEST
+
+static atomic_bool is_there;
+
+static void *use_and_stay(void *unused)
+{
+    molt_gc_attach();
+    atomic_store(&is_there, true);
+    for (;;)
+        sched_yield();
+    return unused;
+}
+
+/* In a process with a thread that does not come to a safepoint. */
+static void retain_beside_another(void *p)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, use_and_stay, NULL) != 0)
+        exit(1);
+    while (!atomic_load(&is_there))
+        sched_yield();
+    molt_retain(p);
+}
+
+START_TEST(test_others_do_not_stand_still)
+{
+    struct node *dead = node_take(&node_type, 1, NULL, NULL);
+    struct node *node = node_take(&node_type, 2, NULL, NULL);
+    molt_release(dead);
+    node->a = dead;
+    unit_expect_error(retain_beside_another, dead,
+                      "retain of %p: the object (struct node) is dead\n", (void *)dead);
+    node->a = NULL;
+    molt_release(node);
+}
+END_TEST
+
+/* In the middle of a collection, whose finalizer does it. */
+static struct node *dead_before;
+
+static void retain_dead(struct node *node)
+{
+    (void)node;
+    molt_retain(dead_before);
+}
+
+START_TEST(test_in_a_collection)
+{
+    dead_before = node_take(&node_type, 1, NULL, NULL);
+    struct node *ring = ring_new(&telling_type, 1, 1);
+    struct node *node = node_take(&node_type, 2, NULL, NULL);
+    ring->on_finalize = retain_dead;
+    molt_release(dead_before);
+    molt_release(ring);
+    node->a = dead_before;
+    unit_expect_error(
+        do_collect, (void *)2,
+        "retain of %p: the object (struct node) is dead; %p (struct node) +8 refers to "
+        "it\n",
+        (void *)dead_before, (void *)node);
+    node->a = NULL;
+    ring->on_finalize = NULL;
+    molt_release(node);
+}
+END_TEST
+
 START_TEST(test_one_line)
 {
     char text[1000];
@@ -588,6 +736,10 @@ Suite *suite_object_misuse(void)
     tcase_add_test(tests, test_free_of_an_object);
     tcase_add_test(tests, test_free_of_a_large_object);
     tcase_add_test(tests, test_in_a_blocking_region);
+    tcase_add_test(tests, test_fields_that_refer_to_it);
+    tcase_add_test(tests, test_traverse_is_not_asked);
+    tcase_add_test(tests, test_others_do_not_stand_still);
+    tcase_add_test(tests, test_in_a_collection);
     tcase_add_test(tests, test_one_line);
     suite_add_tcase(suite, tests);
     return suite;
