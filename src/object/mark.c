@@ -19,20 +19,16 @@ struct reached {
 static struct {
     void **stack; /* reachable objects that are to be looked at */
     size_t waiting;
-    struct reached reached[REACHED_MAX]; /* a ring, full at any time */
-    unsigned turn;      /* the oldest's number in it, above multiples of its size */
-    unsigned unsettled; /* of the ring's, counted from the youngest, not `none` */
+    struct reached reached[REACHED_MAX]; /* a ring */
+    unsigned reached_count;
+    unsigned oldest; /* its number in the ring, above multiples of the ring's size */
 } marking;
-
-static struct marks none; /* no bit is set there */
 
 void mark_begin(void)
 {
     marking.stack = numbering.stack;
     marking.waiting = 0;
-    marking.unsettled = 0;
-    for (unsigned i = 0; i < REACHED_MAX; i++)
-        marking.reached[i].marks = &none;
+    marking.reached_count = 0;
 }
 
 void mark_add(void *object)
@@ -42,27 +38,41 @@ void mark_add(void *object)
 
 /* ---- Targets ---- */
 
-/* The target is white no longer; true if it was, and refers to anything. */
-static ALWAYS_INLINE bool reach(size_t number)
+/* A target is white no longer. What was, and refers to anything, for it is to be looked at: its
+ * bit, else 0. */
+static ALWAYS_INLINE uint64_t clear_white(struct marks *marks, uint64_t bit)
 {
-    struct marks *marks = &numbering.marks[number / 64];
-    uint64_t bit = UINT64_C(1) << (number % 64), white = marks->white;
-    if ((white & bit) == 0)
-        return false;
+    uint64_t white = marks->white;
     marks->white = white & ~bit;
-    return (marks->leaf & bit) == 0;
+    return white & ~marks->leaf & bit;
 }
 
-/* The same for the oldest in the ring, which waits then; without a branch, since nobody could
- * foresee it. `next` takes its turn. */
-static ALWAYS_INLINE void settle_oldest(struct reached next)
+static ALWAYS_INLINE bool reach(size_t number)
 {
-    struct reached *oldest = &marking.reached[marking.turn++ % REACHED_MAX];
-    uint64_t white = oldest->marks->white;
-    marking.stack[marking.waiting] = oldest->object;
-    marking.waiting += (white & ~oldest->marks->leaf & oldest->bit) != 0;
-    oldest->marks->white = white & ~oldest->bit;
-    *oldest = next;
+    return clear_white(&numbering.marks[number / 64], UINT64_C(1) << (number % 64)) != 0;
+}
+
+static ALWAYS_INLINE struct reached *take_oldest_reached(void)
+{
+    marking.reached_count--;
+    return &marking.reached[marking.oldest++ % REACHED_MAX];
+}
+
+/* The oldest in the ring. Without a branch: where many wait nobody could foresee it. */
+static ALWAYS_INLINE void settle_in_turn(void)
+{
+    const struct reached *reached = take_oldest_reached();
+    marking.stack[marking.waiting] = reached->object;
+    marking.waiting += clear_white(reached->marks, reached->bit) != 0;
+}
+
+/* The same with a branch, by which the processor can go on before the bits have come: where nothing
+ * else is to be done, as in a chain through the whole heap, it mostly is one more link. */
+static ALWAYS_INLINE void settle_early(void)
+{
+    const struct reached *reached = take_oldest_reached();
+    if (LIKELY(clear_white(reached->marks, reached->bit) != 0))
+        mark_add(reached->object);
 }
 
 static NOINLINE void reach_far(void *target)
@@ -72,16 +82,10 @@ static NOINLINE void reach_far(void *target)
         return;
     struct marks *marks = &numbering.marks[number / 64];
     __builtin_prefetch(marks, 1);
-    settle_oldest((struct reached){marks, UINT64_C(1) << (number % 64), target});
-    marking.unsettled = REACHED_MAX;
-}
-
-static void settle_until_one_waits(void)
-{
-    while (marking.waiting == 0 && marking.unsettled != 0) {
-        settle_oldest((struct reached){.marks = &none});
-        marking.unsettled--;
-    }
+    if (LIKELY(marking.reached_count == REACHED_MAX))
+        settle_in_turn();
+    unsigned next = (marking.oldest + marking.reached_count++) % REACHED_MAX;
+    marking.reached[next] = (struct reached){marks, UINT64_C(1) << (number % 64), target};
 }
 
 /* ---- Objects ---- */
@@ -171,34 +175,45 @@ static NOINLINE void look_near(void *object)
     }
 }
 
+/* ---- Turns ---- */
+
 /* An object of another side is fetched into the cache between the stack and its turn: its first
  * words, which may lie on two lines. */
-#define FETCHED_MAX 16u
 #define FETCHED_BYTES 24u
+#define FETCHED_MAX 16u
 
-static void *take_and_fetch(void)
+struct fetched {
+    void *objects[FETCHED_MAX]; /* a ring */
+    unsigned oldest, count;
+};
+
+static void fetch(struct fetched *fetched, char *object)
 {
-    if (marking.waiting == 0)
-        return NULL;
-    void *object = marking.stack[--marking.waiting];
     __builtin_prefetch(object);
-    __builtin_prefetch((char *)object + FETCHED_BYTES - 8);
-    return object;
+    __builtin_prefetch(object + FETCHED_BYTES - 8);
+    fetched->objects[(fetched->oldest + fetched->count++) % FETCHED_MAX] = object;
 }
 
+static void *take_oldest(struct fetched *fetched)
+{
+    fetched->count--;
+    return fetched->objects[fetched->oldest++ % FETCHED_MAX];
+}
+
+/* Only where there is nothing else to do is something looked at before its time. */
 void mark_all(void)
 {
-    void *fetched[FETCHED_MAX] = {NULL};
-    unsigned turn = 0, count = 0;
+    struct fetched fetched = {.count = 0};
     for (;;) {
-        settle_until_one_waits();
-        if (marking.waiting == 0 && count == 0)
+        if (fetched.count == FETCHED_MAX)
+            look_near(take_oldest(&fetched));
+        else if (marking.waiting != 0)
+            fetch(&fetched, marking.stack[--marking.waiting]);
+        else if (marking.reached_count != 0)
+            settle_early();
+        else if (fetched.count != 0)
+            look_near(take_oldest(&fetched));
+        else
             break;
-        void *object = fetched[turn], *next = take_and_fetch();
-        fetched[turn] = next;
-        turn = (turn + 1) % FETCHED_MAX;
-        count = count + (next != NULL) - (object != NULL);
-        if (object != NULL)
-            look_near(object);
     }
 }

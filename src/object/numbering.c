@@ -7,29 +7,29 @@
 
 struct numbering numbering;
 
-/* Twice as many as sides: pools that lie close together get a place each. */
-static size_t places_for(size_t sides)
+/* Twice as many as sides: pools that lie close together get an entry each. */
+static size_t entries_for(size_t sides)
 {
-    size_t places = 4;
-    while (places < 2 * sides)
-        places *= 2;
-    return places;
+    size_t entries = 4;
+    while (entries < 2 * sides)
+        entries *= 2;
+    return entries;
 }
 
 /* Each array's size is a multiple of a cache line. */
-static bool lay_out(size_t words, size_t places)
+static bool lay_out(size_t words, size_t entries)
 {
-    size_t blocks = words * 64, places_bytes = places * sizeof(struct place),
+    size_t blocks = words * 64, entries_bytes = entries * sizeof(struct entry),
            marks_bytes = (words + 3) / 4 * 4 * sizeof(struct marks),
            stack_bytes = (blocks + 8) * sizeof(void *);
-    char *zeroed = scratch_take(EDGES_BYTES(blocks) + places_bytes,
+    char *zeroed = scratch_take(EDGES_BYTES(blocks) + entries_bytes,
                                 marks_bytes + stack_bytes + EDGES_MORE_BYTES(blocks));
     if (zeroed == NULL)
         return false;
-    char *more = zeroed + EDGES_BYTES(blocks) + places_bytes;
+    char *more = zeroed + EDGES_BYTES(blocks) + entries_bytes;
     numbering = (struct numbering){
-        .places = (struct place *)(void *)(zeroed + EDGES_BYTES(blocks)),
-        .place_mask = places - 1,
+        .entries = (struct entry *)(void *)(zeroed + EDGES_BYTES(blocks)),
+        .entry_mask = entries - 1,
         .marks = (struct marks *)(void *)more,
         .stack = (void **)(void *)(more + marks_bytes),
     };
@@ -37,13 +37,13 @@ static bool lay_out(size_t words, size_t places)
     return true;
 }
 
-/* The later of two pools with one place gets it. A large object has none. */
-static void set_place(const struct side *side)
+/* The later of two pools with one entry gets it. A large object has none. */
+static void set_entry(const struct side *side)
 {
     if (side->pool == NULL)
         return;
-    numbering.places[side->start >> POOL_SHIFT & numbering.place_mask] =
-        (struct place){.pool_bits = (uint32_t)(side->start >> POOL_SHIFT),
+    numbering.entries[side->start >> POOL_SHIFT & numbering.entry_mask] =
+        (struct entry){.pool_bits = (uint32_t)(side->start >> POOL_SHIFT),
                        .first_word = side->numbered - 1,
                        .reciprocal = side->reciprocal};
 }
@@ -55,13 +55,13 @@ bool numbering_begin(struct side *sides)
         count++;
         words += side_carved_words(side);
     }
-    if (words >= UINT32_MAX || !lay_out(words, places_for(count)))
+    if (words >= UINT32_MAX || !lay_out(words, entries_for(count)))
         return false;
     words = 0;
     for_each_side (side, sides) {
         side->numbered = (uint32_t)words + 1;
         words += side_carved_words(side);
-        set_place(side);
+        set_entry(side);
     }
     return true;
 }

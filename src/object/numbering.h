@@ -3,7 +3,7 @@
  * What is noted of a block lies in scratch memory, by its number: where references lead anywhere,
  * a little memory in one piece is at hand sooner than all pools' sides are. A reference finds the
  * number of its target by the address alone: in a table of the pools, by the address's next 16
- * bits or so; or, for a large object and where two pools share a place, by way of the side. */
+ * bits or so; or, for a large object and where two pools share an entry, by way of the side. */
 #ifndef OBJECT_NUMBERING_H
 #define OBJECT_NUMBERING_H
 
@@ -12,11 +12,11 @@
 #include "base/tunables.h"
 
 /* A pool that takes part. */
-struct place {
+struct entry {
     uint32_t pool_bits;  /* of its addresses, above those inside a pool; 0: none */
     uint32_t first_word; /* its first block's number / 64 */
     uint32_t reciprocal; /* the side's */
-    uint32_t unused;     /* a place is found by a shift */
+    uint32_t unused;     /* an entry is found by a shift */
 };
 
 /* Of 64 blocks. */
@@ -26,8 +26,8 @@ struct marks {
 };
 
 struct numbering {
-    struct place *places;
-    uintptr_t place_mask;
+    struct entry *entries;
+    uintptr_t entry_mask;
     struct marks *marks;
     void **stack; /* room for every block, and one more */
 };
@@ -45,21 +45,21 @@ struct row;
 size_t numbering_by_side(const void *target);
 struct row numbering_row_by_side(const void *object);
 
-/* The place of the address's pool; NULL: it has none. */
-static ALWAYS_INLINE const struct place *place_of(uintptr_t address)
+/* The entry of the address's pool; NULL: it has none. */
+static ALWAYS_INLINE const struct entry *entry_of(uintptr_t address)
 {
     uintptr_t pool_bits = address >> POOL_SHIFT;
-    const struct place *place = &numbering.places[pool_bits & numbering.place_mask];
-    return LIKELY(place->pool_bits == pool_bits) ? place : NULL;
+    const struct entry *entry = &numbering.entries[pool_bits & numbering.entry_mask];
+    return LIKELY(entry->pool_bits == pool_bits) ? entry : NULL;
 }
 
 /* The number of a live object; NUMBER_NONE: it takes no part. */
 static ALWAYS_INLINE size_t numbering_of(const void *target)
 {
     uintptr_t address = (uintptr_t)target;
-    const struct place *place = place_of(address);
-    if (LIKELY(place != NULL))
-        return (size_t)place->first_word * 64 + (address % POOL_BYTES * place->reciprocal >> 32);
+    const struct entry *entry = entry_of(address);
+    if (LIKELY(entry != NULL))
+        return (size_t)entry->first_word * 64 + (address % POOL_BYTES * entry->reciprocal >> 32);
     return numbering_by_side(target);
 }
 
@@ -81,10 +81,10 @@ static inline struct row numbering_row_of_side(const struct side *side)
 static inline struct row numbering_row(const void *object)
 {
     uintptr_t address = (uintptr_t)object;
-    const struct place *place = place_of(address);
-    if (LIKELY(place != NULL))
-        return (struct row){address - address % POOL_BYTES, place->reciprocal,
-                            (size_t)place->first_word * 64};
+    const struct entry *entry = entry_of(address);
+    if (LIKELY(entry != NULL))
+        return (struct row){address - address % POOL_BYTES, entry->reciprocal,
+                            (size_t)entry->first_word * 64};
     return numbering_row_by_side(object);
 }
 

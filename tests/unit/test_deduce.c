@@ -171,6 +171,52 @@ START_TEST(test_near_child_beside_one_that_takes_no_part)
 }
 END_TEST
 
+/* ---- Far targets ---- */
+
+enum { TABLES = 2000, EACH = 200 };
+
+/* Tables in many pools that refer to each other, to the next one and wherever a multiple of their
+ * number leads; the first. */
+static struct table *make_dense(void)
+{
+    static struct table *tables[TABLES];
+    for (unsigned i = 0; i < TABLES; i++)
+        tables[i] = table_new(EACH);
+    for (unsigned i = 0; i < TABLES; i++)
+        for (unsigned j = 0; j < EACH; j++)
+            molt_set(&tables[i]->at[j], tables[j == 0 ? (i + 1) % TABLES : (i + 1) * j % TABLES]);
+    for (unsigned i = 1; i < TABLES; i++)
+        molt_release(tables[i]);
+    return tables[0];
+}
+
+START_TEST(test_dense_graph)
+{
+    struct table *first = make_dense();
+    ck_assert_int_eq(molt_gc_collect(2), 0);
+    ck_assert_uint_eq(molt_gc_objects(-1, NULL, NULL), TABLES);
+    molt_release(first);
+    ck_assert_int_eq(molt_gc_collect(2), TABLES);
+}
+END_TEST
+
+/* A ring through all pools, one after the other. */
+START_TEST(test_far_ring)
+{
+    static struct node *nodes[30000];
+    const size_t step = 7919; /* prime to their number */
+    for (size_t i = 0; i < COUNT_OF(nodes); i++)
+        nodes[i] = node_new(&node_type, 0, NULL, NULL);
+    for (size_t i = 0; i < COUNT_OF(nodes); i++)
+        molt_set(&nodes[i]->b, nodes[(i + step) % COUNT_OF(nodes)]);
+    for (size_t i = 1; i < COUNT_OF(nodes); i++)
+        molt_release(nodes[i]);
+    ck_assert_int_eq(molt_gc_collect(2), 0);
+    molt_release(nodes[0]);
+    ck_assert_int_eq(molt_gc_collect(2), (long)COUNT_OF(nodes));
+}
+END_TEST
+
 /* ---- Numbers of blocks ---- */
 
 enum { POOLS = 24 };
@@ -267,6 +313,11 @@ Suite *suite_deduce(void)
     TCase *leaves = tcase_create("leaves");
     tcase_add_test(leaves, test_near_child_beside_one_that_takes_no_part);
     suite_add_tcase(suite, leaves);
+
+    TCase *distant = tcase_create("far");
+    tcase_add_test(distant, test_dense_graph);
+    tcase_add_test(distant, test_far_ring);
+    suite_add_tcase(suite, distant);
 
     TCase *numbers = tcase_create("numbers");
     tcase_add_test(numbers, test_numbers);
