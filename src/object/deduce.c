@@ -193,8 +193,9 @@ static NOINLINE bool subtract_object(const struct side *side, void *object, int8
     return subtract_references(type, object, type->fields);
 }
 
-/* White blocks without a tracked object are white no longer; how many are. Who lives on is old from
- * now on, also for its header; what turns out to be garbage is forgotten with its block. */
+/* White blocks without a tracked object are white no longer; how many are. What is held stays, also
+ * if its finalizer has untracked it. Who lives on is old from now on, also for its header; what
+ * turns out to be garbage is forgotten with its block. */
 static NOINLINE size_t subtract_side(struct side *side, unsigned held)
 {
     const struct row near = numbering_row_of_side(side);
@@ -214,7 +215,7 @@ static NOINLINE size_t subtract_side(struct side *side, unsigned held)
             if (LIKELY((above & UNUSUAL_BITS) == 0)) {
                 edges_add_small(&numbers[i], (int8_t)(above >> HEADER_COUNT_SHIFT));
                 refers = subtract_near(&near, numbers, &usual, object);
-            } else if (header_is_tracked(header)) {
+            } else if (held != 0 || header_is_tracked(header)) {
                 refers = subtract_object(side, object, &numbers[i], held, &usual);
             } else {
                 side_unset(side, SIDE_WHITE, i);

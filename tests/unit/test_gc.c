@@ -1013,6 +1013,38 @@ START_TEST(test_resurrection)
 }
 END_TEST
 
+/* Collections look at it no more, but it is theirs until this one has ended. */
+static void untrack(struct node *node)
+{
+    molt_gc_untrack(node);
+}
+
+static void untrack_and_save(struct node *node)
+{
+    molt_gc_untrack(node);
+    save(node);
+}
+
+START_TEST(test_untracked_by_its_finalizer)
+{
+    struct node *ring = ring_new(&telling_type, 1, 3);
+    ring->on_finalize = untrack;
+    molt_release(ring);
+    ck_assert_int_eq(molt_gc_collect(2), 3);
+    ck_assert_str_eq(diary_read(), "f1 f2 f3 d1 d2 d3");
+
+    ring = ring_new(&telling_type, 1, 3);
+    ring->on_finalize = untrack_and_save;
+    molt_release(ring);
+    ck_assert_int_eq(molt_gc_collect(2), 0);
+    ck_assert_uint_eq(molt_refcount(ring), 2);
+    ck_assert(!molt_gc_is_tracked(ring));
+    molt_clear(&ring->a);
+    molt_release(ring);
+    ck_assert_uint_eq(disposed_nodes(), 6);
+}
+END_TEST
+
 /* Revived objects grow old as others do. */
 START_TEST(test_generation_of_the_revived)
 {
@@ -1371,6 +1403,7 @@ Suite *suite_gc(void)
     tcase_add_checked_fixture(finalizers, set_up, NULL);
     tcase_add_test(finalizers, test_finalizers);
     tcase_add_test(finalizers, test_resurrection);
+    tcase_add_test(finalizers, test_untracked_by_its_finalizer);
     tcase_add_test(finalizers, test_generation_of_the_revived);
     tcase_add_test(finalizers, test_finalizer_collects);
     tcase_add_test(finalizers, test_finalizer_breaks_the_ring);
