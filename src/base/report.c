@@ -35,7 +35,7 @@ static void append_signed(struct report_line *line, int value)
     append_number(line, value < 0 ? (uintmax_t)(-(intmax_t)value) : (uintmax_t)value, 10);
 }
 
-void report_append_arguments(struct report_line *line, const char *format, va_list arguments)
+static void append_arguments(struct report_line *line, const char *format, va_list arguments)
 {
     for (; *format != '\0'; format++) {
         if (*format != '%') {
@@ -73,7 +73,7 @@ void report_append(struct report_line *line, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    report_append_arguments(line, format, arguments);
+    append_arguments(line, format, arguments);
     va_end(arguments);
 }
 
@@ -106,16 +106,17 @@ void report_warning(const char *format, ...)
     va_list arguments;
     report_append(&line, "molt: warning: ");
     va_start(arguments, format);
-    report_append_arguments(&line, format, arguments);
+    append_arguments(&line, format, arguments);
     va_end(arguments);
     report_write_line(STDERR_FILENO, &line);
     errno = saved;
 }
 
-void report_begin_fatal(struct report_line *line)
+void report_begin_fatal(struct report_line *line, const char *format, va_list arguments)
 {
     line->length = 0;
     report_append(line, "molt: error: ");
+    append_arguments(line, format, arguments);
 }
 
 void report_end_fatal(struct report_line *line)
@@ -128,9 +129,8 @@ void report_fatal(const char *format, ...)
 {
     struct report_line line;
     va_list arguments;
-    report_begin_fatal(&line);
     va_start(arguments, format);
-    report_append_arguments(&line, format, arguments);
+    report_begin_fatal(&line, format, arguments);
     va_end(arguments);
     report_end_fatal(&line);
 }

@@ -16,8 +16,6 @@ struct report_line {
 /* Appends. Understands %s %d %u %zu %p %%, nothing else. */
 void report_append(struct report_line *line, const char *format, ...) PRINTF_LIKE(2, 3);
 
-void report_append_arguments(struct report_line *line, const char *format, va_list arguments);
-
 /* Ends the line, also one that was cut, and writes it: 0, or -1 and errno. */
 int report_write_line(int fd, struct report_line *line);
 
@@ -30,8 +28,8 @@ COLD void report_warning(const char *format, ...) PRINTF_LIKE(1, 2);
 /* "molt: error: …" on standard error, then abort(). */
 COLD _Noreturn void report_fatal(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* The same with a line that has been begun so. */
-COLD void report_begin_fatal(struct report_line *line);
+/* The same in two steps, for a line to which something is appended. */
+COLD void report_begin_fatal(struct report_line *line, const char *format, va_list arguments);
 COLD _Noreturn void report_end_fatal(struct report_line *line);
 
 #endif

@@ -35,9 +35,8 @@ void error_fatal(const void *p, const char *format, ...)
 {
     struct report_line line;
     va_list arguments;
-    report_begin_fatal(&line);
     va_start(arguments, format);
-    report_append_arguments(&line, format, arguments);
+    report_begin_fatal(&line, format, arguments);
     va_end(arguments);
     holders_append(&line, p);
     report_end_fatal(&line);
