@@ -76,8 +76,8 @@ static void subtract_far(void)
     far.count = 0;
 }
 
-/* Whether the target, which lies in another side, takes part. */
-static NOINLINE bool subtract_elsewhere(const void *target)
+/* From the target's number, soon, wherever it lies. False: it takes no part. */
+static NOINLINE bool subtract_anywhere(const void *target)
 {
     size_t number = numbering_of(target);
     if (number == NUMBER_NONE)
@@ -92,7 +92,7 @@ static NOINLINE bool subtract_elsewhere(const void *target)
 static int subtract_told(void *target, void *unused)
 {
     (void)unused;
-    subtract_elsewhere(target);
+    subtract_anywhere(target);
     return 0;
 }
 
@@ -100,7 +100,7 @@ static void subtract_slots(molt_slot *slots, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (slots[i] != NULL)
-            subtract_elsewhere(slots[i]);
+            subtract_anywhere(slots[i]);
 }
 
 /* References outside the struct. */
@@ -123,7 +123,7 @@ static NOINLINE bool subtract_references(const struct descriptor *type, void *ob
     for (; field != end; field++) {
         void *target = type_field(field, object, 0);
         if (target != NULL)
-            refers |= subtract_elsewhere(target);
+            refers |= subtract_anywhere(target);
     }
     if (LIKELY(type->only_fields))
         return refers;
@@ -148,14 +148,14 @@ struct usual {
 
 /* The same for a usual object. As long as the targets are in its own side, which they mostly are,
  * this calls nothing. */
-static ALWAYS_INLINE bool subtract_near(const struct row *near, int8_t *numbers,
+static ALWAYS_INLINE bool subtract_near(const struct span *near, int8_t *numbers,
                                         const struct usual *usual, void *object)
 {
     bool refers = false;
     for (const uint16_t *field = usual->fields; field != usual->fields_end; field++) {
         void *target = type_field(field, object, 0);
-        if (LIKELY(row_has(near, target))) {
-            int8_t *number = &numbers[row_index(near, target)], less;
+        if (LIKELY(span_has(near, target))) {
+            int8_t *number = &numbers[span_index(near, target)], less;
             if (UNLIKELY(__builtin_sub_overflow(*number, 1, &less)))
                 return subtract_references(usual->type, object, field);
             *number = less;
@@ -198,7 +198,7 @@ static NOINLINE bool subtract_object(const struct side *side, void *object, int8
  * turns out to be garbage is forgotten with its block. */
 static NOINLINE size_t subtract_side(struct side *side, unsigned held)
 {
-    const struct row near = numbering_row_of_side(side);
+    const struct span near = numbering_of_side(side);
     struct marks *marks = numbering_marks(&near);
     int8_t *numbers = &edges.numbers[near.first];
     unsigned words = side_carved_words(side);
@@ -255,9 +255,9 @@ static COLD _Noreturn void report_too_many_edges(void *object, const int8_t *num
 /* Some roots may have been reached already: they are only checked. */
 static void find_roots(struct side *side)
 {
-    const struct row row = numbering_row_of_side(side);
-    const int8_t *numbers = &edges.numbers[row.first];
-    struct marks *marks = numbering_marks(&row);
+    const struct span span = numbering_of_side(side);
+    const int8_t *numbers = &edges.numbers[span.first];
+    struct marks *marks = numbering_marks(&span);
     unsigned words = side_carved_words(side);
     for (unsigned w = 0; w < words; w++) {
         uint64_t roots = side->white[w] & edges_nonzero(&numbers[w * 64]);
@@ -280,8 +280,8 @@ static size_t take_white(struct side *sides)
 {
     size_t count = 0;
     for_each_side (side, sides) {
-        const struct row row = numbering_row_of_side(side);
-        const struct marks *marks = numbering_marks(&row);
+        const struct span span = numbering_of_side(side);
+        const struct marks *marks = numbering_marks(&span);
         unsigned words = side_carved_words(side);
         for (unsigned w = 0; w < words; w++) {
             side->white[w] = marks[w].white;

@@ -1,13 +1,13 @@
-/* deduce.h: which objects are unreachable? Trial deletion over the sides' bitmaps.
+/* deduce.h: which objects are unreachable? Trial deletion over numbers and bits of blocks.
  *
  *   deduce_gather   the objects of a generation and of younger ones are candidates: white
- *   subtract        edges[object] = its count less the references that candidates hold
+ *   subtract        number[object] = its count less the references that candidates hold (edges.h)
  *   find_roots      what has any left is referred to from outside: reachable
- *   mark            so is what it refers to; no longer white
+ *   mark            so is what it refers to; no longer white (mark.h)
  *
  * What is still white is not. (Lins 1992; the phases as in CPython's collector.) Nothing is written
- * to an object but the flag that it is old, and numbers and stack lie in scratch memory:
- * a deduction that cannot have that has done nothing.
+ * to an object but the flag that it is old. Numbers, bits and stack lie in scratch memory
+ * (numbering.h): a deduction that cannot have that has done nothing.
  *
  * Everything here under side_lock, in a world that stands still. */
 #ifndef OBJECT_DEDUCE_H

@@ -97,18 +97,18 @@ static int reach_told(void *target, void *unused)
     return 0;
 }
 
-/* References in a row often lead to neighbours. */
-static void reach_row(molt_slot *slots, size_t count)
+/* Slots side by side often lead to neighbours. */
+static void reach_slots(molt_slot *slots, size_t count)
 {
-    struct row row = {.start = 1};
+    struct span span = {.start = 1};
     for (size_t i = 0; i < count; i++) {
         void *target = slots[i];
         if (target == NULL)
             continue;
-        if (!row_has(&row, target)) {
+        if (!span_has(&span, target)) {
             reach_far(target);
-            row = numbering_row(target);
-        } else if (reach(row.first + row_index(&row, target))) {
+            span = numbering_span(target);
+        } else if (reach(span.first + span_index(&span, target))) {
             mark_add(target);
         }
     }
@@ -118,28 +118,28 @@ static void reach_row(molt_slot *slots, size_t count)
 static NOINLINE void reach_more(const struct descriptor *type, void *object)
 {
     struct slots slots = type_slots(type, object, object_bytes(object));
-    reach_row(slots.array, slots.array_count);
-    reach_row(slots.extra, slots.extra_count);
+    reach_slots(slots.array, slots.array_count);
+    reach_slots(slots.extra, slots.extra_count);
     if (type->has_traverse)
         type_traverse(type, object, reach_told, NULL);
 }
 
 /* What the object refers to is reached. What was white and lies near, one of it, comes next, the
  * rest waits: so a chain of objects is followed without looking back. */
-static ALWAYS_INLINE void *look_at(const struct row *near, const struct descriptor *type,
-                                   void *object)
+static ALWAYS_INLINE void *follow(const struct span *near, const struct descriptor *type,
+                                  void *object)
 {
     void *next = NULL;
     const uint16_t *fields = type->fields;
     uint32_t count = type->field_count;
     for (uint32_t n = 0; n < count; n++) {
         void *target = type_field(fields, object, n);
-        if (UNLIKELY(!row_has(near, target))) {
+        if (UNLIKELY(!span_has(near, target))) {
             if (target != NULL)
                 reach_far(target);
             continue;
         }
-        if (!reach(near->first + row_index(near, target)))
+        if (!reach(near->first + span_index(near, target)))
             continue;
         if (next != NULL)
             mark_add(next);
@@ -151,9 +151,9 @@ static ALWAYS_INLINE void *look_at(const struct row *near, const struct descript
 }
 
 /* The object, and what it leads to in the same side. */
-static NOINLINE void look_near(void *object)
+static NOINLINE void follow_near(void *object)
 {
-    const struct row near = numbering_row(object);
+    const struct span near = numbering_span(object);
     unsigned number = 0;
     const struct descriptor *type = NULL;
     for (;;) {
@@ -162,12 +162,12 @@ static NOINLINE void look_near(void *object)
             number = header_type(header);
             type = type_by_number(number);
         }
-        void *next = look_at(&near, type, object);
+        void *next = follow(&near, type, object);
         if (next == NULL) {
             if (marking.waiting == 0)
                 break;
             next = marking.stack[marking.waiting - 1];
-            if (!row_has(&near, next))
+            if (!span_has(&near, next))
                 break;
             marking.waiting--;
         }
@@ -206,13 +206,13 @@ void mark_all(void)
     struct fetched fetched = {.count = 0};
     for (;;) {
         if (fetched.count == FETCHED_MAX)
-            look_near(take_oldest(&fetched));
+            follow_near(take_oldest(&fetched));
         else if (marking.waiting != 0)
             fetch(&fetched, marking.stack[--marking.waiting]);
         else if (marking.reached_count != 0)
             settle_early();
         else if (fetched.count != 0)
-            look_near(take_oldest(&fetched));
+            follow_near(take_oldest(&fetched));
         else
             break;
     }

@@ -1,8 +1,11 @@
 /* mark.h: following references from the roots: what they lead to is white no longer.
  *
- * Objects wait on a stack. Those of one side are looked at one after the other, so that a chain or
- * a tree is followed where it lies. Where references lead far, nothing is waited for: a target's
- * bits are fetched while the next targets are found, and it while those before it are looked at. */
+ *   object --reference--> reached: its bits are fetched --white--> stack --> fetched --> looked at
+ *
+ * That is the way of a target far away: it waits in two rings, for its bits and for itself to come
+ * into the cache, and between them on the stack, as long as need be. One in the same side as the
+ * object is white no longer at once and, as a rule, looked at next: so a chain or a tree is
+ * followed where it lies. */
 #ifndef OBJECT_MARK_H
 #define OBJECT_MARK_H
 

@@ -43,7 +43,7 @@ static void set_entry(const struct side *side)
     if (side->pool == NULL)
         return;
     numbering.entries[side->start >> POOL_SHIFT & numbering.entry_mask] =
-        (struct entry){.pool_bits = (uint32_t)(side->start >> POOL_SHIFT),
+        (struct entry){.pool = (uint32_t)(side->start >> POOL_SHIFT) + 1,
                        .first_word = side->numbered - 1,
                        .reciprocal = side->reciprocal};
 }
@@ -79,15 +79,14 @@ static const struct side *side_taking_part(const void *object)
     return side != NULL && side->numbered != 0 ? side : NULL;
 }
 
-size_t numbering_by_side(const void *target)
+size_t numbering_slow(const void *target)
 {
     const struct side *side = side_taking_part(target);
-    return side != NULL ? numbering_row_of_side(side).first + side_index(side, target)
-                        : NUMBER_NONE;
+    return side != NULL ? numbering_of_side(side).first + side_index(side, target) : NUMBER_NONE;
 }
 
-struct row numbering_row_by_side(const void *object)
+struct span numbering_span_slow(const void *object)
 {
     const struct side *side = side_taking_part(object);
-    return side != NULL ? numbering_row_of_side(side) : (struct row){.start = 1};
+    return side != NULL ? numbering_of_side(side) : (struct span){.start = 1};
 }

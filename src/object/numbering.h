@@ -13,7 +13,7 @@
 
 /* A pool that takes part. */
 struct entry {
-    uint32_t pool_bits;  /* of its addresses, above those inside a pool; 0: none */
+    uint32_t pool;       /* 1 + the bits of its addresses above those inside a pool; 0: none */
     uint32_t first_word; /* its first block's number / 64 */
     uint32_t reciprocal; /* the side's */
     uint32_t unused;     /* an entry is found by a shift */
@@ -40,17 +40,18 @@ void numbering_end(struct side *sides);
 
 #define NUMBER_NONE SIZE_MAX
 
-struct row;
+struct span;
 
-size_t numbering_by_side(const void *target);
-struct row numbering_row_by_side(const void *object);
+/* By way of the side. */
+size_t numbering_slow(const void *target);
+struct span numbering_span_slow(const void *object);
 
 /* The entry of the address's pool; NULL: it has none. */
 static ALWAYS_INLINE const struct entry *entry_of(uintptr_t address)
 {
-    uintptr_t pool_bits = address >> POOL_SHIFT;
-    const struct entry *entry = &numbering.entries[pool_bits & numbering.entry_mask];
-    return LIKELY(entry->pool_bits == pool_bits) ? entry : NULL;
+    uintptr_t pool = address >> POOL_SHIFT;
+    const struct entry *entry = &numbering.entries[pool & numbering.entry_mask];
+    return LIKELY(entry->pool == pool + 1) ? entry : NULL;
 }
 
 /* The number of a live object; NUMBER_NONE: it takes no part. */
@@ -60,48 +61,48 @@ static ALWAYS_INLINE size_t numbering_of(const void *target)
     const struct entry *entry = entry_of(address);
     if (LIKELY(entry != NULL))
         return (size_t)entry->first_word * 64 + (address % POOL_BYTES * entry->reciprocal >> 32);
-    return numbering_by_side(target);
+    return numbering_slow(target);
 }
 
-/* Blocks of one pool, with numbers in a row. */
-struct row {
+/* Blocks of one pool, with numbers in a span. */
+struct span {
     uintptr_t start;     /* of the pool; 1: there is none */
     uint32_t reciprocal; /* the side's */
     size_t first;        /* number */
 };
 
-/* Those of a side that takes part. A large object is no row: what refers to itself is rare. */
-static inline struct row numbering_row_of_side(const struct side *side)
+/* Those of a side that takes part. A large object is no span: what refers to itself is rare. */
+static inline struct span numbering_of_side(const struct side *side)
 {
-    return (struct row){side->pool != NULL ? side->start : 1, side->reciprocal,
-                        (size_t)(side->numbered - 1) * 64};
+    return (struct span){side->pool != NULL ? side->start : 1, side->reciprocal,
+                         (size_t)(side->numbered - 1) * 64};
 }
 
 /* Those of the pool of a live object; none: it takes no part, or is large. */
-static inline struct row numbering_row(const void *object)
+static inline struct span numbering_span(const void *object)
 {
     uintptr_t address = (uintptr_t)object;
     const struct entry *entry = entry_of(address);
     if (LIKELY(entry != NULL))
-        return (struct row){address - address % POOL_BYTES, entry->reciprocal,
-                            (size_t)entry->first_word * 64};
-    return numbering_row_by_side(object);
+        return (struct span){address - address % POOL_BYTES, entry->reciprocal,
+                             (size_t)entry->first_word * 64};
+    return numbering_span_slow(object);
 }
 
-static inline struct marks *numbering_marks(const struct row *row)
+static inline struct marks *numbering_marks(const struct span *span)
 {
-    return &numbering.marks[row->first / 64];
+    return &numbering.marks[span->first / 64];
 }
 
-static ALWAYS_INLINE bool row_has(const struct row *row, const void *target)
+static ALWAYS_INLINE bool span_has(const struct span *span, const void *target)
 {
-    return (uintptr_t)target - row->start < POOL_BYTES;
+    return (uintptr_t)target - span->start < POOL_BYTES;
 }
 
-/* Which of the row's blocks it is. */
-static ALWAYS_INLINE size_t row_index(const struct row *row, const void *target)
+/* Which of the span's blocks it is. */
+static ALWAYS_INLINE size_t span_index(const struct span *span, const void *target)
 {
-    return ((uintptr_t)target - row->start) * row->reciprocal >> 32;
+    return ((uintptr_t)target - span->start) * span->reciprocal >> 32;
 }
 
 #endif

@@ -26,12 +26,6 @@ void *scratch_take(size_t zeroed, size_t more)
     return taken;
 }
 
-void scratch_clear(void *part, size_t bytes)
-{
-    if (taken == NULL)
-        memset(part, 0, bytes);
-}
-
 void scratch_give(void)
 {
     if (taken != NULL)

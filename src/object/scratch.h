@@ -8,9 +8,6 @@
  * time. NULL when there is no memory. */
 void *scratch_take(size_t zeroed, size_t more);
 
-/* Sets to 0 a part of what was taken that has not been written yet. */
-void scratch_clear(void *part, size_t bytes);
-
 /* Gives them back. */
 void scratch_give(void);
 

@@ -5,8 +5,8 @@
  *
  *   old, middle, frozen   the generation: a bit a block. No bit: young (or no object). Old alone:
  *                         the oldest. With middle: the middle one. With frozen: permanent.
- *   white, due            of a collection that is going on: not known to be reachable; a finalizer
- *                         that is due
+ *   white, due            of a collection that is going on: not known to be reachable (while it
+ *                         deduces: a candidate); a finalizer that is due
  *
  * The owner clears an object's bits when it dies. When it dies with another thread they stay, until
  * a full collection compares them with the header: until then a new object in its place may count

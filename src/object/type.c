@@ -239,10 +239,22 @@ struct slots type_slots(const struct descriptor *type, void *object, size_t byte
     return slots;
 }
 
+struct telling {
+    molt_visit *visit;
+    void *context;
+};
+
+static int tell(void *target, void *context)
+{
+    const struct telling *telling = context;
+    return target != NULL ? telling->visit(target, telling->context) : 0;
+}
+
 int type_traverse(const struct descriptor *type, void *object, molt_visit *visit, void *context)
 {
+    struct telling telling = {visit, context};
     owner_begin_pause(&owner_pause.traverses);
-    int result = type->type->traverse(object, visit, context);
+    int result = type->type->traverse(object, tell, &telling);
     owner_end_pause(&owner_pause.traverses);
     return result;
 }

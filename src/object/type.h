@@ -122,7 +122,7 @@ static ALWAYS_INLINE void *type_field(const uint16_t *fields, const void *object
 int type_visit_more(const struct descriptor *type, void *object, size_t bytes, molt_visit *visit,
                     void *context);
 
-/* The same for what the type's traverse callback tells; it must have one. */
+/* The same for what the type's traverse callback tells, but for NULL; it must have one. */
 int type_traverse(const struct descriptor *type, void *object, molt_visit *visit, void *context);
 
 size_t object_bytes(const void *object); /* object.h */

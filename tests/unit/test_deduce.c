@@ -6,6 +6,8 @@
 #include "object/edges.h"
 #include "object/numbering.h"
 
+#include <unistd.h>
+
 struct table {
     MOLT_OBJECT;
     struct node *at[];
@@ -171,6 +173,40 @@ START_TEST(test_near_child_beside_one_that_takes_no_part)
 }
 END_TEST
 
+/* ---- NULL ---- */
+
+static int tell_null(void *node, molt_visit *visit, void *arg)
+{
+    (void)node;
+    return visit(NULL, arg);
+}
+
+static void clear_nothing(void *node)
+{
+    (void)node;
+}
+
+MOLT_TYPE(telling_null_type, struct node, MOLT_REFS(struct node, a), .traverse = tell_null,
+          .clear = clear_nothing);
+
+/* A traverse callback may tell NULL: it means nothing, also not the first block of all. */
+START_TEST(test_traverse_tells_null)
+{
+    struct node *kept = node_new(&node_type, 0, NULL, NULL);
+    struct node *garbage = molt_new(&telling_null_type);
+    garbage->a = molt_retain(garbage);
+    molt_release(garbage);
+    ck_assert_int_eq(molt_gc_collect(2), 1);
+    ck_assert(molt_is_object(kept));
+    garbage = molt_new(&telling_null_type);
+    ck_assert_int_eq(molt_gc_collect(2), 0);
+    ck_assert_uint_eq(molt_gc_referents(garbage, NULL, NULL), 0);
+    ck_assert_int_eq(molt_gc_audit(STDERR_FILENO), 0);
+    molt_release(garbage);
+    molt_release(kept);
+}
+END_TEST
+
 /* ---- Far targets ---- */
 
 enum { TABLES = 2000, EACH = 200 };
@@ -256,18 +292,19 @@ START_TEST(test_numbers)
             ck_assert(numbering_begin(sides[from]));
             for (size_t i = 0; all->at[i] != NULL; i++) {
                 struct side *side = side_of(all->at[i], all->at[i]->molt_base.molt_header);
-                struct row row = numbering_row(all->at[i]);
+                struct span span = numbering_span(all->at[i]);
                 size_t number = numbering_of(all->at[i]);
                 if (!takes_part(side, step, from)) {
-                    ck_assert(number == NUMBER_NONE && row.start == 1);
+                    ck_assert(number == NUMBER_NONE && span.start == 1);
                     continue;
                 }
                 ck_assert_uint_lt(number, edges.count);
+                ck_assert(step > 1 || entry_of((uintptr_t)all->at[i]) != NULL);
                 ck_assert_int_eq(edges.numbers[number]++, 0);
                 ck_assert_uint_eq(number,
-                                  numbering_row_of_side(side).first + side_index(side, all->at[i]));
-                ck_assert(row_has(&row, all->at[i]));
-                ck_assert_uint_eq(row.first + row_index(&row, all->at[i]), number);
+                                  numbering_of_side(side).first + side_index(side, all->at[i]));
+                ck_assert(span_has(&span, all->at[i]));
+                ck_assert_uint_eq(span.first + span_index(&span, all->at[i]), number);
             }
             numbering_end(sides[from]);
         }
@@ -289,8 +326,8 @@ START_TEST(test_numbers_of_large_objects)
     ck_assert_uint_eq(numbering_of(large[1]), 0);
     ck_assert_uint_eq(numbering_of(large[0]), 64);
     ck_assert(numbering_of(large[2]) == NUMBER_NONE && numbering_of(small) == NUMBER_NONE);
-    ck_assert_uint_eq(numbering_row(large[0]).start, 1);
-    ck_assert_uint_eq(numbering_row(small).start, 1);
+    ck_assert_uint_eq(numbering_span(large[0]).start, 1);
+    ck_assert_uint_eq(numbering_span(small).start, 1);
     numbering_end(first);
     for (size_t i = 0; i < COUNT_OF(large); i++)
         molt_release(large[i]);
@@ -313,6 +350,8 @@ Suite *suite_deduce(void)
     TCase *leaves = tcase_create("leaves");
     tcase_add_test(leaves, test_near_child_beside_one_that_takes_no_part);
     suite_add_tcase(suite, leaves);
+
+    tcase_add_test(leaves, test_traverse_tells_null);
 
     TCase *distant = tcase_create("far");
     tcase_add_test(distant, test_dense_graph);
