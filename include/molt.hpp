@@ -134,13 +134,14 @@ template <class T> class ref
     // Hands the reference over to the caller, and is none from then on.
     [[nodiscard]] T *detach() noexcept
     {
-        molt_gc_attach();
+        molt_begin_change(&object_);
         return std::exchange(object_, nullptr);
     }
 
     void swap(ref &other) noexcept
     {
-        molt_gc_attach();
+        molt_begin_change(&object_);
+        molt_begin_change(&other.object_);
         std::swap(object_, other.object_);
     }
     friend void swap(ref &a, ref &b) noexcept

@@ -30,10 +30,11 @@
  * in time is skipped and counted. A program with one thread need not care.
  *
  * Misuse (a count operation on a dead object, on something that is none, inside a traverse
- * callback) ends the program with one line on standard error: what was done, the address, the type,
- * and a declared field that refers to it, if there is one and the other threads come to a safepoint
- * within a tenth of a second. Functions may be called from any thread but not from a signal
- * handler, unless a comment says otherwise.
+ * callback) ends the program with one line on standard error: what was done, the address, the type;
+ * of an object that is none or dead, or whose count is wrong, also a declared field that refers to
+ * it, if there is one and the other threads come to a safepoint within a tenth of a second.
+ * Functions may be called from any thread but not from a signal handler, unless a comment says
+ * otherwise.
  */
 #ifndef MOLT_OBJECT_H
 #define MOLT_OBJECT_H
@@ -92,8 +93,8 @@ struct molt_type {
     uint16_t array, array_length; /* their offsets */
     uint8_t array_length_bytes;   /* 1, 2, 4 or 8; 0: there is no array */
 
-    /* Calls visit for every reference that is not declared above; returns what visit returned as
-     * soon as that is not 0. Must not retain, release or allocate. */
+    /* Calls visit for every reference that is not declared above, NULL or not; returns what visit
+     * returned as soon as that is not 0. Must not retain, release or allocate. */
     int (*traverse)(void *object, molt_visit *visit, void *arg);
     /* Clears (molt_clear) what traverse tells. Needed wherever there is a traverse. */
     void (*clear)(void *object);
@@ -168,14 +169,14 @@ MOLT_API void *molt_new_extra(const molt_type *type, size_t extra)
 extern MOLT_API __thread uint64_t molt_self __attribute__((tls_model("initial-exec")));
 
 #define MOLT_OWNER_SHIFT 48
-#define MOLT_NOBODY 1 /* the owner in molt_self while the thread has not used objects yet */
+#define MOLT_NOBODY 1 /* the owner in molt_self while the thread uses no objects */
 #define MOLT_COUNT_ONE ((uint64_t)1 << 20)
 
 /* The same for every object and thread, as functions: for other languages. */
 MOLT_API void *molt_retain_slow(void *object);
 MOLT_API void molt_release_slow(void *object);
 
-/* The slow end of molt_gc_attach. */
+/* The slow end of molt_begin_change. */
 MOLT_API void molt_attach_slow(const void *changed);
 
 typedef void *molt_slot __attribute__((__may_alias__));
@@ -245,25 +246,26 @@ static inline void molt_release(void *object)
         molt_release_slow(object);
 }
 
-/* The calling thread uses objects from now on: collections wait until it comes to a safepoint. The
- * functions that count objects or change fields see to that themselves; a thread whose first act is
- * a plain store to a reference field says it before. May wait for a collection that is going on. */
-static inline void molt_gc_attach(void)
+/* What is about to happen changes a field, or several, of the object into which `changed` points:
+ * the calling thread uses objects from now on, and collections wait until it comes to a safepoint.
+ * May wait for a collection that is going on. Inside a traverse callback or a blocking region it is
+ * an error, as far as it is seen. For who stores to fields himself; the functions below do it. */
+static inline void molt_begin_change(const void *changed)
 {
     if (__builtin_expect(molt_tag(&molt_self) == MOLT_NOBODY, 0))
-        molt_attach_slow(NULL);
+        molt_attach_slow(changed);
+}
+
+/* The same without saying what: where the thread can wait. */
+static inline void molt_gc_attach(void)
+{
+    molt_begin_change(NULL);
 }
 
 /* `slot` is the address of a reference field. molt_set lets it hold a new reference to `object`,
  * which may be NULL, and releases the old one. molt_take hands the field's reference to the caller
  * and leaves NULL. molt_clear releases it and leaves NULL. In all three the field has its new value
  * before anything is released. */
-static inline void molt_begin_change(const void *slot)
-{
-    if (__builtin_expect(molt_tag(&molt_self) == MOLT_NOBODY, 0))
-        molt_attach_slow(slot);
-}
-
 static inline void molt_set(void *slot, void *object)
 {
     molt_slot *field = (molt_slot *)slot;

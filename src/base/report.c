@@ -112,25 +112,27 @@ void report_warning(const char *format, ...)
     errno = saved;
 }
 
-void report_begin_fatal(struct report_line *line, const char *format, va_list arguments)
+void report_begin_fatal(const char *format, va_list arguments)
 {
-    line->length = 0;
-    report_append(line, "molt: error: ");
-    append_arguments(line, format, arguments);
+    struct report_line line = {.length = 0};
+    report_append(&line, "molt: error: ");
+    append_arguments(&line, format, arguments);
+    report_write(STDERR_FILENO, line.text, line.length);
 }
 
-void report_end_fatal(struct report_line *line)
+void report_end_fatal(struct report_line *rest)
 {
-    report_write_line(STDERR_FILENO, line);
+    report_write_line(STDERR_FILENO, rest);
     abort();
 }
 
 void report_fatal(const char *format, ...)
 {
-    struct report_line line;
+    struct report_line line = {.length = 0};
     va_list arguments;
+    report_append(&line, "molt: error: ");
     va_start(arguments, format);
-    report_begin_fatal(&line, format, arguments);
+    append_arguments(&line, format, arguments);
     va_end(arguments);
     report_end_fatal(&line);
 }

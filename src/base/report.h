@@ -28,8 +28,9 @@ COLD void report_warning(const char *format, ...) PRINTF_LIKE(1, 2);
 /* "molt: error: …" on standard error, then abort(). */
 COLD _Noreturn void report_fatal(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* The same in two steps, for a line to which something is appended. */
-COLD void report_begin_fatal(struct report_line *line, const char *format, va_list arguments);
-COLD _Noreturn void report_end_fatal(struct report_line *line);
+/* The same in two steps, where the rest of the line is hard to find out: the first step writes
+ * already. */
+COLD void report_begin_fatal(const char *format, va_list arguments);
+COLD _Noreturn void report_end_fatal(struct report_line *rest);
 
 #endif

@@ -4,7 +4,7 @@
 #include "collect.h" // collect_is_deleting
 #include "death.h"
 #include "error.h"
-#include "object.h" // object_block_around
+#include "object.h" // object_pool_block
 #include "owner.h"
 #include "type.h"
 
@@ -347,12 +347,15 @@ void count_attach(const char *operation, const void *object)
     owner_attach();
 }
 
-/* A variable of the program may be taken from at any time, a field of an object may not. */
+/* A variable of the program may change at any time, a field of an object may not. Nothing is waited
+ * for to find that out. */
 void molt_attach_slow(const void *changed)
 {
-    const void *object = object_block_around(changed);
+    if (!owner_must_not_count()) {
+        owner_attach();
+        return;
+    }
+    const void *object = object_pool_block(changed);
     if (object != NULL)
         refuse("change", object, "a traverse callback must not change a field");
-    if (!owner_must_not_count())
-        owner_attach();
 }

@@ -1,8 +1,9 @@
-/* error.c: telling what a wrong pointer points to. Reads only what the pools' records vouch for. */
+/* error.c: telling what a wrong pointer points to. For that only what the pools' records vouch for
+ * is read; who refers to it is looked for when the line has been begun. */
 #include "error.h"
 
 #include "holders.h"
-#include "object.h" // object_find
+#include "object.h" // object_block_around
 #include "owner.h"
 #include "type.h"
 
@@ -33,13 +34,13 @@ void error_new(const molt_type *type)
 
 void error_fatal(const void *p, const char *format, ...)
 {
-    struct report_line line;
+    struct report_line holders = {.length = 0};
     va_list arguments;
     va_start(arguments, format);
-    report_begin_fatal(&line, format, arguments);
+    report_begin_fatal(format, arguments);
     va_end(arguments);
-    holders_append(&line, p);
-    report_end_fatal(&line);
+    holders_append(&holders, p);
+    report_end_fatal(&holders);
 }
 
 /* p is the start of a block for objects. */

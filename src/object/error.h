@@ -7,9 +7,11 @@
 #include "base/attributes.h"
 
 /* Finds out what p is, says it in one line and aborts:
- *   molt: error: release of 0x…: the object (struct node) is dead; 0x… (struct list) +8 refers to
- * it molt: error: retain of 0x…: 24 bytes inside an object (struct node) at 0x… Returns if p is a
- * live object after all. */
+ *
+ *   molt: error: release of 0x…: the object (node) is dead; 0x… (list) +8 refers to it
+ *   molt: error: retain of 0x…: 24 bytes inside an object (node) at 0x…
+ *
+ * Returns if p is a live object after all. */
 COLD void error_if_no_object(const char *operation, const void *p);
 
 /* A live object on which the operation cannot be done, and why. */

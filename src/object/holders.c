@@ -3,7 +3,6 @@
 
 #include "header.h"
 #include "look.h"
-#include "owner.h"
 #include "roster.h"
 
 struct holders {

@@ -5,10 +5,9 @@
 #include "base/attributes.h"
 #include "base/report.h"
 
-/* Appends "; 0x… (struct list) +8 refers to it", or "… +8 and 2 more fields refer to it". Nothing
- * if no declared field of a live object does, or if the others do not soon come to stand still;
- * what traverse callbacks would tell is not asked for. Waits for nobody who may be waiting for the
- * calling thread. */
+/* Appends "; 0x… (list) +8 refers to it", or "… +8 and 2 more fields refer to it". Nothing if no
+ * declared field of a live object does, if another thread collects, or if one does not come to
+ * stand still in a tenth of a second; what traverse callbacks would tell is not asked for. */
 COLD void holders_append(struct report_line *line, const void *p);
 
 #endif

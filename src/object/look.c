@@ -99,10 +99,14 @@ static bool array_is_readable(const struct slots *slots)
            os_is_readable(slots->array, slots->array_count * sizeof(void *));
 }
 
-/* With no array if it cannot be read. */
+/* With no array if it cannot be read. None if the type, in a header that was overwritten, is one of
+ * larger objects. */
 static struct slots readable_slots(const struct descriptor *type, void *object)
 {
-    struct slots slots = type_slots(type, object, object_bytes(object));
+    size_t bytes = object_bytes(object);
+    if (bytes < type->size)
+        return (struct slots){.object = object};
+    struct slots slots = type_slots(type, object, bytes);
     if (slots.array_count != 0 && !array_is_readable(&slots))
         slots.array_count = 0;
     return slots;
@@ -144,7 +148,7 @@ static int tell(void *target, void *context)
 {
     const struct telling *telling = context;
     struct place place = {PLACE_TRAVERSE, 0};
-    return target == NULL ? 0 : telling->visit(target, place, telling->context);
+    return telling->visit(target, place, telling->context);
 }
 
 int look_references(void *object, place_visit *visit, void *context)

@@ -15,6 +15,9 @@ size_t object_bytes(const void *object);
  * does not point into any. Any address may be asked for. */
 void *object_block_around(const void *p);
 
+/* The same but for large objects, without a lock. */
+void *object_pool_block(const void *p);
+
 /* The second word of a dead object tells its type. */
 #define DEAD_MARK UINT64_C(0x7ff6)
 

@@ -8,7 +8,7 @@
  *
  *   slot of the window ---> part: a pool, or a large object ---> number
  *
- * Everything here after look_begin_still. */
+ * Everything here after look_begin_still or look_try_begin. */
 #ifndef OBJECT_ROSTER_H
 #define OBJECT_ROSTER_H
 

@@ -253,7 +253,7 @@ int dict_equal(const molt_dict *a, const molt_dict *b, unsigned depth)
 int molt_dict_set(molt_dict *dict, void *key, void *value)
 {
     uint64_t hash;
-    molt_gc_attach();
+    molt_begin_change(dict);
     int64_t entry = search(dict, key, &hash);
     if (entry != FAILED && value == NULL) {
         errno = EINVAL;
@@ -270,7 +270,7 @@ int molt_dict_set(molt_dict *dict, void *key, void *value)
 
 int molt_dict_delete(molt_dict *dict, const void *key)
 {
-    molt_gc_attach();
+    molt_begin_change(dict);
     int64_t entry = search_existing(dict, key);
     if (entry < 0)
         return -1;

@@ -79,7 +79,7 @@ static inline bool kind_expect(const void *object, enum kind kind)
 /* The same of one whose items are about to be moved. */
 static inline bool kind_expect_to_change(const void *object, enum kind kind)
 {
-    molt_gc_attach();
+    molt_begin_change(object);
     return kind_expect(object, kind);
 }
 

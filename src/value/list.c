@@ -143,7 +143,7 @@ static void *take(molt_list *list, size_t index)
 
 void *molt_list_pop(molt_list *list, size_t index)
 {
-    molt_gc_attach();
+    molt_begin_change(list);
     return has_index(list, index) ? take(list, index) : NULL;
 }
 

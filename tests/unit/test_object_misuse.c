@@ -3,6 +3,7 @@
 #include "suites.h"
 #include "unit.h"
 
+#include "molt_value.h"
 #include "object/header.h"
 
 #include <pthread.h>
@@ -525,6 +526,70 @@ static void take_in_a_region(void *p)
     in_a_region(do_take, p);
 }
 
+static void do_begin_change(void *p)
+{
+    molt_begin_change(p);
+}
+
+static void begin_change_in_a_region(void *p)
+{
+    in_a_region(do_begin_change, p);
+}
+
+/* Items may be immortal, so that nothing is counted. */
+static void do_pop(void *list)
+{
+    if (molt_list_pop(list, 0) == NULL)
+        exit(1);
+}
+
+static void do_clear_list(void *list)
+{
+    molt_list_clear(list);
+}
+
+static void do_clear_dict(void *dict)
+{
+    molt_dict_clear(dict);
+}
+
+static void do_delete(void *dict)
+{
+    molt_int *one = molt_int_new(1);
+    molt_dict_delete(dict, one);
+}
+
+static void (*change_container)(void *);
+
+static void change_container_in_a_region(void *p)
+{
+    in_a_region(change_container, p);
+}
+
+START_TEST(test_containers_in_a_blocking_region)
+{
+    void *one = molt_int_new(1), *list = molt_list_new(), *dict = molt_dict_new();
+    molt_list_append(list, one);
+    molt_dict_set(dict, one, one);
+    const struct {
+        void (*function)(void *);
+        void *container;
+        const char *type;
+    } cases[] = {{do_pop, list, "molt_list"},
+                 {do_clear_list, list, "molt_list"},
+                 {do_delete, dict, "molt_dict"},
+                 {do_clear_dict, dict, "molt_dict"}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        change_container = cases[i].function;
+        unit_expect_error(change_container_in_a_region, cases[i].container,
+                          "change of %p (%s): the thread has said that it uses no object\n",
+                          cases[i].container, cases[i].type);
+    }
+    molt_release(list);
+    molt_release(dict);
+}
+END_TEST
+
 static void make(void *unused)
 {
     (void)unused;
@@ -546,6 +611,9 @@ START_TEST(test_in_a_blocking_region)
                       "release of %p (struct node): the thread has said that it uses no object\n",
                       (void *)node);
     unit_expect_error(take_in_a_region, node,
+                      "change of %p (struct node): the thread has said that it uses no object\n",
+                      (void *)node);
+    unit_expect_error(begin_change_in_a_region, &node->b,
                       "change of %p (struct node): the thread has said that it uses no object\n",
                       (void *)node);
     unit_expect_error(make_in_a_region, NULL,
@@ -623,6 +691,24 @@ START_TEST(test_fields_that_refer_to_it)
     molt_release(acyclic);
     molt_release(node);
     molt_release(row);
+}
+END_TEST
+
+/* Not misled by an object that says it is of a larger type. */
+START_TEST(test_header_of_a_larger_type)
+{
+    static molt_type larger_type = {.name = "larger", .size = 4096, .flags = MOLT_TRAILING_REFS};
+    struct node *dead = node_take(&node_type, 1, NULL, NULL);
+    struct node *node = node_take(&node_type, 2, NULL, NULL);
+    molt_object *larger = molt_new(&larger_type);
+    uint64_t header = node->molt_base.molt_header;
+    molt_release(dead);
+    node->molt_base.molt_header = (header & ~UINT64_C(0xffff)) | (larger->molt_header & 0xffff);
+    unit_expect_error(do_retain, dead, "retain of %p: the object (struct node) is dead\n",
+                      (void *)dead);
+    node->molt_base.molt_header = header;
+    molt_release(node);
+    molt_release(larger);
 }
 END_TEST
 
@@ -736,7 +822,9 @@ Suite *suite_object_misuse(void)
     tcase_add_test(tests, test_free_of_an_object);
     tcase_add_test(tests, test_free_of_a_large_object);
     tcase_add_test(tests, test_in_a_blocking_region);
+    tcase_add_test(tests, test_containers_in_a_blocking_region);
     tcase_add_test(tests, test_fields_that_refer_to_it);
+    tcase_add_test(tests, test_header_of_a_larger_type);
     tcase_add_test(tests, test_traverse_is_not_asked);
     tcase_add_test(tests, test_others_do_not_stand_still);
     tcase_add_test(tests, test_in_a_collection);

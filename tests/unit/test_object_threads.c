@@ -812,42 +812,11 @@ static void say_so(void *node)
 
 /* Small numbers are immortal, so nothing is counted. */
 static molt_list *numbers;
-static molt_dict *squares;
 
 static void pop_a_number(void *unused)
 {
     (void)unused;
     ck_assert_ptr_nonnull(molt_list_pop(numbers, 0));
-}
-
-static void clear_the_list(void *unused)
-{
-    (void)unused;
-    molt_list_clear(numbers);
-}
-
-static void delete_a_square(void *unused)
-{
-    (void)unused;
-    ck_assert_int_eq(molt_dict_delete(squares, molt_list_get(numbers, 2)), 0);
-}
-
-static void clear_the_dict(void *unused)
-{
-    (void)unused;
-    molt_dict_clear(squares);
-}
-
-static void make_values(void)
-{
-    numbers = molt_list_new();
-    squares = molt_dict_new();
-    for (int i = 0; i < 10; i++) {
-        void *number = molt_int_new(i), *square = molt_int_new(i * i);
-        molt_list_append(numbers, number);
-        molt_dict_set(squares, number, square);
-        molt_release(square);
-    }
 }
 
 static struct {
@@ -867,11 +836,11 @@ static void *act_and_stay(void *unused)
 
 START_TEST(test_who_changes_a_field_is_waited_for)
 {
-    static void (*const acts[])(void *) = {take_a,         clear_a,         set_a_to_null,
-                                           retain_itself,  say_so,          pop_a_number,
-                                           clear_the_list, delete_a_square, clear_the_dict};
+    static void (*const acts[])(void *) = {take_a,        clear_a, set_a_to_null,
+                                           retain_itself, say_so,  pop_a_number};
     pthread_t thread;
-    make_values();
+    numbers = molt_list_new();
+    molt_list_append(numbers, molt_int_new(1));
     first_act.act = acts[_i];
     first_act.node = shared_new(&plain_type);
     ck_assert_int_eq(pthread_create(&thread, NULL, act_and_stay, NULL), 0);
@@ -885,7 +854,6 @@ START_TEST(test_who_changes_a_field_is_waited_for)
     ck_assert_int_eq(molt_gc_collect(2), 0);
     molt_release(first_act.node);
     molt_release(numbers);
-    molt_release(squares);
 }
 END_TEST
 
@@ -1063,7 +1031,7 @@ Suite *suite_object_threads(void)
     tcase_add_test(collections, test_thread_that_does_not_come_again);
     tcase_add_test(collections, test_blocking_regions);
     tcase_add_test(collections, test_strangers_are_not_waited_for);
-    tcase_add_loop_test(collections, test_who_changes_a_field_is_waited_for, 0, 9);
+    tcase_add_loop_test(collections, test_who_changes_a_field_is_waited_for, 0, 6);
     tcase_add_test(collections, test_collectors_at_the_same_time);
     tcase_add_test(collections, test_looking_at_the_same_time);
     tcase_add_test(collections, test_short_threads);
