@@ -1,9 +1,9 @@
 /* numbering.h: the blocks of all sides that take part in a deduction, numbered through.
  *
  * What is noted of a block lies in scratch memory, by its number: where references lead anywhere,
- * a little memory in one piece is at hand sooner than all pools' sides are. A reference finds the
- * number of its target by the address alone: in a table of the pools, by the address's next 16
- * bits or so; or, for a large object and where two pools share an entry, by way of the side. */
+ * a little memory in one piece is at hand sooner than all pools' sides are. A reference finds its
+ * target's number by the address: in a table of the pools, whose index is the low bits of the
+ * pool's address; or, for a large object and where two pools share an entry, by way of the side. */
 #ifndef OBJECT_NUMBERING_H
 #define OBJECT_NUMBERING_H
 
@@ -64,7 +64,7 @@ static ALWAYS_INLINE size_t numbering_of(const void *target)
     return numbering_slow(target);
 }
 
-/* Blocks of one pool, with numbers in a span. */
+/* The blocks of one pool: their numbers follow each other. */
 struct span {
     uintptr_t start;     /* of the pool; 1: there is none */
     uint32_t reciprocal; /* the side's */

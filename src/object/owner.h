@@ -1,10 +1,9 @@
 /* owner.h: a heap as the owner of objects, and the thread that acts for it.
  *
  * A thread becomes its heap's owner when it first makes or counts an object, or changes a field:
- * from then on molt_self
- * holds its tag, and the inline functions count its objects. When the thread ends the owner is
- * detached, until a later thread that has adopted the heap attaches again. Owners live as long as
- * the process.
+ * from then on molt_self holds its tag, and the inline functions count its objects. When the thread
+ * ends the owner is detached, until a later thread that has adopted the heap attaches again. Owners
+ * live as long as the process.
  *
  *   DETACHED <--> RUNNING <--> BLOCKED    (molt_gc_blocking_begin: uses no objects)
  *                    ^-------> STOPPED    (at a safepoint, while a collector looks; world.h)
