@@ -7,6 +7,7 @@
 #                      of several threads  $(BUILD)/release/collections [--threads N] [--seed S] …
 #   make check-objects objects in lock step with Python's own: tests/objects/mirror
 #   make check-asan    check-tsan check-ubsan: all, shorter, in the sanitized variants
+#   make check-sanitizers  these three at the same time
 
 UNIT_SOURCES  := $(sort $(wildcard tests/unit/*.c))
 MODELS        := model objects collections
@@ -87,4 +88,8 @@ check-asan check-tsan check-ubsan: check-%: $(addprefix $(BUILD)/%/,unit $(MODEL
 	$(BUILD)/$*/objects --nodes 3 --seed 7 --streams 20
 	$(call collections,$*,2)
 
-.PHONY: check-unit check-model check-objects check-asan check-tsan check-ubsan
+# At the same time, each line's output in one piece.
+check-sanitizers:
+	+@$(MAKE) --no-print-directory -Oline check-asan check-tsan check-ubsan
+
+.PHONY: check-unit check-model check-objects check-asan check-tsan check-ubsan check-sanitizers
