@@ -99,14 +99,20 @@ int report_write_line(int fd, struct report_line *line)
     return report_write(fd, line->text, line->length);
 }
 
+static struct report_line begin_line(const char *kind, const char *format, va_list arguments)
+{
+    struct report_line line = {.length = 0};
+    report_append(&line, "molt: %s: ", kind);
+    append_arguments(&line, format, arguments);
+    return line;
+}
+
 void report_warning(const char *format, ...)
 {
     int saved = errno;
-    struct report_line line = {.length = 0};
     va_list arguments;
-    report_append(&line, "molt: warning: ");
     va_start(arguments, format);
-    append_arguments(&line, format, arguments);
+    struct report_line line = begin_line("warning", format, arguments);
     va_end(arguments);
     report_write_line(STDERR_FILENO, &line);
     errno = saved;
@@ -114,9 +120,7 @@ void report_warning(const char *format, ...)
 
 void report_begin_fatal(const char *format, va_list arguments)
 {
-    struct report_line line = {.length = 0};
-    report_append(&line, "molt: error: ");
-    append_arguments(&line, format, arguments);
+    struct report_line line = begin_line("error", format, arguments);
     report_write(STDERR_FILENO, line.text, line.length);
 }
 
@@ -128,11 +132,9 @@ void report_end_fatal(struct report_line *rest)
 
 void report_fatal(const char *format, ...)
 {
-    struct report_line line = {.length = 0};
     va_list arguments;
-    report_append(&line, "molt: error: ");
     va_start(arguments, format);
-    append_arguments(&line, format, arguments);
+    struct report_line line = begin_line("error", format, arguments);
     va_end(arguments);
     report_end_fatal(&line);
 }

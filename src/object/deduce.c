@@ -193,17 +193,17 @@ static NOINLINE bool subtract_object(const struct side *side, void *object, int8
     return subtract_references(type, object, type->fields);
 }
 
-/* White blocks without a tracked object are white no longer; how many are. What is held stays, also
- * if its finalizer has untracked it. Who lives on is old from now on, also for its header; what
- * turns out to be garbage is forgotten with its block. */
-static NOINLINE size_t subtract_side(struct side *side, unsigned held)
+/* White blocks without a tracked object are white no longer. What is held stays, also if its
+ * finalizer has untracked it. Who lives on is old from now on, also for its header; what turns out
+ * to be garbage is forgotten with its block. */
+static NOINLINE void subtract_side(struct side *side, unsigned held)
 {
     const struct span near = numbering_of_side(side);
     struct marks *marks = numbering_marks(&near);
     int8_t *numbers = &edges.numbers[near.first];
     unsigned words = side_carved_words(side);
     uintptr_t start = side->start;
-    size_t block_bytes = side->block_bytes, count = 0;
+    size_t block_bytes = side->block_bytes;
     struct usual usual = {.header = NONE_USUAL};
     for (unsigned w = 0; w < words; w++) {
         uint64_t leaves = 0;
@@ -228,9 +228,7 @@ static NOINLINE size_t subtract_side(struct side *side, unsigned held)
                 leaves |= left & -left;
         }
         marks[w] = (struct marks){.white = side->white[w], .leaf = leaves};
-        count += (size_t)__builtin_popcountll(side->white[w]);
     }
-    return count;
 }
 
 /* Of all sides; how many objects are candidates. */
@@ -238,8 +236,10 @@ static size_t subtract(struct side *sides, unsigned held)
 {
     size_t count = 0;
     far.count = 0;
-    for_each_side (side, sides)
-        count += subtract_side(side, held);
+    for_each_side (side, sides) {
+        subtract_side(side, held);
+        count += side_count(side, SIDE_WHITE);
+    }
     subtract_far();
     return count;
 }
@@ -283,10 +283,9 @@ static size_t take_white(struct side *sides)
         const struct span span = numbering_of_side(side);
         const struct marks *marks = numbering_marks(&span);
         unsigned words = side_carved_words(side);
-        for (unsigned w = 0; w < words; w++) {
+        for (unsigned w = 0; w < words; w++)
             side->white[w] = marks[w].white;
-            count += (size_t)__builtin_popcountll(marks[w].white);
-        }
+        count += side_count(side, SIDE_WHITE);
     }
     return count;
 }
