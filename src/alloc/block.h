@@ -7,9 +7,14 @@
  *
  * The key is `mark` above 48 secret bits, so that next ^ key has the mark on top. It serves twice:
  * nobody can read or forge an address through a dangling pointer, and one 16-bit comparison in
- * free() suspects a second free of the same block. The mark belongs to a signalling NaN and is no
- * pointer, no small integer and no UTF-8 text, so live data rarely looks like it; when it does,
- * free() decodes the link and finds no address of the pool. malloc() clears the word. */
+ * free() suspects a second free of the same block. malloc() clears the word. The mark belongs to a
+ * signalling NaN and is no pointer, no small integer and no UTF-8 text, so live data rarely looks
+ * like it.
+ *
+ * But it may: old links stay in memory that was carved for smaller blocks before, and programs move
+ * bytes that they have not written. So a suspicion is never more than a reason to look for the
+ * block in the lists (proof.h). It is free only if it is found there; a live block hangs in no
+ * list, whatever its bytes are, and is freed like any other. */
 #ifndef ALLOC_BLOCK_H
 #define ALLOC_BLOCK_H
 

@@ -12,9 +12,9 @@
  * former owner passes on what still reaches it (remote.h), so a pool's owner can be read without a
  * lock.
  *
- * Only the owner touches a heap, but for `pending`. `busy` says that the owner is inside a slow
- * path: a forked child must not adopt it then. The fast paths need no mark, they commit with one
- * store. */
+ * Only the owner touches a heap, but for `pending`. `slow_paths` says whether the owner is inside a
+ * slow path: a forked child must not adopt it then, and another thread learns nothing from its
+ * lists (proof.h). The fast paths need no mark, they commit with one store. */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 
@@ -23,6 +23,7 @@
 #include "run.h"        // struct run_cache
 #include "size_class.h" // CLASS_COUNT
 
+#include "base/assert.h"
 #include "base/attributes.h"
 #include "base/tunables.h"
 
@@ -68,7 +69,7 @@ struct heap {
     uint32_t partial[CLASS_COUNT];   /* the ring's first */
     uint16_t number;                 /* its place in the address map */
     _Atomic uint8_t state;           /* enum heap_state */
-    volatile bool busy;              /* the owner is inside a slow path */
+    uint32_t slow_paths;             /* their beginnings and ends: odd inside of one */
     uint32_t next_parked;            /* in the queue of parked heaps */
     uint32_t prev_parked;
     bool has_objects;      /* `objects` is set up */
@@ -109,6 +110,27 @@ static inline uint32_t *heap_partial(struct heap *heap, unsigned size_class)
 static inline uintptr_t heap_cookie(const struct heap *heap)
 {
     return (uintptr_t)heap->number << COOKIE_SHIFT;
+}
+
+/* Whether the owner, or who empties a parked heap, is inside a slow path. */
+static inline bool heap_is_busy(const struct heap *heap)
+{
+    return heap->slow_paths % 2 != 0;
+}
+
+/* A slow path begins, if it has not begun yet. */
+static inline void heap_begin_slow(struct heap *heap)
+{
+    heap->slow_paths |= 1;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* It ends; it must have begun. */
+static inline void heap_end_slow(struct heap *heap)
+{
+    DEBUG_ASSERT(heap_is_busy(heap));
+    atomic_signal_fence(memory_order_seq_cst);
+    heap->slow_paths++;
 }
 
 /* Makes zeroed memory a heap without pools. */

@@ -11,6 +11,7 @@
 #include "huge.h"
 #include "init.h"
 #include "misuse.h"
+#include "proof.h"
 #include "registry.h" // registry_claim
 #include "remote.h"
 #include "run.h"
@@ -147,10 +148,11 @@ static struct pool *pool_around(const void *p)
     return map_in_arena(p) && pool_state(pool) != POOL_NONE ? pool : NULL;
 }
 
+/* Looking free is no proof of being free. */
 static void check_live(const struct pool *pool, const void *p, const char *operation)
 {
-    if (UNLIKELY(!pool_has_block(pool, p) || pool_block_is_free(pool, p) ||
-                 remote_is_emptied(pool)))
+    if (UNLIKELY(!pool_has_block(pool, p) || remote_is_emptied(pool)) ||
+        (UNLIKELY(pool_block_looks_free(pool, p)) && proof_is_free(pool, p)))
         misuse_report(operation, p);
 }
 
@@ -223,6 +225,8 @@ NOINLINE void free_drained(struct pool *pool)
     struct heap *heap = thread_enter_existing();
     if (heap == NULL) {
         pool->left = 1; /* in a signal handler: later */
+        heap_begin_slow(thread_self.heap);
+        heap_end_slow(thread_self.heap); /* `left` has not only counted down (proof.h) */
         return;
     }
     heap_pool_drained(heap, pool);

@@ -132,9 +132,10 @@ static inline bool pool_has_block(const struct pool *pool, const void *p)
     return ((uintptr_t)p - pool->start) * pool->magic < pool_open_limit(pool);
 }
 
-/* Whether a block of the pool is free: its link has the mark and leads to a block of the pool, or
- * to none. p must be the start of a carved block. */
-static inline bool pool_block_is_free(const struct pool *pool, const void *p)
+/* Whether the first word of a block looks like a free one's: it has the mark, and leads to a block
+ * of the pool or to none. A live block's may do so as well (proof.h). p must be the start of a
+ * carved block. */
+static inline bool pool_block_looks_free(const struct pool *pool, const void *p)
 {
     const struct block *block = p;
     if (!block_is_marked(block))

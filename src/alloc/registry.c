@@ -28,6 +28,7 @@ static void set_state(struct heap *heap, enum heap_state state)
 
 static void add_parked(struct heap *heap)
 {
+    heap_begin_slow(heap);
     heap->next_parked = 0;
     heap->prev_parked = parked_last;
     set_state(heap, HEAP_PARKED);
@@ -36,12 +37,12 @@ static void add_parked(struct heap *heap)
     else
         parked_first = heap->number;
     parked_last = heap->number;
-    heap->busy = false;
+    heap_end_slow(heap);
 }
 
 static void take_parked(struct heap *heap)
 {
-    heap->busy = true;
+    heap_begin_slow(heap);
     if (heap->prev_parked != 0)
         map_heap(heap->prev_parked)->next_parked = heap->next_parked;
     else
@@ -58,8 +59,10 @@ static struct heap *new_heap(void)
 {
     uint32_t number;
     struct heap *heap = map_add_heap(&number);
-    if (heap != NULL)
-        heap_init(heap, number);
+    if (heap == NULL)
+        return NULL;
+    heap_begin_slow(heap); /* as one that was parked: its thread enters it */
+    heap_init(heap, number);
     return heap;
 }
 
@@ -100,10 +103,10 @@ struct pool *registry_steal(const struct heap *to, unsigned size_class)
     uint32_t number = parked_first;
     for (unsigned i = 0; i < STOLEN_FROM && number != 0 && pool == NULL; i++) {
         struct heap *heap = map_heap(number);
-        heap->busy = true;
+        heap_begin_slow(heap);
         remote_collect(heap);
         pool = heap_give_pool(heap, to, size_class);
-        heap->busy = false;
+        heap_end_slow(heap);
         number = heap->next_parked;
     }
     lock_release(&registry_lock);
@@ -118,9 +121,9 @@ bool registry_claim(struct heap *to, struct pool *pool)
         return false;
     bool claimed = state_of(owner) == HEAP_PARKED && pool_heap(pool) == owner->number;
     if (claimed) {
-        owner->busy = true;
+        heap_begin_slow(owner);
         heap_move_pool(owner, to, pool);
-        owner->busy = false;
+        heap_end_slow(owner);
     }
     lock_release(&registry_lock);
     return claimed;
@@ -128,7 +131,7 @@ bool registry_claim(struct heap *to, struct pool *pool)
 
 void registry_park(struct heap *heap)
 {
-    heap->busy = true;
+    heap_begin_slow(heap);
     remote_flush(heap);
     remote_collect(heap);
     run_cache_empty(&heap->runs);
@@ -148,12 +151,12 @@ static void reap(struct heap *heap, uint64_t parked_before_ms)
     bool is_due = heap->looked_ms <= parked_before_ms && (something || !heap->settled);
     if (!something && !is_due)
         return;
-    heap->busy = true;
+    heap_begin_slow(heap);
     remote_collect(heap);
     if (is_due)
         heap_release_empty(heap);
     heap->settled = is_due;
-    heap->busy = false;
+    heap_end_slow(heap);
 }
 
 #define REAPED_AT_ONCE 16u
@@ -187,7 +190,7 @@ void registry_reset_in_child(const struct heap *mine)
         struct heap *heap = map_heap(number);
         if (heap == mine || state_of(heap) == HEAP_NONE || state_of(heap) == HEAP_DEAD)
             continue;
-        if (heap->busy)
+        if (heap_is_busy(heap))
             set_state(heap, HEAP_DEAD);
         else
             add_parked(heap);

@@ -19,6 +19,12 @@ static bool is_emptied(uint64_t chain)
     return (chain & ADDRESS_MASK) == EMPTIED;
 }
 
+const struct block *remote_first(const struct pool *pool)
+{
+    uint64_t chain = atomic_load_explicit(&pool->remote, memory_order_acquire);
+    return is_emptied(chain) ? NULL : (const struct block *)(chain & ADDRESS_MASK);
+}
+
 bool remote_is_emptied(const struct pool *pool)
 {
     return is_emptied(atomic_load_explicit(&pool->remote, memory_order_relaxed));
@@ -90,18 +96,13 @@ static void begin_slot(struct heap *heap, unsigned number, struct pool *pool, st
     heap->outbox_used |= UINT64_C(1) << number;
 }
 
-static bool is_used(const struct heap *heap, unsigned number)
-{
-    return (heap->outbox_used >> number & 1) != 0;
-}
-
 void remote_free(struct heap *heap, struct pool *pool, struct block *block)
 {
     unsigned number = outbox_number(block);
     struct outbox_slot *slot = &heap->outbox[number];
-    if (is_used(heap, number) && (slot->pool != pool || slot->room == 0))
+    if (outbox_is_used(heap, number) && (slot->pool != pool || slot->room == 0))
         flush_slot(heap, number);
-    if (!is_used(heap, number))
+    if (!outbox_is_used(heap, number))
         begin_slot(heap, number, pool, block);
     slot->limit = pool_has_objects(pool) ? 0 : pool_open_limit(pool); /* free() takes no object */
     outbox_push(slot, block);

@@ -34,6 +34,12 @@ static inline unsigned outbox_number(const void *p)
     return ((uintptr_t)p >> POOL_SHIFT) % OUTBOX_SLOTS;
 }
 
+/* Whether a chain waits in the slot. */
+static inline bool outbox_is_used(const struct heap *heap, unsigned number)
+{
+    return (__atomic_load_n(&heap->outbox_used, __ATOMIC_RELAXED) >> number & 1) != 0;
+}
+
 /* Whether p may join the slot's chain. pool.h's comparison serves here for any address below 2^47,
  * also one below the pool: an offset of -d then, whose product is
  * -(d / size * step) - (d % size) * magic mod 2^64; that is at least 2^64 - 2^48 if d is a multiple
@@ -67,6 +73,9 @@ bool remote_waits(const struct heap *heap);
 /* Returns the memory of FULL pools whose blocks all wait for their owners, until it is `bytes` or
  * another thread is at the arenas: how much it was. */
 size_t remote_purge_waiting(size_t bytes);
+
+/* The first block of the chain that others have left in the pool; NULL if there is none. */
+const struct block *remote_first(const struct pool *pool);
 
 /* Whether the pool was emptied: none of its blocks is live. */
 bool remote_is_emptied(const struct pool *pool);

@@ -27,17 +27,17 @@ static struct heap *mark_busy(struct heap *heap)
 {
     thread_self.outbox = NULL;
     atomic_signal_fence(memory_order_seq_cst);
-    heap->busy = true;
     thread_self.small_limit = 0;
     thread_self.cookie = 0;
     atomic_signal_fence(memory_order_seq_cst);
+    heap_begin_slow(heap);
     return heap;
 }
 
 static void open_fast_paths(struct heap *heap)
 {
     atomic_signal_fence(memory_order_seq_cst);
-    heap->busy = false;
+    heap_end_slow(heap);
     thread_self.cookie = heap_cookie(heap);
     thread_self.small_limit = TABLE_MAX + 1;
     atomic_signal_fence(memory_order_seq_cst);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -197,6 +198,21 @@ void *os_map_wiped_on_fork(void)
         return page;
     os_unmap(page, os_page_bytes());
     return NULL;
+}
+
+bool os_order_threads(void)
+{
+#if defined(__x86_64__)
+    atomic_signal_fence(memory_order_seq_cst); /* stores become visible in order, loads see so */
+    return true;
+#else
+    int saved = errno;
+    bool done = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) == 0 ||
+                (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0) == 0 &&
+                 syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) == 0);
+    errno = saved;
+    return done;
+#endif
 }
 
 /* Whether a purged page reads as zero: tried once, on a page of its own. */

@@ -107,6 +107,13 @@ void os_populate(void *address, size_t bytes);
 /* A page that reads as zero in every forked child; NULL where the kernel does not offer it. */
 void *os_map_wiped_on_fork(void);
 
+/* ---- Threads ---- */
+
+/* Whatever another thread did before an access that the caller has seen, the caller sees from now
+ * on: what an acquire is to a release, where the other side has none. False if the kernel has no
+ * way. */
+bool os_order_threads(void);
+
 /* ---- For tests ---- */
 
 /* The nth call from now that asks the kernel for memory fails, as if refused (1 is the next);

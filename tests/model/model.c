@@ -350,12 +350,49 @@ struct shadow {
 
 static _Atomic size_t live_bytes;
 
+/* What is left in memory of the blocks that were there before: words that a program may move to
+ * the front of a block without ever having written them. Among them are the links of free blocks of
+ * all sizes, to places that are used again and again. */
+static uint64_t old_words[4096];
+static size_t old_word_count;
+
+static void keep_old_words(const unsigned char *block, size_t bytes, unsigned most)
+{
+    for (size_t at = 8; at + 8 <= bytes && most > 0; at += 8) {
+        uint64_t word;
+        memcpy(&word, block + at, 8);
+        if (word == 0 || old_word_count == sizeof old_words / sizeof old_words[0])
+            continue;
+        old_words[old_word_count++] = word;
+        most--;
+    }
+}
+
+static void gather_old_words(void)
+{
+    enum { FREED_BYTES = 256 << 10, LARGER_BYTES = 30000 };
+    static void *blocks[FREED_BYTES / 8];
+    for (size_t size = 8; size < LARGER_BYTES; size += size / 8) {
+        size_t count = FREED_BYTES / size;
+        for (size_t i = 0; i < count; i++)
+            blocks[i] = heap.malloc(size);
+        for (size_t i = 0; i < count; i++)
+            heap.free(blocks[i]);
+        void *larger = heap.malloc(LARGER_BYTES);
+        keep_old_words(larger, LARGER_BYTES, 60);
+        heap.free(larger);
+    }
+}
+
 /* The pattern's word at an offset that is a multiple of 8. One block in 8 begins with a word that
- * has the mark of a free block in its upper half (src/alloc/block.h). */
+ * has the mark of a free block in its upper half (src/alloc/block.h); one in 4 consists of old
+ * words. */
 static uint64_t pattern_word(uint32_t key, size_t offset)
 {
     uint64_t word =
         (offset + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ key * UINT64_C(0xd1b54a32d192ed03);
+    if (key % 4 == 3 && old_word_count != 0)
+        return old_words[(word >> 40) % old_word_count];
     return offset == 0 && key % 8 == 0 ? word >> 16 | UINT64_C(0x7ff5) << 48 : word;
 }
 
@@ -852,6 +889,7 @@ int main(int argc, char **argv)
     if (threads < 1 || threads > THREADS_MAX)
         number_of(NULL);
     init_shared();
+    gather_old_words();
     if (threads == 1) {
         size_t list = ops == 0 ? 200000 : ops;
         unsigned long lists = test_lists(seed, list, (unsigned)seconds);

@@ -25,6 +25,7 @@ static const struct {
     {"growth", suite_growth},
     {"heap", suite_heap},
     {"remote", suite_remote},
+    {"proof", suite_proof},
     {"registry", suite_registry},
     {"malloc", suite_malloc},
     {"misuse", suite_misuse},

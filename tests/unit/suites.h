@@ -18,6 +18,7 @@ Suite *suite_huge(void);
 Suite *suite_growth(void);
 Suite *suite_heap(void);
 Suite *suite_remote(void);
+Suite *suite_proof(void);
 Suite *suite_registry(void);
 Suite *suite_malloc(void);
 Suite *suite_misuse(void);

@@ -75,7 +75,7 @@ START_TEST(test_no_heap_at_first)
     ck_assert_uint_eq(thread_self.cookie, heap_cookie(mine()));
     ck_assert_uint_eq(map_pool(p)->heap, mine()->number);
     ck_assert_ptr_eq(map_heap(mine()->number), mine());
-    ck_assert(!mine()->busy);
+    ck_assert(!heap_is_busy(mine()));
     check_heap();
 }
 END_TEST

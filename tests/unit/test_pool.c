@@ -257,27 +257,27 @@ START_TEST(test_contains)
 }
 END_TEST
 
-START_TEST(test_block_is_free)
+START_TEST(test_block_looks_free)
 {
     struct pool pool;
     bool zero;
     make(&pool, size_class_of(64), 1);
     struct block *block = pool_carve(&pool, &zero);
     struct block *next = block_next(block);
-    ck_assert(pool_block_is_free(&pool, block));
+    ck_assert(pool_block_looks_free(&pool, block));
     block_set_next(block, NULL);
-    ck_assert(pool_block_is_free(&pool, block));
+    ck_assert(pool_block_looks_free(&pool, block));
     /* Live data that only looks like a link: the mark without an address of the pool. */
     block->link = (uintptr_t)BLOCK_MARK << 48 | 0x1234;
-    ck_assert(!pool_block_is_free(&pool, block));
+    ck_assert(!pool_block_looks_free(&pool, block));
     block_set_next(block, (struct block *)((char *)next + 8));
-    ck_assert(!pool_block_is_free(&pool, block)); /* inside a block */
+    ck_assert(!pool_block_looks_free(&pool, block)); /* inside a block */
     block_set_next(block, (struct block *)(start + POOL_BYTES));
-    ck_assert(!pool_block_is_free(&pool, block));
+    ck_assert(!pool_block_looks_free(&pool, block));
     block_set_next(block, (struct block *)(start + POOL_BYTES - 64));
-    ck_assert(!pool_block_is_free(&pool, block)); /* not carved yet */
+    ck_assert(!pool_block_looks_free(&pool, block)); /* not carved yet */
     block->link = 0;
-    ck_assert(!pool_block_is_free(&pool, block));
+    ck_assert(!pool_block_looks_free(&pool, block));
 }
 END_TEST
 
@@ -313,7 +313,7 @@ Suite *suite_pool(void)
     tcase_add_test(tests, test_no_free_of_others);
     tcase_add_test(tests, test_close_and_open);
     tcase_add_test(tests, test_contains);
-    tcase_add_test(tests, test_block_is_free);
+    tcase_add_test(tests, test_block_looks_free);
     tcase_add_test(tests, test_count_list);
     suite_add_tcase(suite, tests);
     return suite;

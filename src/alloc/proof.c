@@ -1,0 +1,122 @@
+/* proof.c: walks through the lists in which a free block may hang. */
+#include "proof.h"
+
+#include "arena.h" // arena_lock
+#include "heap.h"
+#include "map.h"
+#include "remote.h"
+
+#include "os/os.h" // os_order_threads
+
+enum answer { NO, YES, UNKNOWN };
+
+/* ---- Lists that others may be changing ---- */
+
+static const struct block *read_link(const uintptr_t *encoded)
+{
+    return (const struct block *)(__atomic_load_n(encoded, __ATOMIC_RELAXED) ^ block_key);
+}
+
+/* Whether p hangs in what begins with `block`. */
+static bool is_linked(const struct pool *pool, const struct block *block, const void *p)
+{
+    for (unsigned n = 0; n < pool->capacity && block != NULL; n++) {
+        if (block == p)
+            return true;
+        if (!pool_has_block(pool, block))
+            return false;
+        block = read_link(&block->link);
+    }
+    return false;
+}
+
+/* The heap's slow paths up to now; odd: it is inside one. */
+static uint32_t count_slow_paths(const struct heap *heap)
+{
+    uint32_t count = __atomic_load_n(&heap->slow_paths, __ATOMIC_RELAXED);
+    return os_order_threads() ? count : 1;
+}
+
+/* There was no slow path of the heap since that count. */
+static bool still_counts(const struct heap *heap, uint32_t count)
+{
+    return os_order_threads() && __atomic_load_n(&heap->slow_paths, __ATOMIC_RELAXED) == count;
+}
+
+/* ---- The three places ---- */
+
+/* What tells that the list of an ACTIVE pool has not changed. */
+struct state {
+    uintptr_t head;
+    uint32_t left;
+};
+
+static struct state read_state(const struct pool *pool)
+{
+    const struct block_list *list = __atomic_load_n(&pool->list, __ATOMIC_RELAXED);
+    return (struct state){.head = __atomic_load_n(&list->head, __ATOMIC_RELAXED),
+                          .left = __atomic_load_n(&pool->left, __ATOMIC_RELAXED)};
+}
+
+static bool is_unchanged(const struct pool *pool, struct state before)
+{
+    struct state now = read_state(pool);
+    return pool_state(pool) != POOL_ACTIVE || (now.head == before.head && now.left == before.left);
+}
+
+static enum answer is_in_pool(const struct pool *pool, const void *p)
+{
+    const struct heap *owner = map_heap(pool_heap(pool));
+    uint32_t slow_paths = count_slow_paths(owner);
+    if (slow_paths % 2 != 0)
+        return UNKNOWN;
+    struct state before = read_state(pool);
+    bool is_found =
+        is_linked(pool, read_link(&before.head), p) || is_linked(pool, remote_first(pool), p);
+    bool is_certain = still_counts(owner, slow_paths) && is_unchanged(pool, before) &&
+                      pool_heap(pool) == owner->number;
+    return !is_certain ? UNKNOWN : is_found ? YES : NO;
+}
+
+/* A chain waits in the heap's outbox, and p is in it. */
+static bool is_in_outbox(const struct heap *heap, const struct pool *pool, const void *p)
+{
+    const struct outbox_slot *slot = &heap->outbox[outbox_number(p)];
+    uint32_t slow_paths = count_slow_paths(heap);
+    if (slow_paths % 2 != 0)
+        return false;
+    bool is_found = outbox_is_used(heap, outbox_number(p)) && slot->pool == pool &&
+                    is_linked(pool, read_link(&slot->chain.head), p);
+    return is_found && still_counts(heap, slow_paths);
+}
+
+/* ---- All of them ---- */
+
+static bool is_in_any_outbox(const struct pool *pool, const void *p)
+{
+    bool is_found = false;
+    uint32_t end = atomic_load_explicit(&map.heap_end, memory_order_acquire);
+    for (uint32_t number = 1; number <= end && !is_found; number++) {
+        const struct heap *heap = map_heap(number);
+        is_found = atomic_load_explicit(&heap->state, memory_order_acquire) == HEAP_OWNED &&
+                   is_in_outbox(heap, pool, p);
+    }
+    return is_found;
+}
+
+/* Owners are rarely on the same list for so many walks. */
+enum { ATTEMPTS = 8 };
+
+/* Under the lock no pool goes, and no memory of one, while its blocks are read. */
+bool proof_is_free(const struct pool *pool, const void *p)
+{
+    enum answer answer = UNKNOWN;
+    if (lock_is_mine(&arena_lock))
+        return false;
+    lock_acquire(&arena_lock);
+    for (unsigned n = 0; n < ATTEMPTS && answer == UNKNOWN; n++)
+        answer = is_in_pool(pool, p);
+    bool is_free = answer == YES || is_in_any_outbox(pool, p);
+    lock_release(&arena_lock);
+    return is_free;
+}
