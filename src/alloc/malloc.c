@@ -28,6 +28,16 @@ COLD void *malloc_no_memory(void)
     return NULL;
 }
 
+/* Some block is much larger than what was asked for: where there was no memory to move it to when
+ * it shrank, or no pool to take it from. From then on a small size said of a block proves nothing.
+ */
+static _Atomic bool gave_larger;
+
+static COLD void note_larger(void)
+{
+    atomic_store_explicit(&gave_larger, true, memory_order_relaxed);
+}
+
 /* ---- malloc ---- */
 
 /* A block from a mapping of its own, or none when the caller is a signal handler that interrupted
@@ -66,8 +76,10 @@ static unsigned size_class_for(size_t size, size_t alignment)
 static void *alloc_in_pool(size_t size, size_t alignment, bool zero)
 {
     struct heap *heap = thread_enter();
-    if (heap == NULL)
+    if (heap == NULL) {
+        note_larger();
         return alloc_huge(size, alignment, zero);
+    }
     unsigned size_class = size_class_for(size, alignment);
     bool is_zero = false;
     struct block *block = block_list_pop(&heap->free[size_class]);
@@ -242,7 +254,8 @@ static bool still_fits(size_t bytes, size_t size)
 void free_checked(void *p, size_t size, bool aligned)
 {
     size_t bytes = malloc_block_bytes(p, "free_sized");
-    bool too_small = !still_fits(bytes, size) && malloc_good_size(size) != bytes && !aligned;
+    bool too_small = !still_fits(bytes, size) && malloc_good_size(size) != bytes && !aligned &&
+                     !atomic_load_explicit(&gave_larger, memory_order_relaxed);
     if (p != NULL && (size > bytes || too_small))
         misuse_report_size(p, size, bytes);
     free_fast(p);
@@ -287,7 +300,10 @@ static void *resize_in_place(void *block, size_t bytes, size_t size)
 /* There is no memory to move the block to: if it was to shrink, it serves as it stands. */
 static COLD void *not_moved(void *block, size_t bytes, size_t size)
 {
-    return size <= bytes ? block : NULL;
+    if (size > bytes)
+        return NULL;
+    note_larger();
+    return block;
 }
 
 /* Blocks of other threads, runs and huge blocks. */

@@ -2,6 +2,7 @@
 #include "suites.h"
 #include "unit.h"
 
+#include "alloc/thread.h"
 #include "base/tunables.h" // RUN_CACHE_BYTES
 #include "molt.h"
 #include "os/os.h"
@@ -254,6 +255,32 @@ START_TEST(test_sized_free_of_the_right_size)
 }
 END_TEST
 
+/* Where there is no memory to move a block to, it keeps its place, however little is asked for. */
+START_TEST(test_sized_free_of_a_block_that_could_not_shrink)
+{
+    char *p = molt_malloc(20000);
+    os_fail(1, true);
+    for (size_t size = 1 << 20; size >= 2000; size /= 2)
+        while (molt_malloc(size) != NULL)
+            continue;
+    ck_assert_ptr_eq(molt_realloc(p, 100), p);
+    os_fail(0, false);
+    molt_free_sized(p, 100);
+}
+END_TEST
+
+/* A signal handler that has interrupted a slow path gets whole pages. */
+START_TEST(test_sized_free_of_a_signal_handlers_block)
+{
+    molt_free(molt_malloc(1));
+    struct heap *heap = thread_enter_existing();
+    char *p = molt_malloc(64);
+    thread_leave(heap);
+    ck_assert_uint_eq(molt_usable_size(p), os_page_bytes());
+    molt_free_sized(p, 64);
+}
+END_TEST
+
 START_TEST(test_sized_free_of_a_freed_block)
 {
     struct sized sized = {.p = molt_malloc(64), .size = 64};
@@ -293,6 +320,8 @@ Suite *suite_misuse(void)
     tcase_add_test(tests, test_sized_free_too_large);
     tcase_add_test(tests, test_sized_free_too_small);
     tcase_add_test(tests, test_sized_free_of_the_right_size);
+    tcase_add_test(tests, test_sized_free_of_a_block_that_could_not_shrink);
+    tcase_add_test(tests, test_sized_free_of_a_signal_handlers_block);
     tcase_add_test(tests, test_sized_free_of_a_freed_block);
     tcase_add_test(tests, test_one_line);
     suite_add_tcase(suite, tests);
