@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-struct lock arena_lock;
+struct lock arena_lock = LOCK_INIT(RANK_ARENA);
 struct arena_totals arena_totals;
 
 /* No arena below these has a free slot, or a dirty free one. */

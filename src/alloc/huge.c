@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-struct lock huge_lock;
+struct lock huge_lock = LOCK_INIT(RANK_HUGE);
 struct huge_totals huge_totals;
 
 /* ---- The table: open addressing, linear probing; freed entries keep probes going ---- */

@@ -23,7 +23,7 @@
 
 uintptr_t block_key;
 
-static struct lock init_lock;
+static struct lock init_lock = LOCK_INIT(RANK_INIT);
 
 static void read_options(void)
 {

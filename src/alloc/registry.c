@@ -8,7 +8,7 @@
 #include "base/options.h"
 #include "os/os.h" // os_now_ms
 
-struct lock registry_lock;
+struct lock registry_lock = LOCK_INIT(RANK_REGISTRY);
 
 /* The queue of parked heaps: numbers, linked by next_parked and prev_parked. Both are 0 when it is
  * empty. */

@@ -4,11 +4,12 @@
  * The lock's word names its holder: the child frees every lock that is not its own thread's
  * (lock_reset_in_child), and a signal handler can tell whether it interrupted the holder
  * (lock_is_mine). What a lock protects is kept so that stopping at any instruction loses at most
- * some memory, and that all else can be derived again. */
+ * some memory, and that all else can be derived again. rank.h has the order of all locks. */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
 
 #include "attributes.h"
+#include "rank.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,6 +19,9 @@
 
 struct lock {
     _Atomic(uintptr_t) word; /* 0: free; else the holder's thread pointer, with LOCK_WAITED in it */
+#ifdef MOLT_DEBUG
+    enum lock_rank rank;
+#endif
 };
 
 void lock_wait(struct lock *lock);
@@ -28,21 +32,64 @@ static inline uintptr_t lock_self(void)
     return (uintptr_t)__builtin_thread_pointer();
 }
 
+/* ---- What debug builds keep of the order ---- */
+
+#ifdef MOLT_DEBUG
+static inline void lock_check_order(const struct lock *lock)
+{
+    rank_check(lock->rank);
+}
+
+static inline void lock_note_taken(const struct lock *lock)
+{
+    rank_take(lock->rank);
+}
+
+static inline void lock_note_released(const struct lock *lock)
+{
+    rank_drop(lock->rank);
+}
+#else
+static inline void lock_check_order(const struct lock *lock)
+{
+    (void)lock;
+}
+
+static inline void lock_note_taken(const struct lock *lock)
+{
+    (void)lock;
+}
+
+static inline void lock_note_released(const struct lock *lock)
+{
+    (void)lock;
+}
+#endif
+
+/* ---- Taking and giving up ---- */
+
 static inline bool lock_try(struct lock *lock)
 {
     uintptr_t expected = 0;
-    return atomic_compare_exchange_strong_explicit(&lock->word, &expected, lock_self(),
-                                                   memory_order_acquire, memory_order_relaxed);
+    bool is_taken = atomic_compare_exchange_strong_explicit(
+        &lock->word, &expected, lock_self(), memory_order_acquire, memory_order_relaxed);
+    if (is_taken)
+        lock_note_taken(lock);
+    return is_taken;
 }
 
 static inline void lock_acquire(struct lock *lock)
 {
-    if (UNLIKELY(!lock_try(lock)))
-        lock_wait(lock);
+    lock_check_order(lock);
+    if (LIKELY(lock_try(lock)))
+        return;
+    lock_wait(lock);
+    lock_note_taken(lock);
 }
 
 static inline void lock_release(struct lock *lock)
 {
+    lock_note_released(lock);
     if (UNLIKELY(atomic_exchange_explicit(&lock->word, 0, memory_order_release) & LOCK_WAITED))
         lock_wake(lock);
 }

@@ -66,7 +66,7 @@ struct callback {
 
 static struct callback *callbacks;
 static uint64_t callbacks_added;
-static struct lock callbacks_lock;
+static struct lock callbacks_lock = LOCK_INIT(RANK_CALLBACK);
 
 int molt_gc_add_callback(molt_gc_callback *function, void *arg)
 {

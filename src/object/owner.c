@@ -41,6 +41,7 @@ static struct owner *make(struct heap *heap)
         return NULL;
     pthread_once(&once, start);
     memset(owner, 0, sizeof *owner);
+    owner->lock = (struct lock)LOCK_INIT(RANK_OWNER);
     owner->heap = heap;
     owner->self = ((uint64_t)tag_of_heap(heap->number) << TAG_SHIFT) + 2 * HEADER_ONE;
     owner->newborn = owner->self - HEADER_ONE;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-struct lock side_lock;
+struct lock side_lock = LOCK_INIT(RANK_SIDE);
 struct link side_all = RING_INIT(side_all);
 struct link side_young = RING_INIT(side_young);
 struct link side_middle = RING_INIT(side_middle);

@@ -12,7 +12,7 @@
 
 _Atomic(struct descriptor *) type_table[1 << 16];
 
-static struct lock type_lock;
+static struct lock type_lock = LOCK_INIT(RANK_TYPE);
 static _Atomic unsigned numbers_given;
 
 unsigned type_count(void)

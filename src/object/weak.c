@@ -30,8 +30,9 @@ struct shard {
     size_t count;
 } CACHE_ALIGNED;
 
-static struct shard shards[SHARDS];
-static struct lock due_lock; /* over the chains of dead ones; taken after a shard's */
+static struct shard shards[SHARDS] = {[0 ... SHARDS - 1] = {.lock = LOCK_INIT(RANK_WEAK)}};
+/* Over the chains of dead ones; taken after a shard's. */
+static struct lock due_lock = LOCK_INIT(RANK_DUE);
 
 static uint64_t hash_of(const void *object)
 {

@@ -10,8 +10,9 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-static struct lock collect_lock; /* held by who collects */
-static struct lock stop_lock;    /* held while the world stands still: what the others wait for */
+static struct lock collect_lock = LOCK_INIT(RANK_COLLECT); /* held by who collects */
+/* Held while the world stands still: what the others wait for. */
+static struct lock stop_lock = LOCK_INIT(RANK_STOP);
 static atomic_bool stopping;
 
 bool world_try_collect(void)

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-static struct lock lock;
+static struct lock lock = LOCK_INIT(RANK_VALUE);
 static atomic_bool is_watching; /* for forks */
 
 static void reset_in_child(void)

@@ -1,0 +1,43 @@
+/* rank.c: the locks that a thread holds, in debug builds. */
+#include "rank.h"
+
+#include "attributes.h"
+#include "report.h"
+
+#include <stdint.h>
+
+#ifdef MOLT_DEBUG
+
+/* A bit for each rank. A signal handler that comes in the middle of a change lets go of what it
+ * takes, so the change finds the value as it was. */
+static THREAD_LOCAL volatile uint32_t held;
+
+static const char *const names[] = {[RANK_NONE] = "without a rank",
+#define X(rank, name) [RANK_##rank] = (name),
+                                    LOCK_RANKS(X)
+#undef X
+};
+
+void rank_check(enum lock_rank rank)
+{
+    uint32_t above = held >> rank;
+    if (rank == RANK_NONE)
+        report_fatal("lock order: a lock without a rank");
+    if (above == 0)
+        return;
+    unsigned highest = rank + 31 - (unsigned)__builtin_clz(above);
+    report_fatal("lock order: lock '%s' is waited for while lock '%s' is held", names[rank],
+                 names[highest]);
+}
+
+void rank_take(enum lock_rank rank)
+{
+    held |= UINT32_C(1) << rank;
+}
+
+void rank_drop(enum lock_rank rank)
+{
+    held &= ~(UINT32_C(1) << rank);
+}
+
+#endif
