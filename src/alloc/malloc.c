@@ -40,6 +40,14 @@ static COLD void note_larger(void)
 
 /* ---- malloc ---- */
 
+/* A signal handler may have interrupted its thread while that held arena_lock, and then waits for
+ * huge_lock all the same: so the handler of one that held huge_lock must not wait for arena_lock.
+ */
+static bool must_not_wait_for_arenas(void)
+{
+    return lock_is_mine(&arena_lock) || lock_is_mine(&huge_lock);
+}
+
 /* A block from a mapping of its own, or none when the caller is a signal handler that interrupted
  * the making of one. */
 static void *alloc_huge(size_t size, size_t alignment, bool zero)
@@ -53,7 +61,7 @@ static void *alloc_huge(size_t size, size_t alignment, bool zero)
 
 static void *alloc_run(size_t size, size_t alignment, bool zero)
 {
-    if (lock_is_mine(&arena_lock))
+    if (must_not_wait_for_arenas())
         return NULL;
     struct heap *heap = thread_enter();
     if (heap == NULL)
@@ -198,7 +206,7 @@ static void leave_after_release(struct heap *heap, size_t released)
  * is lost, but nothing breaks. */
 static void free_run(void *p)
 {
-    if (lock_is_mine(&arena_lock))
+    if (must_not_wait_for_arenas())
         return;
     size_t bytes = run_retire(p);
     if (bytes == 0)
