@@ -1,6 +1,8 @@
 /* guard.c: the lock, and its repair in a forked child. */
 #include "guard.h"
 
+#include "molt_object.h"
+
 #include "base/attributes.h"
 #include "base/lock.h"
 
@@ -23,8 +25,11 @@ static COLD void watch_forks(void)
         atomic_store(&is_watching, false);
 }
 
+/* A weak reference that is asked for under the lock attaches the thread, if it has used no object
+ * yet, and that may wait until the world no longer stands still: so it is done before. */
 void guard_acquire(void)
 {
+    molt_gc_attach();
     if (UNLIKELY(!atomic_load_explicit(&is_watching, memory_order_relaxed)))
         watch_forks();
     lock_acquire(&lock);
