@@ -143,15 +143,30 @@ static struct pool *new_pool(struct heap *heap, unsigned size_class)
     return pool;
 }
 
+static size_t touched_bytes(const struct pool *pool)
+{
+    return pool_carved(pool) * pool_block_bytes(pool);
+}
+
+void heap_release_pool(struct pool *pool)
+{
+    uintptr_t start = pool->start;
+    size_t touched = touched_bytes(pool);
+    pool_clear(pool);
+    arena_release_slot(start, touched);
+}
+
 /* Every block of the pool is free and it hangs nowhere any more. */
 static void release(struct heap *heap, struct pool *pool)
 {
-    uintptr_t start = pool->start;
-    size_t touched = pool_carved(pool) * pool_block_bytes(pool);
-    if (pool->side != NULL || pool->shares != NULL)
+    size_t touched = touched_bytes(pool);
+    if (pool->side != NULL || pool->shares != NULL) {
+        pool_set_state(pool, POOL_PARTIAL); /* who counts live blocks finds none … */
+        __atomic_store_n(&pool->left, 0, __ATOMIC_RELAXED);
         hooks.pool_gone(pool);
-    pool_clear(pool);
-    arena_release_slot(start, touched);
+    } else {
+        heap_release_pool(pool);
+    }
     heap_note_released(heap, touched);
 }
 

@@ -176,6 +176,9 @@ void heap_note_released(struct heap *heap, size_t bytes);
 /* Whether the class's pools are in the states and places they should be. For assertions. */
 bool heap_class_is_valid(struct heap *heap, unsigned size_class);
 
+/* Gives an empty pool that hangs nowhere back to the arenas. */
+void heap_release_pool(struct pool *pool);
+
 /* Releases ACTIVE pools without live blocks: that of the class, or all. */
 void heap_release_if_empty(struct heap *heap, unsigned size_class);
 void heap_release_empty(struct heap *heap);

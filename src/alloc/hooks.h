@@ -11,8 +11,9 @@
 #include <stdbool.h>
 
 struct hooks {
-    /* A pool with a side or shares is about to be released. Comes inside a slow path: must not
-     * allocate. */
+    /* A pool with a side or shares is empty, and hangs nowhere any more: it is the hook's, which
+     * gives it back by object_block_release_pool, at once or later. Comes inside a slow path,
+     * perhaps under registry_lock: must neither allocate nor wait. */
     void (*pool_gone)(struct pool *pool);
     /* The thread whose heap has objects ends; true to be asked again after other destructors. */
     bool (*thread_ends)(struct heap *heap);

@@ -53,6 +53,12 @@ void object_block_undo_refill(unsigned size_class, void *block)
     thread_leave(heap);
 }
 
+void object_block_release_pool(struct pool *pool)
+{
+    fork_check();
+    heap_release_pool(pool);
+}
+
 void object_block_send(struct pool *pool, void *block)
 {
     fork_check();

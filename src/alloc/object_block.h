@@ -22,6 +22,9 @@ void *object_block_refill(unsigned size_class);
  * next refill is another new one. */
 void object_block_undo_refill(unsigned size_class, void *block);
 
+/* Gives back a pool that hooks.pool_gone was given. Waits for arena_lock alone. */
+void object_block_release_pool(struct pool *pool);
+
 /* A block of a pool that is not the calling thread's goes home. */
 void object_block_send(struct pool *pool, void *block);
 

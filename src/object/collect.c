@@ -159,7 +159,7 @@ static void give_up(struct side *white)
 
 static void let_run(void)
 {
-    lock_release(&side_lock);
+    side_lock_release();
     world_resume();
 }
 
@@ -167,7 +167,7 @@ static bool stop_again(unsigned ms)
 {
     if (!world_stop(ms))
         return false;
-    lock_acquire(&side_lock);
+    side_lock_acquire();
     return true;
 }
 
@@ -343,7 +343,7 @@ int collect(struct collection *collection)
 {
     if (!world_stop(collection->stop_ms))
         return EBUSY;
-    lock_acquire(&side_lock);
+    side_lock_acquire();
     struct side *sides = deduce_gather(collection->generation);
     return collect_sides(collection, sides);
 }

@@ -91,7 +91,7 @@ static void settle_shares(struct shares *shares)
 
 static void settle(struct owner *owner)
 {
-    lock_acquire(&side_lock);
+    side_lock_acquire();
     struct shares *shares = atomic_exchange(&owner->queue, NULL);
     while (shares != NULL) {
         struct shares *next = shares->next;
@@ -102,7 +102,7 @@ static void settle(struct owner *owner)
             settle_shares(shares);
         shares = next;
     }
-    lock_release(&side_lock);
+    side_lock_release();
 }
 
 void count_settle_queue(struct owner *owner)
@@ -158,7 +158,7 @@ static bool drop_last_own(void *object, uint64_t header)
 static bool drop_below_zero(struct shares *shares, _Atomic uint32_t *word)
 {
     struct owner *owner = shares->owner;
-    lock_acquire(&side_lock);
+    side_lock_acquire();
     uint32_t old = atomic_load_explicit(word, memory_order_relaxed), new;
     do {
         new = (old - SHARED_ONE);
@@ -169,7 +169,7 @@ static bool drop_below_zero(struct shares *shares, _Atomic uint32_t *word)
     bool queues = (new &SHARED_QUEUED) != 0;
     if (queues)
         enqueue(shares);
-    lock_release(&side_lock);
+    side_lock_release();
     if (queues)
         notify(owner);
     return (new &SHARED_MERGED) != 0 && shared_count(new) == 0;

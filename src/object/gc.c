@@ -201,9 +201,9 @@ static void say_stats(const struct collection *done, int error, uint64_t duratio
 
 static void abandon_cycle(void)
 {
-    lock_acquire(&side_lock);
+    side_lock_acquire();
     propose_end();
-    lock_release(&side_lock);
+    side_lock_release();
     cycle_collected = 0;
 }
 
@@ -301,7 +301,7 @@ static void run_slice(void)
         stats[2].skipped++;
         return;
     }
-    lock_acquire(&side_lock);
+    side_lock_acquire();
     struct side *sides = NULL;
     bool runs = propose_is_running() || propose_begin();
     if (runs)

@@ -20,11 +20,11 @@
 /* As the one who collects: stops the others, if that is not done, and takes the lock. */
 static void begin(struct look *look, unsigned stop_ms)
 {
-    look->locks = !lock_is_mine(&side_lock);
+    look->locks = !side_lock_is_mine();
     look->stops = look->locks && !world_is_still() && world_stop(stop_ms);
     look->is_still = world_is_still();
     if (look->locks)
-        lock_acquire(&side_lock);
+        side_lock_acquire();
 }
 
 int look_begin(struct look *look)
@@ -72,7 +72,7 @@ int look_try_begin(struct look *look)
 void look_end(const struct look *look)
 {
     if (look->locks)
-        lock_release(&side_lock);
+        side_lock_release();
     if (look->stops)
         world_resume();
     if (look->collects)

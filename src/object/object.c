@@ -162,16 +162,16 @@ size_t object_bytes(const void *object)
 static void *large_around(const void *p)
 {
     void *found = NULL;
-    bool is_held = lock_is_mine(&side_lock);
+    bool is_held = side_lock_is_mine();
     if (!is_held)
-        lock_acquire(&side_lock);
+        side_lock_acquire();
     for (struct link *link = side_all.next; link != &side_all && found == NULL; link = link->next) {
         struct side *side = LINK_OWNER(link, struct side, all);
         if (side->pool == NULL && (uintptr_t)p - side->start < side->block_bytes)
             found = (void *)side->start;
     }
     if (!is_held)
-        lock_release(&side_lock);
+        side_lock_release();
     return found;
 }
 

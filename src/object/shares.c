@@ -70,12 +70,12 @@ void shares_gone(struct shares **at)
 
 void shares_free_gone(void)
 {
-    if (__atomic_load_n(&gone, __ATOMIC_RELAXED) == NULL || lock_is_mine(&side_lock))
+    if (__atomic_load_n(&gone, __ATOMIC_RELAXED) == NULL || side_lock_is_mine())
         return;
-    lock_acquire(&side_lock);
+    side_lock_acquire();
     struct shares *shares = gone;
     __atomic_store_n(&gone, NULL, __ATOMIC_RELAXED);
-    lock_release(&side_lock);
+    side_lock_release();
     while (shares != NULL) {
         struct shares *next = shares->next;
         molt_free(shares);

@@ -5,12 +5,21 @@
 #include "propose.h"
 #include "shares.h"
 
+#include "alloc/object_block.h" // object_block_release_pool
+#include "base/lock.h"
+#include "base/report.h"
+
+#include <stdatomic.h>
 #include <string.h>
 
-struct lock side_lock = LOCK_INIT(RANK_SIDE);
+static struct lock side_lock = LOCK_INIT(RANK_SIDE);
+
 struct link side_all = RING_INIT(side_all);
 struct link side_young = RING_INIT(side_young);
 struct link side_middle = RING_INIT(side_middle);
+
+/* Empty pools that nobody has taken out of the lists yet: numbers, linked by their `next`. */
+static _Atomic uint32_t empty_pools;
 
 /* Sides of pools that are gone, linked by next: their memory cannot be freed at once, since the
  * allocator is in the middle of its work then. Under side_lock. */
@@ -18,10 +27,10 @@ static struct side *gone;
 
 static void free_gone(void)
 {
-    lock_acquire(&side_lock);
+    side_lock_acquire();
     struct side *side = gone;
     __atomic_store_n(&gone, NULL, __ATOMIC_RELAXED);
-    lock_release(&side_lock);
+    side_lock_release();
     while (side != NULL) {
         struct side *next = side->next;
         molt_free(side);
@@ -38,12 +47,12 @@ static void remove_from_lists(struct side *side)
         side->proposal->side = NULL;
 }
 
-void side_pool_gone(struct pool *pool)
+/* ---- Pools that go, and the lock ---- */
+
+/* The pool's side leaves the lists, and is to be freed with the shares. Under side_lock. */
+static void forget_pool(struct pool *pool)
 {
     struct side *side = pool->side;
-    bool nested = lock_is_mine(&side_lock); /* a visitor has allocated */
-    if (!nested)
-        lock_acquire(&side_lock);
     if (side != NULL) {
         remove_from_lists(side);
         side->next = gone;
@@ -51,15 +60,75 @@ void side_pool_gone(struct pool *pool)
         pool->side = NULL;
     }
     shares_gone(&pool->shares);
-    if (!nested)
-        lock_release(&side_lock);
 }
+
+/* All empty pools, which nobody else sees any more. Under side_lock. */
+static uint32_t take_empty_pools(void)
+{
+    uint32_t first = atomic_exchange_explicit(&empty_pools, 0, memory_order_acquire);
+    for (uint32_t number = first; number != 0; number = map_pool_by_number(number)->next)
+        forget_pool(map_pool_by_number(number));
+    return first;
+}
+
+static void give_back(uint32_t number)
+{
+    while (number != 0) {
+        struct pool *pool = map_pool_by_number(number);
+        number = pool->next; /* before the slot is another pool */
+        object_block_release_pool(pool);
+    }
+}
+
+/* Whether no pool waits for side_lock. Who has just let go of it asks by a store: either that comes
+ * after the store of who leaves a pool, and finds it, or before, and then that thread, which reads
+ * what is stored here, finds the lock free. */
+static bool no_pool_waits(void)
+{
+    uint32_t none = 0;
+    return atomic_compare_exchange_strong_explicit(&empty_pools, &none, 0, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
+void side_lock_release(void)
+{
+    do {
+        uint32_t pools = take_empty_pools();
+        lock_release(&side_lock);
+        give_back(pools);
+    } while (!no_pool_waits() && lock_try(&side_lock));
+}
+
+void side_pool_gone(struct pool *pool)
+{
+    uint32_t top = atomic_load_explicit(&empty_pools, memory_order_relaxed);
+    do {
+        pool->next = top;
+    } while (!atomic_compare_exchange_weak_explicit(&empty_pools, &top, map_pool_number(pool),
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    if (lock_try(&side_lock))
+        side_lock_release();
+}
+
+void side_lock_acquire(void)
+{
+    if (UNLIKELY(side_lock_is_mine()))
+        report_fatal("a visitor makes or releases an object");
+    lock_acquire(&side_lock);
+}
+
+bool side_lock_is_mine(void)
+{
+    return lock_is_mine(&side_lock);
+}
+
+/* ---- Making ---- */
 
 static void add_to_all(struct side *side)
 {
-    lock_acquire(&side_lock);
+    side_lock_acquire();
     ring_add(&side_all, &side->all);
-    lock_release(&side_lock);
+    side_lock_release();
 }
 
 static struct side *make_side(struct pool *pool)
@@ -110,10 +179,10 @@ void side_init_large(struct large *large, struct owner *owner, size_t bytes, boo
 
 void side_remove_large(struct large *large)
 {
-    lock_acquire(&side_lock);
+    side_lock_acquire();
     remove_from_lists(&large->side);
     shares_gone(&large->shares);
-    lock_release(&side_lock);
+    side_lock_release();
 }
 
 void side_forget_dead(const void *object, uint64_t header, const struct owner *self)
@@ -127,10 +196,12 @@ void side_add_young(struct side *side)
 {
     if (link_is_linked(&side->young))
         return;
-    lock_acquire(&side_lock);
+    side_lock_acquire();
     ring_add(&side_young, &side->young);
-    lock_release(&side_lock);
+    side_lock_release();
 }
+
+/* ---- In a forked child ---- */
 
 /* The way forward is whole at any moment; the way back follows from it. */
 static void repair_ring(struct link *ring)
@@ -150,8 +221,12 @@ void side_reset_in_child(bool was_collecting)
         repair_ring(&side_young);
         repair_ring(&side_middle);
     }
-    if (!was_collecting)
-        return;
+    if (was_collecting)
+        side_forget_collection();
+}
+
+void side_forget_collection(void)
+{
     for (struct link *link = side_all.next; link != &side_all; link = link->next) {
         struct side *side = LINK_OWNER(link, struct side, all);
         side->numbered = 0;

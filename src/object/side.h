@@ -12,7 +12,10 @@
  * a full collection compares them with the header: until then a new object in its place may count
  * as an older one, no more.
  *
- * The lists of sides, and the sides' links in them, are under side_lock. */
+ * The lists of sides, and the sides' links in them, are under side_lock. Who walks over them holds
+ * it, and as long as it is held no pool goes that has a side or shares: the allocator, which may be
+ * about to release one while it holds its own locks, never waits here. It leaves the pool to
+ * whoever lets go of side_lock next. */
 #ifndef OBJECT_SIDE_H
 #define OBJECT_SIDE_H
 
@@ -22,7 +25,6 @@
 #include "alloc/pool.h"
 #include "base/attributes.h"
 #include "base/list.h"
-#include "base/lock.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,7 +60,12 @@ struct large {
     void *block;                 /* what malloc gave */
 } CACHE_ALIGNED;
 
-extern HIDDEN struct lock side_lock;
+/* A visitor runs under side_lock: if it makes or releases an object that may end here, with an
+ * error. */
+void side_lock_acquire(void);
+void side_lock_release(void);
+bool side_lock_is_mine(void);
+
 extern HIDDEN struct link side_all, side_young, side_middle;
 
 /* The side of a pool of tracked objects, made if there is none; NULL when there is no memory.
@@ -75,10 +82,14 @@ void side_add_young(struct side *side);
 /* An old object dies: its owner forgets its generation. */
 void side_forget_dead(const void *object, uint64_t header, const struct owner *self);
 
-/* In a forked child. What a collection by a thread that is gone has left is forgotten. */
+/* What a collection that was broken off has left is forgotten. Under side_lock. */
+void side_forget_collection(void);
+
+/* In a forked child. So is what a thread that is gone has left. */
 void side_reset_in_child(bool was_collecting);
 
-/* For alloc/hooks.h. */
+/* For alloc/hooks.h: the pool is out of the lists, with side and shares, as soon as nobody holds
+ * side_lock; then its memory goes back. */
 void side_pool_gone(struct pool *pool);
 
 static inline struct large *large_of(const void *object)
