@@ -366,7 +366,8 @@ struct molt_gc_stats {
 MOLT_API int molt_gc_get_stats(int generation, struct molt_gc_stats *out);
 
 /* All tracked objects become permanent: no collection looks at them, or writes near them, until
- * molt_gc_unfreeze makes them old ones. For servers that fork. */
+ * molt_gc_unfreeze makes them old ones. For servers that fork. If a thread does not come to a
+ * safepoint nothing happens, and errno is EBUSY; the count may be close, not exact, then. */
 MOLT_API void molt_gc_freeze(void);
 MOLT_API void molt_gc_unfreeze(void);
 MOLT_API size_t molt_gc_frozen_count(void);
@@ -411,7 +412,11 @@ MOLT_API void molt_gc_blocking_end(void);
 /* ---- Looking ----------------------------------------------------------------------------- */
 
 /* Visits the tracked objects of a generation, or of all (-1): how many there are. The visitor,
- * which may be NULL in all three, borrows: it may retain, but not make or release objects. */
+ * which may be NULL in all three, borrows, while the other threads stand still: it may retain and
+ * use malloc, but not make or release objects, which ends the program, nor wait for a thread that
+ * uses them. If a thread does not come to a safepoint nothing is visited: 0, and errno is EBUSY; as
+ * it is inside a traverse callback and a blocking region. ENOMEM: no memory to look with. Who has
+ * to tell this from an empty heap sets errno to 0 before. */
 MOLT_API size_t molt_gc_objects(int generation, molt_visit *visit, void *arg);
 /* Visits the tracked objects that refer to `object`, each once. */
 MOLT_API size_t molt_gc_referrers(void *object, molt_visit *visit, void *arg);

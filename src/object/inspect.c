@@ -12,30 +12,50 @@ static int visit_none(void *object, void *arg)
     return 0;
 }
 
-static size_t look(int generation, molt_visit *visit, void *arg)
+/* What cannot be done says so by errno. */
+static bool begin(struct look *look)
+{
+    int error = look_begin_still(look);
+    if (error != 0)
+        look_fail(error);
+    return error == 0;
+}
+
+static size_t visit_all(int generation, molt_visit *visit, void *arg)
 {
     struct look look;
-    if (look_begin(&look) != 0)
+    if (!begin(&look))
         return 0;
-    size_t count = generation_visit(generation, visit != NULL ? visit : visit_none, arg);
+    size_t count = generation_visit(generation, visit, arg);
     look_end(&look);
     return count;
 }
 
 size_t molt_gc_objects(int generation, molt_visit *visit, void *arg)
 {
-    return generation < -1 || generation > 2 ? 0 : look(generation, visit, arg);
+    if (generation < -1 || generation > 2)
+        return 0;
+    return visit_all(generation, visit != NULL ? visit : visit_none, arg);
 }
 
+/* Reads headers alone, so the others need not stand still. */
 size_t molt_gc_frozen_count(void)
 {
-    return look(GENERATION_FROZEN, NULL, NULL);
+    struct look look;
+    int error = look_begin(&look);
+    if (error != 0) {
+        look_fail(error);
+        return 0;
+    }
+    size_t count = generation_visit(GENERATION_FROZEN, visit_none, NULL);
+    look_end(&look);
+    return count;
 }
 
 void molt_gc_freeze(void)
 {
     struct look look;
-    if (look_begin(&look) != 0)
+    if (!begin(&look))
         return;
     generation_freeze();
     gc_reset_counts(2);
@@ -45,7 +65,7 @@ void molt_gc_freeze(void)
 void molt_gc_unfreeze(void)
 {
     struct look look;
-    if (look_begin(&look) != 0)
+    if (!begin(&look))
         return;
     generation_unfreeze();
     look_end(&look);
@@ -82,7 +102,7 @@ size_t molt_gc_referrers(void *object, molt_visit *visit, void *arg)
 {
     struct search search = {.wanted = object, .visit = visit, .arg = arg};
     if (object != NULL)
-        look(GENERATION_ANY, ask_object, &search);
+        visit_all(GENERATION_ANY, ask_object, &search);
     return search.count;
 }
 
@@ -98,11 +118,15 @@ static int tell_target(void *target, void *context)
 size_t molt_gc_referents(void *object, molt_visit *visit, void *arg)
 {
     struct search search = {.visit = visit, .arg = arg};
+    struct look look;
     if (object == NULL)
         return 0;
     error_if_no_object("molt_gc_referents", object);
+    if (!begin(&look))
+        return 0;
     const struct descriptor *type = type_by_number(header_type(header_of(object)));
     type_visit(type, object, tell_target, &search);
+    look_end(&look);
     return search.count;
 }
 
