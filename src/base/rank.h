@@ -12,10 +12,10 @@
 /* X(rank, name), from the lowest. */
 #define LOCK_RANKS(X)       \
     X(COLLECT, "collect")   \
-    X(VALUE, "value")       \
     X(OWNER, "owner")       \
     X(STOP, "stop")         \
     X(SIDE, "side")         \
+    X(VALUE, "value")       \
     X(WEAK, "weak")         \
     X(DUE, "due")           \
     X(TYPE, "type")         \

@@ -286,15 +286,13 @@ size_t collect_garbage(void **out, size_t max)
     return garbage_count;
 }
 
-void collect_clear_garbage(void)
+void **collect_take_garbage(size_t *count)
 {
     void **objects = garbage;
-    size_t count = garbage_count;
+    *count = garbage_count;
     garbage = NULL;
     garbage_count = garbage_room = 0;
-    for (size_t i = 0; i < count; i++)
-        molt_release(objects[i]);
-    molt_free(objects);
+    return objects;
 }
 
 /* ---- The whole ---- */

@@ -42,8 +42,11 @@ int collect_sides(struct collection *collection, struct side *sides);
 /* Whether the calling thread is dropping the references of condemned objects. */
 bool collect_is_deleting(void);
 
-/* Objects that were kept as garbage: the next one after `object`, or the first. */
+/* Stores up to `max` of the objects that were kept as garbage: how many there are. By who
+ * collects. */
 size_t collect_garbage(void **out, size_t max);
-void collect_clear_garbage(void);
+
+/* All of them, in a block of malloc, with the collector's references. By who collects. */
+void **collect_take_garbage(size_t *count);
 
 #endif

@@ -107,7 +107,8 @@ static void settle(struct owner *owner)
 
 void count_settle_queue(struct owner *owner)
 {
-    if (atomic_load_explicit(&owner->queue, memory_order_relaxed) == NULL)
+    if (LIKELY(atomic_load_explicit(&owner->queue, memory_order_relaxed) == NULL) ||
+        side_lock_is_mine()) /* in a visitor: nothing dies there */
         return;
     death_begin_defer();
     if (owner == owner_self) {
@@ -133,13 +134,14 @@ static void enqueue(struct shares *shares)
     atomic_store(queue, shares);
 }
 
-/* The owner sees to its queue at its next safepoint; if it is detached, who comes now does. */
+/* The owner sees to its queue at its next safepoint; if it is detached, who comes now does. After
+ * the queue has been stored: see detach() in owner.c. It may be attached by the time that its lock
+ * is had. */
 static void notify(struct owner *owner)
 {
     if (owner_state(owner) == OWNER_DETACHED)
         count_settle_queue(owner);
-    else
-        atomic_store_explicit(&owner->limit, -1, memory_order_relaxed);
+    owner_call(owner);
 }
 
 /* ---- Dropping ---- */

@@ -293,3 +293,10 @@ void death_end_defer(void)
     if (--dying.put_off == 0 && dying.depth == 0 && dying.first != NULL)
         drain(NULL, dying.top);
 }
+
+void death_end_all(void)
+{
+    dying.put_off = dying.depth = 0;
+    if (dying.first != NULL || dying.top != 0)
+        drain(NULL, 0);
+}

@@ -32,6 +32,10 @@ void death_begin_defer(void);
 void death_defer(void *object);
 void death_end_defer(void);
 
+/* The thread ends in a callback: what it has put off, or was in the middle of, is brought to its
+ * end. */
+void death_end_all(void);
+
 /* Frees garbage whose references have been dropped: dispose, and the block. For collect.h. */
 void death_finish(void *object);
 

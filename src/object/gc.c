@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -258,16 +257,13 @@ long molt_gc_collect(int generation)
     }
     if (world_is_mine() || owner_must_not_count())
         return 0;
-    struct owner *owner = owner_attach();
-    if (owner == NULL) {
-        errno = ENOMEM;
+    bool begins;
+    int error = world_begin_collect(&begins);
+    if (error != 0) {
+        errno = error;
         return -1;
     }
-    while (!world_try_collect()) {
-        world_safepoint(owner);
-        sched_yield();
-    }
-    count_settle_queue(owner);
+    count_settle_queue(owner_self);
     long found = run(generation, false);
     world_end_collect();
     return found;
@@ -370,7 +366,6 @@ void gc_note_new(struct owner *owner, const struct descriptor *type)
     if (!type->tracked)
         return;
     int32_t limit = gc_limit();
-    atomic_store_explicit(&owner->limit, limit, memory_order_relaxed);
     begin_count_anew(owner);
     if (owner->count < INT32_MAX)
         owner->count++;
@@ -388,26 +383,36 @@ void gc_take_back_new(struct owner *owner, const struct descriptor *type)
         owner->count--;
 }
 
+/* A thread that sleeps on, or another collection, shall not keep the program waiting. */
+static void collect_at_exit(void)
+{
+    if (!world_try_collect())
+        return;
+    world_end_blocking();
+    struct owner *owner = options.objects ? owner_attach() : owner_self;
+    if (owner != NULL) {
+        count_settle_queue(owner);
+        run(2, true);
+    }
+    world_end_collect();
+}
+
 void gc_at_exit(void)
 {
-    struct owner *owner = options.objects ? owner_attach() : owner_self;
-    if (owner != NULL && world_try_collect()) {
-        count_settle_queue(owner);
-        run(2, true); /* a thread that sleeps on shall not keep the program waiting */
-        world_end_collect();
-    }
-    if (options.objects)
-        molt_gc_report(STDERR_FILENO);
+    collect_at_exit();
+    if (!options.objects)
+        return;
+    world_end_blocking();
+    molt_gc_report(STDERR_FILENO);
 }
 
 /* ---- Configuration ---- */
 
-/* Running threads are told; those that are not ask when they run again. */
+/* Threads take their new limit at their next safepoint. */
 static void tell_limit(void)
 {
-    int32_t limit = gc_limit();
     for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
-        atomic_store_explicit(&owner->limit, limit, memory_order_relaxed);
+        owner_call(owner);
 }
 
 void molt_gc_enable(void)
@@ -476,12 +481,34 @@ unsigned molt_gc_get_debug(void)
     return atomic_load(&debug_flags);
 }
 
+/* Under collect_lock: a collection may be adding to it. */
 size_t molt_gc_garbage(void **out, size_t max)
 {
-    return collect_garbage(out, max);
+    bool begins;
+    int error = world_begin_collect(&begins);
+    if (error != 0) {
+        errno = error;
+        return 0;
+    }
+    size_t count = collect_garbage(out, max);
+    if (begins)
+        world_end_collect();
+    return count;
 }
 
 void molt_gc_clear_garbage(void)
 {
-    collect_clear_garbage();
+    bool begins;
+    int error = world_begin_collect(&begins);
+    if (error != 0) {
+        errno = error;
+        return;
+    }
+    size_t count;
+    void **objects = collect_take_garbage(&count);
+    if (begins)
+        world_end_collect();
+    for (size_t i = 0; i < count; i++)
+        molt_release(objects[i]);
+    molt_free(objects);
 }

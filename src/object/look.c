@@ -9,7 +9,6 @@
 #include "os/os.h" // os_is_readable
 
 #include <errno.h>
-#include <sched.h>
 
 /* How long the others may take to come to a safepoint. */
 #define STOP_MS 1000
@@ -30,17 +29,10 @@ static void begin(struct look *look, unsigned stop_ms)
 int look_begin(struct look *look)
 {
     *look = (struct look){.is_still = false};
-    if (owner_must_not_count())
-        return EBUSY;
-    if (owner_attach() == NULL)
-        return ENOMEM;
-    look->collects = !world_is_mine();
-    while (look->collects && !world_try_collect()) {
-        world_safepoint(owner_self);
-        sched_yield();
-    }
-    begin(look, STOP_MS);
-    return 0;
+    int error = world_begin_collect(&look->collects);
+    if (error == 0)
+        begin(look, STOP_MS);
+    return error;
 }
 
 static int still_or_end(const struct look *look)

@@ -1,8 +1,9 @@
 /* owner.c: attaching and detaching. */
 #include "owner.h"
 
-#include "count.h"   // count_settle_queue
-#include "gc.h"      // gc_limit
+#include "count.h" // count_settle_queue
+#include "death.h" // death_end_all
+#include "gc.h"
 #include "propose.h" // propose_end
 #include "side.h"
 #include "type.h"
@@ -47,8 +48,7 @@ static struct owner *make(struct heap *heap)
     owner->newborn = owner->self - HEADER_ONE;
     heap->objects.owner = owner;
     owner->next = atomic_load_explicit(&owner_first, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&owner_first, &owner->next, owner,
-                                                  memory_order_release, memory_order_relaxed))
+    while (!atomic_compare_exchange_weak(&owner_first, &owner->next, owner)) /* see world_enter */
         ;
     return owner;
 }
@@ -66,7 +66,7 @@ struct owner *owner_attach(void)
     lock_acquire(&owner->lock);
     world_enter(owner);
     lock_release(&owner->lock);
-    atomic_store_explicit(&owner->limit, gc_limit(), memory_order_relaxed);
+    owner_call(owner); /* the queue may not be empty */
     owner_self = owner;
     molt_self = owner->self;
     return owner;
@@ -77,22 +77,68 @@ struct owner *owner_of_heap(unsigned heap_number)
     return map_heap(heap_number)->objects.owner;
 }
 
+/* ---- The thread's end ---- */
+
+/* A callback of a collection, or a visitor, has ended its thread: others may collect again. What
+ * was garbage and has been kept for its finalizers stays. */
+static void abandon_collection(void)
+{
+    if (!world_is_mine())
+        return;
+    if (!side_lock_is_mine())
+        side_lock_acquire();
+    propose_end();
+    side_forget_collection();
+    side_lock_release();
+    if (world_is_still())
+        world_resume();
+    world_end_collect();
+}
+
+static void leave_everything(void)
+{
+    abandon_collection();
+    if (owner_pause.traverses != 0) {
+        owner_pause.traverses = 1;
+        owner_end_pause(&owner_pause.traverses);
+    }
+    world_end_blocking();
+    if (owner_self != NULL)
+        death_end_all();
+}
+
+/* Nothing is settled, and so nothing dies, after the owner has been detached: the world may stand
+ * still then. So either the queue is seen here that another thread has filled, or that thread sees
+ * in `state`, which it reads after it has filled the queue, that it has to settle. That needs one
+ * order of all four accesses (Dekker's): they are sequentially consistent. */
+static void detach(struct owner *owner)
+{
+    bool is_settled;
+    do {
+        leave_everything(); /* also what a finalizer has begun */
+        count_settle_queue(owner);
+        lock_acquire(&owner->lock);
+        world_leave(owner);
+        is_settled = atomic_load(&owner->queue) == NULL;
+        if (!is_settled)
+            world_enter(owner);
+        lock_release(&owner->lock);
+    } while (!is_settled);
+    owner_self = NULL;
+    molt_self = SELF_NONE;
+}
+
 bool owner_thread_ends(struct heap *heap)
 {
     struct owner *owner = heap->objects.owner;
+    leave_everything();
     if (owner == NULL || owner != owner_self)
         return false;
     if (ends_put_off < PTHREAD_DESTRUCTOR_ITERATIONS - 2) {
         ends_put_off++;
         return true;
     }
-    count_settle_queue(owner);
-    lock_acquire(&owner->lock);
-    owner_self = NULL;
-    molt_self = SELF_NONE;
-    world_leave(owner);
-    lock_release(&owner->lock);
-    count_settle_queue(owner); /* what has come meanwhile */
+    detach(owner);
     return false;
 }
 

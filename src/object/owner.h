@@ -9,7 +9,9 @@
  *                    ^-------> STOPPED    (at a safepoint, while a collector looks; world.h)
  *
  * `count` and `limit` bring a running thread to its slow path, and so to a safepoint: a new object
- * with which the count passes the limit goes there. Others may write the limit. */
+ * with which the count passes the limit goes there. Others write nothing but -1 there, after they
+ * have said what they want (owner_call); the owner puts its limit back before it looks what that is
+ * (world.c). So no call is lost. */
 #ifndef OBJECT_OWNER_H
 #define OBJECT_OWNER_H
 
@@ -44,6 +46,13 @@ extern HIDDEN THREAD_LOCAL struct owner *owner_self;
 
 extern HIDDEN _Atomic(struct owner *) owner_first;
 
+/* The owner's thread, if it runs, comes to a safepoint: what the caller has stored before is seen
+ * there. */
+static inline void owner_call(struct owner *owner)
+{
+    atomic_store_explicit(&owner->limit, -1, memory_order_release);
+}
+
 /* What molt_self is while the thread owns nothing: no header has this tag. */
 #define SELF_NONE ((uint64_t)MOLT_NOBODY << TAG_SHIFT)
 
@@ -53,7 +62,8 @@ struct owner *owner_attach(void);
 /* NULL: the heap owns no object. */
 struct owner *owner_of_heap(unsigned heap_number);
 
-/* For alloc/hooks.h: detaches, after the thread's other destructors have had their turn. */
+/* For alloc/hooks.h: detaches, after the thread's other destructors have had their turn. Wherever
+ * the thread was: in a blocking region, or in a callback of a collection, which is broken off. */
 bool owner_thread_ends(struct heap *heap);
 
 /* In a forked child: the other threads' owners are detached. */

@@ -7,6 +7,7 @@
 
 #include "os/os.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 
@@ -20,9 +21,32 @@ bool world_try_collect(void)
     return lock_try(&collect_lock);
 }
 
+int world_begin_collect(bool *begins)
+{
+    *begins = false;
+    if (owner_must_not_count())
+        return EBUSY;
+    struct owner *owner = owner_attach();
+    if (owner == NULL)
+        return ENOMEM;
+    if (world_is_mine())
+        return 0;
+    while (!world_try_collect()) {
+        world_safepoint(owner);
+        sched_yield();
+    }
+    *begins = true;
+    return 0;
+}
+
 bool world_is_mine(void)
 {
     return lock_is_mine(&collect_lock);
+}
+
+bool world_is_still(void)
+{
+    return lock_is_mine(&stop_lock);
 }
 
 void world_end_collect(void)
@@ -44,34 +68,54 @@ static void wait_for_resume(void)
     }
 }
 
-/* From any state to RUNNING. A collector either sees it running, and waits for it, or has been seen
- * here. */
+/* Whether the calling thread has to stand still. */
+static bool must_stop(void)
+{
+    return UNLIKELY(atomic_load(&stopping)) && !world_is_still();
+}
+
+/* From any state to RUNNING. A collector stores `stopping` and then reads `state`, an owner stores
+ * `state` and then reads `stopping`, all in one order (Dekker's; sequentially consistent, as
+ * everything that names no order is): the collector sees it running, and waits for it, or has been
+ * seen here. */
 static void run(struct owner *owner, enum owner_state waiting)
 {
     set_state(owner, OWNER_RUNNING);
-    while (atomic_load(&stopping)) {
+    while (must_stop()) {
         set_state(owner, waiting);
         wait_for_resume();
         set_state(owner, OWNER_RUNNING);
     }
-    atomic_store_explicit(&owner->limit, gc_limit(), memory_order_relaxed);
 }
 
+/* The owner's own limit instead of a call's -1. An exchange: a call that it replaces is acquired,
+ * so what the caller wants is seen by who looks after this; a call that comes later stays. That
+ * goes for a new limit, too, so it is asked for again. */
+static void take_limit(struct owner *owner)
+{
+    while (atomic_load_explicit(&owner->limit, memory_order_relaxed) != gc_limit())
+        atomic_exchange_explicit(&owner->limit, gc_limit(), memory_order_acq_rel);
+}
+
+/* In a visitor calls have to wait. */
 void world_safepoint(struct owner *owner)
 {
-    if (UNLIKELY(atomic_load(&stopping)) && !lock_is_mine(&stop_lock)) {
-        set_state(owner, OWNER_STOPPED);
-        wait_for_resume();
+    if (UNLIKELY(world_is_still()))
+        return;
+    take_limit(owner);
+    while (must_stop()) {
         run(owner, OWNER_STOPPED);
+        take_limit(owner);
     }
-    if (UNLIKELY(atomic_load_explicit(&owner->queue, memory_order_relaxed) != NULL))
-        count_settle_queue(owner);
+    count_settle_queue(owner);
 }
 
+/* As in run(). An owner that is new joins the list before its state is stored, and the collector
+ * reads the list after it has stored `stopping`: also in the one order. */
 void world_enter(struct owner *owner)
 {
     set_state(owner, OWNER_RUNNING);
-    while (atomic_load(&stopping)) {
+    while (must_stop()) {
         set_state(owner, OWNER_DETACHED);
         lock_release(&owner->lock);
         wait_for_resume();
@@ -91,15 +135,10 @@ static bool all_stand_still(void)
     for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next) {
         if (owner == owner_self || owner_state(owner) != OWNER_RUNNING)
             continue;
-        atomic_store_explicit(&owner->limit, -1, memory_order_relaxed);
+        owner_call(owner);
         still = false;
     }
     return still;
-}
-
-bool world_is_still(void)
-{
-    return lock_is_mine(&stop_lock);
 }
 
 void world_resume(void)
@@ -153,6 +192,14 @@ void molt_gc_blocking_end(void)
     owner_end_pause(&owner_pause.blocks);
     if (owner_self != NULL)
         count_settle_queue(owner_self);
+}
+
+void world_end_blocking(void)
+{
+    if (owner_pause.blocks == 0)
+        return;
+    owner_pause.blocks = 1;
+    molt_gc_blocking_end();
 }
 
 bool world_reset_in_child(void)

@@ -1,8 +1,8 @@
 /* world.h: all threads that use objects, and how a collector makes them stand still.
  *
- * A thread comes to a safepoint when it next makes an object or asks for it; the collector sees to
- * that by setting the owners' limits to -1, then waits until none is RUNNING. One that does not
- * come in time makes the stop fail. */
+ * A thread comes to a safepoint when it next makes an object or asks for it; the collector calls
+ * the owners (owner_call), then waits until none is RUNNING. One that does not come in time makes
+ * the stop fail. */
 #ifndef OBJECT_WORLD_H
 #define OBJECT_WORLD_H
 
@@ -12,6 +12,9 @@
 
 /* Only one thread collects at a time: becomes it, or not. */
 bool world_try_collect(void);
+/* Becomes it once nobody else is, at safepoints meanwhile; *begins: and was it not before. 0, or an
+ * error number: EBUSY where the thread must leave objects alone, or ENOMEM. */
+int world_begin_collect(bool *begins);
 void world_end_collect(void);
 bool world_is_mine(void); /* the calling thread collects */
 
@@ -23,6 +26,9 @@ bool world_is_still(void); /* the calling thread has stopped it */
 
 /* The calling thread's owner stands still if someone asks for it. */
 void world_safepoint(struct owner *owner);
+
+/* The calling thread leaves all blocking regions that it is in. */
+void world_end_blocking(void);
 
 /* An owner begins to run (under its lock, which is given up while the world stands still), or is
  * detached. */
