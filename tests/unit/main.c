@@ -12,6 +12,7 @@ static const struct {
     suite_function *make;
 } suites[] = {
     {"bits", suite_bits},
+    {"lock", suite_lock},
     {"report", suite_report},
     {"options", suite_options},
     {"size_class", suite_size_class},
@@ -45,6 +46,7 @@ static const struct {
     {"value_stress", suite_value_stress},
     {"sort", suite_sort},
     {"inspect", suite_inspect},
+    {"world", suite_world},
 };
 
 static int list_suites(void)

@@ -5,6 +5,7 @@
 #include <check.h>
 
 Suite *suite_bits(void);
+Suite *suite_lock(void);
 Suite *suite_report(void);
 Suite *suite_options(void);
 Suite *suite_size_class(void);
@@ -38,6 +39,7 @@ Suite *suite_value_containers(void);
 Suite *suite_value_stress(void);
 Suite *suite_sort(void);
 Suite *suite_inspect(void);
+Suite *suite_world(void);
 
 /* The program run again as `unit --script`: see test_os_failures.c. */
 int os_failures_script(void);
