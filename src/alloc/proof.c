@@ -5,6 +5,7 @@
 #include "heap.h"
 #include "map.h"
 #include "remote.h"
+#include "thread.h" // thread_is_reentered
 
 #include "os/os.h" // os_order_threads
 
@@ -111,7 +112,7 @@ enum { ATTEMPTS = 8 };
 bool proof_is_free(const struct pool *pool, const void *p)
 {
     enum answer answer = UNKNOWN;
-    if (lock_is_mine(&arena_lock))
+    if (thread_is_reentered())
         return false;
     lock_acquire(&arena_lock);
     for (unsigned n = 0; n < ATTEMPTS && answer == UNKNOWN; n++)
