@@ -8,4 +8,8 @@
  * the declaration again. */
 #define SECOND_NAME(alias, name) __asm__(".globl " #alias "\n.set " #alias ", " #name "\n")
 
+/* own_NAME is this library's definition, whatever the program sees under NAME. */
+#define OWN_NAME(name) \
+    __asm__(".hidden own_" #name "\n.globl own_" #name "\n.set own_" #name ", " #name "\n")
+
 #endif

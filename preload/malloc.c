@@ -125,3 +125,8 @@ SECOND_NAME(__libc_memalign, memalign);
 SECOND_NAME(__libc_valloc, valloc);
 SECOND_NAME(__libc_pvalloc, pvalloc);
 SECOND_NAME(cfree, free);
+
+/* What the program may see others of; see operators.h. */
+OWN_NAME(malloc);
+OWN_NAME(aligned_alloc);
+OWN_NAME(free);

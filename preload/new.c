@@ -1,81 +1,159 @@
 /* new.c: C++'s operator new and delete, by their mangled names (Itanium ABI, 64 bits).
  *
- * C cannot throw. When memory runs out the call goes on to the next definition, libstdc++'s, which
- * tries malloc again, runs the new handler and throws std::bad_alloc or returns NULL; the function
- * is compiled with -fexceptions, so that the exception passes. */
+ * Where the program replaces none of them, each form is malloc or free: the pool's record knows
+ * size and alignment. Else the fast paths stay closed to operators, and from the slow ones a call
+ * goes the way that operators.h shows. */
 #include "export.h"
+#include "new_failed.h"
+#include "operators.h"
 
 #include "alloc/malloc.h"
 
-#include "base/report.h" // report_fatal
+/* ---- new ---- */
 
-#include <dlfcn.h>
-
-typedef void *new_function(size_t size, const void *extra);
-typedef void *new_aligned_function(size_t size, size_t alignment, const void *extra);
-
-static void *next_definition(const char *name)
+/* Goes on to a definition that is not ours. For a nothrow form the C++ library's goes on, the same
+ * way, since it can catch; without a library the exception passes. */
+static void *new_elsewhere(struct new_form *form, enum operator_target target, size_t size,
+                           size_t alignment, const void *caller)
 {
-    void *next = dlsym(RTLD_NEXT, name);
-    if (next == NULL)
-        report_fatal("out of memory in operator new, and no C++ library to throw bad_alloc");
-    return next;
+    typedef void *two_sizes(size_t, size_t);
+    two_sizes *seen = (two_sizes *)operator_table[target].seen;
+    size_t wanted = size != 0 ? size : 1;
+    void *block;
+    if (target == TO_MALLOC) {
+        block = seen(wanted, 0);
+    } else if (target == TO_ALIGNED_ALLOC) {
+        block = seen(alignment, (wanted + alignment - 1) & ~(alignment - 1));
+    } else {
+        const void *next = form->nothrow ? new_next_definition(form, caller) : NULL;
+        return next != NULL ? new_call(next, form, size, alignment) : seen(size, alignment);
+    }
+    return LIKELY(block != NULL) ? block : new_failed(form, size, alignment, caller);
 }
 
-/* Arguments beyond those of a form are not read by it. */
-static COLD void *new_failed(const char *name, size_t size, const void *extra)
+/* Entered by a jump: the return address is the form's caller's. */
+static NOINLINE void *new_slow(size_t size, struct new_form *form)
 {
-    return ((new_function *)next_definition(name))(size, extra);
+    enum operator_target target = form->target;
+    void *block;
+    if (LIKELY(thread_operators_open != 0))
+        block = malloc_slow(size);
+    else if (operator_is_replaced(&target))
+        return new_elsewhere(form, target, size, 0, __builtin_return_address(0));
+    else
+        block = malloc_fast(size);
+    return LIKELY(block != NULL) ? block : new_failed(form, size, 0, __builtin_return_address(0));
 }
 
-static COLD void *new_aligned_failed(const char *name, size_t size, size_t alignment,
-                                     const void *extra)
+static NOINLINE void *new_aligned_slow(size_t size, size_t alignment, struct new_form *form)
 {
-    return ((new_aligned_function *)next_definition(name))(size, alignment, extra);
+    enum operator_target target = form->target;
+    if (UNLIKELY(thread_operators_open == 0) && operator_is_replaced(&target))
+        return new_elsewhere(form, target, size, alignment, __builtin_return_address(0));
+    void *block = malloc_aligned(alignment, size);
+    return LIKELY(block != NULL) ? block
+                                 : new_failed(form, size, alignment, __builtin_return_address(0));
 }
 
-#define DEFINE_NEW(name)                                                       \
-    EXPORT void *name(size_t size, const void *extra);                         \
-    EXPORT void *name(size_t size, const void *extra)                          \
-    {                                                                          \
-        void *block = malloc_fast(size);                                       \
-        return LIKELY(block != NULL) ? block : new_failed(#name, size, extra); \
+#define DEFINE_NEW(mangled, goes_to, is_nothrow)                           \
+    static struct new_form form_##mangled = {                              \
+        .name = #mangled, .target = (goes_to), .nothrow = (is_nothrow)};   \
+    EXPORT void *mangled(size_t size);                                     \
+    EXPORT void *mangled(size_t size)                                      \
+    {                                                                      \
+        struct block *block = pop_below(thread_self.operator_limit, size); \
+        if (UNLIKELY(block == NULL))                                       \
+            return new_slow(size, &form_##mangled);                        \
+        block->link = 0;                                                   \
+        return block;                                                      \
     }
 
-#define DEFINE_NEW_ALIGNED(name)                                                                  \
-    EXPORT void *name(size_t size, size_t alignment, const void *extra);                          \
-    EXPORT void *name(size_t size, size_t alignment, const void *extra)                           \
-    {                                                                                             \
-        void *block = malloc_aligned(alignment, size);                                            \
-        return LIKELY(block != NULL) ? block : new_aligned_failed(#name, size, alignment, extra); \
+#define DEFINE_NEW_ALIGNED(mangled, goes_to, is_nothrow)                                  \
+    static struct new_form form_##mangled = {                                             \
+        .name = #mangled, .target = (goes_to), .aligned = true, .nothrow = (is_nothrow)}; \
+    EXPORT void *mangled(size_t size, size_t alignment);                                  \
+    EXPORT void *mangled(size_t size, size_t alignment)                                   \
+    {                                                                                     \
+        size_t fitting = aligned_size(alignment, size);                                   \
+        struct block *block = pop_below(thread_self.operator_limit, fitting);             \
+        if (UNLIKELY(block == NULL))                                                      \
+            return new_aligned_slow(size, alignment, &form_##mangled);                    \
+        block->link = 0;                                                                  \
+        return block;                                                                     \
     }
 
-#define DEFINE_DELETE(name)    \
-    EXPORT void name(void *p); \
-    EXPORT void name(void *p)  \
-    {                          \
-        free_fast(p);          \
+DEFINE_NEW(_Znwm, TO_MALLOC, false)                 /* new(size) */
+DEFINE_NEW(_Znam, TO_NEW, false)                    /* new[](size) */
+DEFINE_NEW(_ZnwmRKSt9nothrow_t, TO_NEW, true)       /* new(size, nothrow) */
+DEFINE_NEW(_ZnamRKSt9nothrow_t, TO_NEW_ARRAY, true) /* new[](size, nothrow) */
+
+DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_t, TO_ALIGNED_ALLOC, false) /* new(size, align) */
+DEFINE_NEW_ALIGNED(_ZnamSt11align_val_t, TO_NEW_ALIGNED, false)   /* new[](size, align) */
+/* new(size, align, nothrow), new[](size, align, nothrow) */
+DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t, TO_NEW_ALIGNED, true)
+DEFINE_NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t, TO_NEW_ARRAY_ALIGNED, true)
+
+/* ---- delete ---- */
+
+static NOINLINE void delete_slow(void *p, size_t alignment, enum operator_target target)
+{
+    typedef void delete_function(void *, size_t);
+    if (LIKELY(thread_operators_open != 0))
+        free_slow(p);
+    else if (operator_is_replaced(&target))
+        ((delete_function *)operator_table[target].seen)(p, alignment);
+    else
+        free_fast(p);
+}
+
+#define DEFINE_DELETE(mangled, target)   \
+    EXPORT void mangled(void *p);        \
+    EXPORT void mangled(void *p)         \
+    {                                    \
+        if (!delete_fast(p))             \
+            delete_slow(p, 0, (target)); \
     }
 
-DEFINE_NEW(_Znwm)                                      /* new(size) */
-DEFINE_NEW(_Znam)                                      /* new[](size) */
-DEFINE_NEW(_ZnwmRKSt9nothrow_t)                        /* new(size, nothrow) */
-DEFINE_NEW(_ZnamRKSt9nothrow_t)                        /* new[](size, nothrow) */
-DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_t)               /* new(size, align) */
-DEFINE_NEW_ALIGNED(_ZnamSt11align_val_t)               /* new[](size, align) */
-DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t) /* new(size, align, nothrow) */
-DEFINE_NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t) /* new[](size, align, nothrow) */
+#define DEFINE_DELETE_ALIGNED(mangled, target)      \
+    EXPORT void mangled(void *p, size_t alignment); \
+    EXPORT void mangled(void *p, size_t alignment)  \
+    {                                               \
+        if (!delete_fast(p))                        \
+            delete_slow(p, alignment, (target));    \
+    }
 
-/* The pool's record knows size and alignment: every delete is the plain one. */
-DEFINE_DELETE(_ZdlPv)                              /* delete(p) */
-DEFINE_DELETE(_ZdaPv)                              /* delete[](p) */
-DEFINE_DELETE(_ZdlPvm)                             /* delete(p, size) */
-DEFINE_DELETE(_ZdaPvm)                             /* delete[](p, size) */
-DEFINE_DELETE(_ZdlPvRKSt9nothrow_t)                /* delete(p, nothrow) */
-DEFINE_DELETE(_ZdaPvRKSt9nothrow_t)                /* delete[](p, nothrow) */
-DEFINE_DELETE(_ZdlPvSt11align_val_t)               /* delete(p, align) */
-DEFINE_DELETE(_ZdaPvSt11align_val_t)               /* delete[](p, align) */
-DEFINE_DELETE(_ZdlPvmSt11align_val_t)              /* delete(p, size, align) */
-DEFINE_DELETE(_ZdaPvmSt11align_val_t)              /* delete[](p, size, align) */
-DEFINE_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t) /* delete(p, align, nothrow) */
-DEFINE_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t) /* delete[](p, align, nothrow) */
+#define DEFINE_DELETE_SIZED_ALIGNED(mangled, target)             \
+    EXPORT void mangled(void *p, size_t size, size_t alignment); \
+    EXPORT void mangled(void *p, size_t size, size_t alignment)  \
+    {                                                            \
+        (void)size;                                              \
+        if (!delete_fast(p))                                     \
+            delete_slow(p, alignment, (target));                 \
+    }
+
+DEFINE_DELETE(_ZdlPv, TO_FREE)                       /* delete(p) */
+DEFINE_DELETE(_ZdaPv, TO_DELETE)                     /* delete[](p) */
+DEFINE_DELETE(_ZdlPvm, TO_DELETE)                    /* delete(p, size) */
+DEFINE_DELETE(_ZdaPvm, TO_DELETE_ARRAY)              /* delete[](p, size) */
+DEFINE_DELETE(_ZdlPvRKSt9nothrow_t, TO_DELETE)       /* delete(p, nothrow) */
+DEFINE_DELETE(_ZdaPvRKSt9nothrow_t, TO_DELETE_ARRAY) /* delete[](p, nothrow) */
+
+DEFINE_DELETE_ALIGNED(_ZdlPvSt11align_val_t, TO_FREE)           /* delete(p, align) */
+DEFINE_DELETE_ALIGNED(_ZdaPvSt11align_val_t, TO_DELETE_ALIGNED) /* delete[](p, align) */
+/* delete(p, size, align), delete[](p, size, align) */
+DEFINE_DELETE_SIZED_ALIGNED(_ZdlPvmSt11align_val_t, TO_DELETE_ALIGNED)
+DEFINE_DELETE_SIZED_ALIGNED(_ZdaPvmSt11align_val_t, TO_DELETE_ARRAY_ALIGNED)
+/* delete(p, align, nothrow), delete[](p, align, nothrow) */
+DEFINE_DELETE_ALIGNED(_ZdlPvSt11align_val_tRKSt9nothrow_t, TO_DELETE_ALIGNED)
+DEFINE_DELETE_ALIGNED(_ZdaPvSt11align_val_tRKSt9nothrow_t, TO_DELETE_ARRAY_ALIGNED)
+
+/* ---- What the program may see others of ---- */
+
+OWN_NAME(_Znwm);
+OWN_NAME(_Znam);
+OWN_NAME(_ZnwmSt11align_val_t);
+OWN_NAME(_ZnamSt11align_val_t);
+OWN_NAME(_ZdlPv);
+OWN_NAME(_ZdaPv);
+OWN_NAME(_ZdlPvSt11align_val_t);
+OWN_NAME(_ZdaPvSt11align_val_t);

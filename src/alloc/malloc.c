@@ -142,12 +142,10 @@ NOINLINE void *calloc_slow(size_t size)
     return alloc(size, 1, true);
 }
 
-/* Up to TABLE_MAX there is a class for every multiple of 64 and for smaller ones of 16 (or 8), so a
- * size that is a multiple of the alignment finds a class that is. */
 void *malloc_aligned(size_t alignment, size_t size)
 {
-    size_t rounded = (size + alignment - 1) & ~(alignment - 1);
-    if (LIKELY(size - 1 < TABLE_MAX && rounded <= TABLE_MAX))
+    size_t rounded = aligned_size(alignment, size);
+    if (LIKELY(rounded <= TABLE_MAX))
         return malloc_fast(rounded);
     return alloc(size, alignment, false);
 }

@@ -40,29 +40,50 @@ size_t malloc_block_bytes(const void *p, const char *operation); /* 0 for NULL *
 size_t malloc_good_size(size_t size);
 void *malloc_no_memory(void); /* NULL, errno ENOMEM */
 
-static ALWAYS_INLINE void *malloc_fast(size_t size)
+/* A block of the thread's list for a size below the limit; NULL sends the caller to the slow path.
+ * The limit is one of thread_self's, which are 0 without a heap. */
+static ALWAYS_INLINE struct block *pop_below(size_t limit, size_t size)
 {
     struct heap *heap = thread_self.heap;
-    if (UNLIKELY(size >= thread_self.small_limit)) /* or there is no heap */
-        return malloc_slow(size);
-    struct block *block = block_list_pop(&heap->free[heap->class_of[size]]);
+    if (UNLIKELY(size >= limit))
+        return NULL;
+    return block_list_pop(&heap->free[heap->class_of[size]]);
+}
+
+static ALWAYS_INLINE void *malloc_fast(size_t size)
+{
+    struct block *block = pop_below(thread_self.small_limit, size);
     if (UNLIKELY(block == NULL))
         return malloc_slow(size);
     block->link = 0; /* neither the mark nor the secret may stay in a live block */
     return block;
 }
 
+/* The size to ask for so that the block is aligned; SIZE_MAX if the table does not serve it. Up to
+ * TABLE_MAX there is a class for every multiple of 64 and for smaller ones of 16 (or 8), so a size
+ * that is a multiple of the alignment finds a class that is. */
+static ALWAYS_INLINE size_t aligned_size(size_t alignment, size_t size)
+{
+    size_t rounded = (size + alignment - 1) & ~(alignment - 1);
+    return LIKELY(size - 1 < TABLE_MAX) ? rounded : SIZE_MAX;
+}
+
 /* The pool of a live block that the calling thread owns and may free by a push; NULL sends the
- * caller to the slow path, which finds out why. */
-static ALWAYS_INLINE struct pool *pool_of_mine(const void *p)
+ * caller to the slow path, which finds out why. The cookie is one of thread_self's. */
+static ALWAYS_INLINE struct pool *pool_of_cookie(const void *p, uintptr_t cookie)
 {
     struct pool *pool = map_pool(p);
     uint64_t offset = (uintptr_t)p - pool->origin;
     KEEP_ORDER(offset); /* one instruction less */
-    offset += thread_self.cookie;
+    offset += cookie;
     if (UNLIKELY(offset * pool->magic >= pool->limit) || UNLIKELY(block_is_marked(p)))
         return NULL;
     return pool;
+}
+
+static ALWAYS_INLINE struct pool *pool_of_mine(const void *p)
+{
+    return pool_of_cookie(p, thread_self.cookie);
 }
 
 static ALWAYS_INLINE void push(struct pool *pool, void *p)
@@ -72,12 +93,12 @@ static ALWAYS_INLINE void push(struct pool *pool, void *p)
         free_drained(pool);
 }
 
-/* A block of another thread's pool joins the chain that waits in the outbox; false if it cannot.
+/* A block of another thread's pool joins the chain that waits in the outbox, thread_self's or NULL;
+ * false if it cannot.
  * Nothing else may come in between; the other fast paths, which leave the outbox alone, stay open.
  * A thread that vanishes here (fork) loses blocks of the chain, no more. */
-static ALWAYS_INLINE bool send_home(void *p)
+static ALWAYS_INLINE bool send_home(struct outbox_slot *outbox, void *p)
 {
-    struct outbox_slot *outbox = thread_self.outbox;
     if (UNLIKELY(outbox == NULL) || UNLIKELY(!outbox_accepts(&outbox[outbox_number(p)], p)))
         return false;
     thread_self.outbox = NULL;
@@ -93,8 +114,21 @@ static ALWAYS_INLINE void free_fast(void *p)
     struct pool *pool = pool_of_mine(p);
     if (LIKELY(pool != NULL))
         push(pool, p);
-    else if (!send_home(p))
+    else if (!send_home(thread_self.outbox, p))
         free_slow(p);
+}
+
+/* operator delete's: a NULL outbox, too, while it is not known where its forms lead. False: not
+ * freed, it is for the slow path. */
+static ALWAYS_INLINE bool delete_fast(void *p)
+{
+    struct pool *pool = pool_of_cookie(p, thread_self.operator_cookie);
+    if (LIKELY(pool != NULL)) {
+        push(pool, p);
+        return true;
+    }
+    uintptr_t outbox = (uintptr_t)thread_self.outbox & thread_operators_open;
+    return send_home((struct outbox_slot *)outbox, p);
 }
 
 /* Zeroes a block of `size` bytes, which lies in one of 8 bytes or of whole 16-byte pieces. */

@@ -12,6 +12,7 @@
 #include <sched.h>
 
 THREAD_LOCAL struct thread thread_self;
+uintptr_t thread_operators_open;
 struct hooks hooks;
 
 static THREAD_LOCAL bool thread_ended; /* its destructor has run: borrow from now on */
@@ -29,6 +30,8 @@ static struct heap *mark_busy(struct heap *heap)
     atomic_signal_fence(memory_order_seq_cst);
     thread_self.small_limit = 0;
     thread_self.cookie = 0;
+    thread_self.operator_limit = 0;
+    thread_self.operator_cookie = 0;
     atomic_signal_fence(memory_order_seq_cst);
     heap_begin_slow(heap);
     return heap;
@@ -40,6 +43,8 @@ static void open_fast_paths(struct heap *heap)
     heap_end_slow(heap);
     thread_self.cookie = heap_cookie(heap);
     thread_self.small_limit = TABLE_MAX + 1;
+    thread_self.operator_cookie = thread_self.cookie & thread_operators_open;
+    thread_self.operator_limit = (TABLE_MAX + 1) & thread_operators_open;
     atomic_signal_fence(memory_order_seq_cst);
     thread_self.outbox = heap->outbox;
 }
@@ -62,10 +67,15 @@ void thread_init(void)
     has_exit_key = pthread_key_create(&exit_key, park_at_exit) == 0;
 }
 
-bool thread_is_reentered(void)
+static ALWAYS_INLINE bool is_reentered(void)
 {
     return (thread_self.heap != NULL && thread_self.outbox == NULL) || lock_is_mine(&arena_lock) ||
            lock_is_mine(&huge_lock) || lock_is_mine(&registry_lock);
+}
+
+bool thread_is_reentered(void)
+{
+    return is_reentered();
 }
 
 /* The thread's heap from now on. */
@@ -106,7 +116,7 @@ static bool adopt_after_waiting(struct heap *owner)
 
 struct heap *thread_enter_by_free(struct heap *owner)
 {
-    bool may_adopt = thread_self.heap == NULL && !thread_ended && !thread_is_reentered();
+    bool may_adopt = thread_self.heap == NULL && !thread_ended && !is_reentered();
     if (may_adopt && (registry_adopt_this(owner) || adopt_after_waiting(owner)))
         return install(owner);
     return thread_enter_existing();
@@ -115,23 +125,31 @@ struct heap *thread_enter_by_free(struct heap *owner)
 struct heap *thread_enter_existing(void)
 {
     struct heap *heap = thread_self.heap;
-    return heap == NULL || thread_is_reentered() ? NULL : mark_busy(heap);
+    return heap == NULL || is_reentered() ? NULL : mark_busy(heap);
 }
 
 struct heap *thread_enter(void)
 {
-    if (thread_is_reentered())
+    if (is_reentered())
         return NULL;
     return thread_self.heap != NULL ? mark_busy(thread_self.heap) : adopt();
 }
 
+static NOINLINE void leave_with_more(struct heap *heap)
+{
+    if (heap->tick_due)
+        tick(heap);
+    if (heap != thread_self.heap)
+        registry_park(heap);
+    else
+        open_fast_paths(heap);
+}
+
+/* Most slow paths end here: the rare ends are elsewhere, so that no register is saved for them. */
 void thread_leave(struct heap *heap)
 {
-    if (UNLIKELY(heap->tick_due))
-        tick(heap);
-    if (UNLIKELY(heap != thread_self.heap)) {
-        registry_park(heap);
-        return;
-    }
-    open_fast_paths(heap);
+    if (UNLIKELY(heap->tick_due) || UNLIKELY(heap != thread_self.heap))
+        leave_with_more(heap);
+    else
+        open_fast_paths(heap);
 }

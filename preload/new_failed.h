@@ -1,0 +1,31 @@
+/* new_failed.h: operator new where memory has run out, and where C cannot do it: C neither throws
+ * nor catches. Both are left to the C++ library's form of the same name. */
+#ifndef PRELOAD_NEW_FAILED_H
+#define PRELOAD_NEW_FAILED_H
+
+#include "operators.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One of the eight forms of operator new. */
+struct new_form {
+    const char *name;            /* mangled */
+    enum operator_target target; /* what it goes on to */
+    bool aligned;                /* has an argument for the alignment */
+    bool nothrow;                /* returns NULL instead of an exception */
+    _Atomic(const void *) next;  /* the definition behind ours in the program, once found */
+};
+
+/* The next definition behind ours, for the caller at this return address; NULL if there is none. */
+const void *new_next_definition(struct new_form *form, const void *caller);
+
+/* Calls a definition of this form. */
+void *new_call(const void *definition, const struct new_form *form, size_t size, size_t alignment);
+
+/* There is no memory: runs the new-handler as often as it likes, then throws bad_alloc or returns
+ * NULL. */
+void *new_failed(struct new_form *form, size_t size, size_t alignment, const void *caller);
+
+#endif
