@@ -5,6 +5,8 @@ VERSION := 1.0.0
 SONAME  := libmolt.so.1
 PREFIX  ?= /usr/local
 DESTDIR ?=
+NM      ?= nm
+OBJCOPY ?= objcopy
 
 # Make has its own ideas of CC and CXX; those of the command line and the environment win.
 ifeq ($(origin CC),default)
@@ -69,12 +71,17 @@ $(BUILD)/$(SONAME): $(release_OBJECTS) $(release_PRELOAD) preload/molt.map
 $(BUILD)/libmolt.so: $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-# The exported names are one member of the archive: a program that takes malloc from it must not
-# take malloc_usable_size from libc.
-$(BUILD)/obj/release/preload.o: $(release_PRELOAD)
+# The archive has one member: a program that takes malloc from it must not take malloc_usable_size
+# from libc. Only the names that libmolt.so exports leave it, and all but molt's own are weak: a
+# program may have its own. The nothrow forms of operator new stay with the C++ library: there they
+# catch what the throwing forms throw, whoever defines those.
+$(BUILD)/obj/release/molt.o: $(release_OBJECTS) $(release_PRELOAD)
 	$(LD) -r $^ -o $@
+	$(NM) --defined-only --extern-only --format=just-symbols $@ | grep -v '^molt_' > $@.weak
+	$(OBJCOPY) --localize-hidden --weaken-symbols=$@.weak \
+	    --wildcard --localize-symbol='_Zn*nothrow_t' $@
 
-$(BUILD)/libmolt.a: $(release_OBJECTS) $(BUILD)/obj/release/preload.o
+$(BUILD)/libmolt.a: $(BUILD)/obj/release/molt.o
 	rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/debug/libmolt.so: $(debug_OBJECTS) $(debug_PRELOAD) preload/molt.map

@@ -20,3 +20,5 @@ EXPORT void *dlopen(const char *path, int flags)
     }
     return next == NULL ? NULL : next(path, flags & ~RTLD_DEEPBIND);
 }
+
+OWN_NAME(dlopen);

@@ -15,16 +15,17 @@
 
 typedef void new_handler(void);
 
+HIDDEN void *own_dlopen(const char *path, int flags);
+
 /* The C++ library's, as far as the program has them. */
 #define WEAK __attribute__((weak))
 extern WEAK new_handler *get_new_handler(void) __asm__("_ZSt15get_new_handlerv");
-extern WEAK void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv");
 extern WEAK void *allocate_exception(size_t bytes) __asm__("__cxa_allocate_exception");
 extern WEAK void throw_exception(void *exception, const void *type,
                                  void (*destroy)(void *)) __asm__("__cxa_throw");
-extern WEAK const char bad_alloc_type[] __asm__("_ZTISt9bad_alloc");
-extern WEAK const void *const bad_alloc_table[] __asm__("_ZTVSt9bad_alloc");
-extern WEAK void bad_alloc_destroy(void *exception) __asm__("_ZNSt9bad_allocD1Ev");
+extern WEAK const char exception_type[] __asm__("_ZTISt9exception");
+extern WEAK const void *const derived_type_table[] __asm__(
+    "_ZTVN10__cxxabiv120__si_class_type_infoE");
 
 /* The definition that the caller's library has, by itself or by those that it needs. */
 static void *callers_definition(const char *name, const void *caller)
@@ -32,7 +33,7 @@ static void *callers_definition(const char *name, const void *caller)
     Dl_info info;
     if (dladdr(caller, &info) == 0 || info.dli_fname == NULL)
         return NULL;
-    void *library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    void *library = own_dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
     if (library == NULL)
         return NULL;
     void *definition = dlsym(library, name);
@@ -61,16 +62,45 @@ void *new_call(const void *definition, const struct new_form *form, size_t size,
                          : ((plain_function *)definition)(size, &nothrow);
 }
 
-static void throw_or_end(void)
+/* ---- std::bad_alloc, which a program that never names it does not hold ---- */
+
+static void destroy(void *exception)
 {
-    if (throw_bad_alloc != NULL)
-        throw_bad_alloc();
-    if (allocate_exception != NULL && throw_exception != NULL && bad_alloc_destroy != NULL) {
-        const void **exception = allocate_exception(sizeof(void *));
-        exception[0] = &bad_alloc_table[2];
-        throw_exception(exception, bad_alloc_type, bad_alloc_destroy);
-    }
-    report_fatal("out of memory in operator new, and no C++ library to throw bad_alloc");
+    (void)exception;
+}
+
+static const char *what(const void *exception)
+{
+    (void)exception;
+    return "std::bad_alloc";
+}
+
+/* As the Itanium ABI lays out a class that is derived from one other. Types are the same if their
+ * names are. */
+struct derived_type {
+    const void *const *table;
+    const char *name;
+    const void *base;
+};
+
+struct virtual_table {
+    ptrdiff_t offset_to_top;
+    const struct derived_type *type;
+    void (*destroy[2])(void *exception);
+    const char *(*what)(const void *exception);
+};
+
+static const struct derived_type bad_alloc_type = {&derived_type_table[2], "St9bad_alloc",
+                                                   exception_type};
+static const struct virtual_table bad_alloc_table = {0, &bad_alloc_type, {destroy, destroy}, what};
+
+static void throw_bad_alloc(void)
+{
+    if (allocate_exception == NULL || throw_exception == NULL || derived_type_table == NULL)
+        report_fatal("out of memory in operator new, and no C++ library to throw bad_alloc");
+    const void **exception = allocate_exception(sizeof(void *));
+    *exception = &bad_alloc_table.destroy;
+    throw_exception(exception, &bad_alloc_type, destroy);
 }
 
 /* What libstdc++'s form would do. */
@@ -84,7 +114,7 @@ static void *handle(const struct new_form *form, size_t size, size_t alignment)
             return block;
     }
     if (!form->nothrow)
-        throw_or_end();
+        throw_bad_alloc();
     return NULL;
 }
 
