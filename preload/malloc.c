@@ -36,30 +36,6 @@ EXPORT void *realloc(void *block, size_t size)
     return NULL;
 }
 
-EXPORT void *reallocarray(void *block, size_t count, size_t size)
-{
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes))
-        return malloc_no_memory();
-    return realloc(block, bytes);
-}
-
-void free_sized(void *p, size_t size);
-void free_aligned_sized(void *p, size_t alignment, size_t size);
-
-/* C23. The size and alignment are promises that the pool's record makes unnecessary; a size that
- * cannot be right stops the program. */
-EXPORT void free_sized(void *p, size_t size)
-{
-    free_checked(p, size, false);
-}
-
-EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
-{
-    (void)alignment;
-    free_checked(p, size, true);
-}
-
 /* ---- Alignment ---- */
 
 static bool is_power_of_two(size_t n)

@@ -48,50 +48,54 @@ static NOINLINE void *new_slow(size_t size, struct new_form *form)
 static NOINLINE void *new_aligned_slow(size_t size, size_t alignment, struct new_form *form)
 {
     enum operator_target target = form->target;
-    if (UNLIKELY(thread_operators_open == 0) && operator_is_replaced(&target))
+    if (UNLIKELY(operator_is_replaced(&target)))
         return new_elsewhere(form, target, size, alignment, __builtin_return_address(0));
     void *block = malloc_aligned(alignment, size);
     return LIKELY(block != NULL) ? block
                                  : new_failed(form, size, alignment, __builtin_return_address(0));
 }
 
-#define DEFINE_NEW(mangled, goes_to, is_nothrow)                           \
-    static struct new_form form_##mangled = {                              \
-        .name = #mangled, .target = (goes_to), .nothrow = (is_nothrow)};   \
-    EXPORT void *mangled(size_t size);                                     \
-    EXPORT void *mangled(size_t size)                                      \
-    {                                                                      \
-        struct block *block = pop_below(thread_self.operator_limit, size); \
-        if (UNLIKELY(block == NULL))                                       \
-            return new_slow(size, &form_##mangled);                        \
-        block->link = 0;                                                   \
-        return block;                                                      \
+#define DEFINE_NEW(mangled, goes_to, library, is_nothrow)                        \
+    static struct new_form form_##mangled = {                                    \
+        .library_name = #library, .target = (goes_to), .nothrow = (is_nothrow)}; \
+    EXPORT void *mangled(size_t size);                                           \
+    EXPORT void *mangled(size_t size)                                            \
+    {                                                                            \
+        struct block *block = pop_below(thread_self.operator_limit, size);       \
+        if (UNLIKELY(block == NULL))                                             \
+            return new_slow(size, &form_##mangled);                              \
+        block->link = 0;                                                         \
+        return block;                                                            \
     }
 
-#define DEFINE_NEW_ALIGNED(mangled, goes_to, is_nothrow)                                  \
-    static struct new_form form_##mangled = {                                             \
-        .name = #mangled, .target = (goes_to), .aligned = true, .nothrow = (is_nothrow)}; \
-    EXPORT void *mangled(size_t size, size_t alignment);                                  \
-    EXPORT void *mangled(size_t size, size_t alignment)                                   \
-    {                                                                                     \
-        size_t fitting = aligned_size(alignment, size);                                   \
-        struct block *block = pop_below(thread_self.operator_limit, fitting);             \
-        if (UNLIKELY(block == NULL))                                                      \
-            return new_aligned_slow(size, alignment, &form_##mangled);                    \
-        block->link = 0;                                                                  \
-        return block;                                                                     \
+#define DEFINE_NEW_ALIGNED(mangled, goes_to, library, is_nothrow)                                 \
+    static struct new_form form_##mangled = {                                                     \
+        .library_name = #library, .target = (goes_to), .aligned = true, .nothrow = (is_nothrow)}; \
+    EXPORT void *mangled(size_t size, size_t alignment);                                          \
+    EXPORT void *mangled(size_t size, size_t alignment)                                           \
+    {                                                                                             \
+        size_t fitting = aligned_size(alignment, size);                                           \
+        struct block *block = pop_below(thread_self.operator_limit, fitting);                     \
+        if (UNLIKELY(block == NULL))                                                              \
+            return new_aligned_slow(size, alignment, &form_##mangled);                            \
+        block->link = 0;                                                                          \
+        return block;                                                                             \
     }
 
-DEFINE_NEW(_Znwm, TO_MALLOC, false)                 /* new(size) */
-DEFINE_NEW(_Znam, TO_NEW, false)                    /* new[](size) */
-DEFINE_NEW(_ZnwmRKSt9nothrow_t, TO_NEW, true)       /* new(size, nothrow) */
-DEFINE_NEW(_ZnamRKSt9nothrow_t, TO_NEW_ARRAY, true) /* new[](size, nothrow) */
+DEFINE_NEW(_Znwm, TO_MALLOC, _Znwm, false)                               /* new(size) */
+DEFINE_NEW(_Znam, TO_NEW, _Znwm, false)                                  /* new[](size) */
+DEFINE_NEW(_ZnwmRKSt9nothrow_t, TO_NEW, _ZnwmRKSt9nothrow_t, true)       /* new(size, nothrow) */
+DEFINE_NEW(_ZnamRKSt9nothrow_t, TO_NEW_ARRAY, _ZnamRKSt9nothrow_t, true) /* new[](size, nothrow) */
 
-DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_t, TO_ALIGNED_ALLOC, false) /* new(size, align) */
-DEFINE_NEW_ALIGNED(_ZnamSt11align_val_t, TO_NEW_ALIGNED, false)   /* new[](size, align) */
+DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_t, TO_ALIGNED_ALLOC, _ZnwmSt11align_val_t,
+                   false) /* new(size, align) */
+DEFINE_NEW_ALIGNED(_ZnamSt11align_val_t, TO_NEW_ALIGNED, _ZnwmSt11align_val_t,
+                   false) /* new[](size, align) */
 /* new(size, align, nothrow), new[](size, align, nothrow) */
-DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t, TO_NEW_ALIGNED, true)
-DEFINE_NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t, TO_NEW_ARRAY_ALIGNED, true)
+DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t, TO_NEW_ALIGNED,
+                   _ZnwmSt11align_val_tRKSt9nothrow_t, true)
+DEFINE_NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t, TO_NEW_ARRAY_ALIGNED,
+                   _ZnamSt11align_val_tRKSt9nothrow_t, true)
 
 /* ---- delete ---- */
 

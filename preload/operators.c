@@ -19,7 +19,7 @@ const struct operator_definition operator_table[] = {OPERATOR_TARGETS(DEFINITION
 
 bool operator_is_replaced(enum operator_target *target)
 {
-    for (;;) {
+    while (thread_operators_open == 0) {
         const struct operator_definition *definition = &operator_table[*target];
         if (definition->seen != definition->own)
             return true;
@@ -27,6 +27,7 @@ bool operator_is_replaced(enum operator_target *target)
             return false;
         *target = definition->next;
     }
+    return false;
 }
 
 /* Where a program that is no PIE takes the address of a function, that is the address of a stub of

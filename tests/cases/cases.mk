@@ -7,7 +7,11 @@ CASES_OUT := $(BUILD)/tests/cases
 CASES_C    := $(patsubst $(CASES_DIR)/%.c,$(CASES_OUT)/%,$(wildcard $(CASES_DIR)/*.c))
 CASES_CC   := $(patsubst $(CASES_DIR)/%.cc,$(CASES_OUT)/%,$(wildcard $(CASES_DIR)/*.cc))
 CASES_LIBS := $(patsubst $(CASES_DIR)/lib/%.c,$(CASES_OUT)/lib%.so,$(wildcard $(CASES_DIR)/lib/*.c))
-CASES_ALL  := $(CASES_C) $(CASES_CC) $(CASES_LIBS)
+
+# Libraries that define one of the functions of forms.h each.
+CASES_FORMS := $(foreach form,$(shell seq 0 22),$(CASES_OUT)/libform$(form).so)
+
+CASES_ALL  := $(CASES_C) $(CASES_CC) $(CASES_LIBS) $(CASES_FORMS) $(CASES_OUT)/liboperators.so
 
 # No optimisation may see that a malloc and its free belong together.
 CASES_FLAGS    := -O1 -g -fno-builtin -pthread -Wall -Wextra -Wconversion -Wshadow
@@ -27,11 +31,20 @@ $(CASES_MOLT:%=$(CASES_OUT)/%): CASES_FLAGS += -Wpedantic -Iinclude
 $(CASES_MOLT:%=$(CASES_OUT)/%): \
     CASE_LINK = -L$(BUILD) -lmolt -Wl,-rpath,$(abspath $(BUILD))
 
+$(CASES_OUT)/replaced_library: $(CASES_OUT)/liboperators.so
+$(CASES_OUT)/replaced_library: CASE_LINK = -L$(CASES_OUT) -loperators -Wl,-rpath,'$$ORIGIN'
+
+# Programs that leave out the sized forms on purpose.
+$(CASES_OUT)/replaced_exe: CASES_FLAGS += -Wno-sized-deallocation
+
+# What the libraries of forms count in is the program's.
+$(CASES_OUT)/replaced: CASE_LINK = -rdynamic
+
 $(CASES_C): $(CASES_OUT)/%: $(CASES_DIR)/%.c $(CASES_DIR)/case.h $(CASES_DIR)/cases.mk
 	@mkdir -p $(@D)
 	$(CC) $(CASES_CFLAGS) -o $@ $< $(CASE_LINK) -ldl
 
-$(CASES_CC): $(CASES_OUT)/%: $(CASES_DIR)/%.cc $(CASES_DIR)/case.h $(CASES_DIR)/cases.mk
+$(CASES_CC): $(CASES_OUT)/%: $(CASES_DIR)/%.cc $(wildcard $(CASES_DIR)/*.h) $(CASES_DIR)/cases.mk
 	@mkdir -p $(@D)
 	$(CXX) $(CASES_CXXFLAGS) -o $@ $< $(CASE_LINK) -ldl
 
@@ -39,6 +52,16 @@ $(CASES_CC): $(CASES_OUT)/%: $(CASES_DIR)/%.cc $(CASES_DIR)/case.h $(CASES_DIR)/
 $(CASES_LIBS): $(CASES_OUT)/lib%.so: $(CASES_DIR)/lib/%.c $(CASES_DIR)/cases.mk
 	@mkdir -p $(@D)
 	$(CC) $(CASES_CFLAGS) -fPIC -shared -o $@ $< -Wl,--enable-new-dtags,-rpath,'$$ORIGIN' -ldl
+
+$(CASES_FORMS): $(CASES_OUT)/libform%.so: $(CASES_DIR)/lib/form.cc $(wildcard $(CASES_DIR)/*.h) \
+    $(CASES_DIR)/cases.mk
+	@mkdir -p $(@D)
+	$(CXX) $(CASES_CXXFLAGS) -DOWN_NUMBER=$* -Wno-sized-deallocation -fPIC -shared -o $@ $<
+
+$(CASES_OUT)/liboperators.so: $(CASES_DIR)/lib/operators.cc $(wildcard $(CASES_DIR)/*.h) \
+    $(CASES_DIR)/cases.mk
+	@mkdir -p $(@D)
+	$(CXX) $(CASES_CXXFLAGS) -Wno-sized-deallocation -fPIC -shared -o $@ $<
 
 .PHONY: cases check-cases
 cases: $(CASES_ALL)
