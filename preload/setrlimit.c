@@ -4,10 +4,12 @@
 
 #include "alloc/trim.h"
 
+#include "base/syscall.h"
+
+#include <errno.h>
 #include <stddef.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <sys/types.h> // pid_t
 
 _Static_assert(sizeof(struct rlimit) == sizeof(struct rlimit64), "one and the same on 64 bits");
 
@@ -15,9 +17,13 @@ EXPORT int prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlim
                    struct rlimit *old_limit)
 {
     if (resource == RLIMIT_AS && new_limit != NULL && new_limit->rlim_cur != RLIM_INFINITY &&
-        (pid == 0 || pid == getpid()))
+        (pid == 0 || pid == SYSCALL(getpid)))
         trim_to_address_limit(new_limit->rlim_cur);
-    return (int)syscall(SYS_prlimit64, pid, resource, new_limit, old_limit);
+    long result = SYSCALL(prlimit64, pid, resource, new_limit, old_limit);
+    if (result == 0)
+        return 0;
+    errno = (int)-result;
+    return -1;
 }
 
 EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit)

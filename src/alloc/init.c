@@ -7,17 +7,15 @@
 #include "block.h"
 #include "fork.h"
 #include "stats.h"
-#include "thread.h"
 
 #include "base/lock.h"
 #include "base/options.h"
 #include "base/report.h"
+#include "base/syscall.h"
 #include "os/os.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define CONFIG_FILE "/etc/molt.conf"
 
@@ -49,42 +47,41 @@ static void prepare_once(void)
     if (prepared)
         return;
     prepared = true;
+    report_init();
+    os_init();
     read_options();
     os_fail(options.fail_os, true);
     block_key = block_key_from(os_random());
-    thread_init();
 }
 
 bool init_slow(void)
 {
     if (lock_is_mine(&init_lock))
-        return false;  /* a signal handler inside the first allocation */
-    int saved = errno; /* finding out about the machine may fail */
+        return false; /* a signal handler inside the first allocation */
     lock_acquire(&init_lock);
     if (map.bytes == 0) {
         prepare_once();
-        os_init();
+        os_probe_purge();
         fork_init();
         map_init();
     }
     lock_release(&init_lock);
-    errno = saved;
     return map.bytes != 0;
 }
 
 static void say_loaded(void)
 {
     struct report_line line = {.length = 0};
-    report_append(&line, "molt: loaded in pid %d: window of %zu MiB at %p, %s\n", (int)getpid(),
-                  map.bytes >> 20, (void *)map.base,
+    report_append(&line, "molt: loaded in pid %d: window of %zu MiB at %p, %s\n",
+                  (int)SYSCALL(getpid), map.bytes >> 20, (void *)map.base,
                   map.reserved ? "reserved" : "not reserved (address limit)");
-    report_write(STDERR_FILENO, line.text, line.length);
+    report_write(report_stderr(), line.text, line.length);
 }
 
 static void write_stats(void)
 {
     if (options.stats)
-        stats_write(STDERR_FILENO, MOLT_TEXT);
+        stats_write(report_stderr(), MOLT_TEXT);
 }
 
 __attribute__((constructor)) static void start(void)

@@ -7,9 +7,11 @@
 #include "registry.h"
 #include "tick.h"
 
+#include "os/os.h" // os_yield
+
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
+#include <stdatomic.h>
 
 THREAD_LOCAL struct thread thread_self;
 uintptr_t thread_operators_open;
@@ -18,8 +20,8 @@ struct hooks hooks;
 static THREAD_LOCAL bool thread_ended; /* its destructor has run: borrow from now on */
 static THREAD_LOCAL bool has_waited;   /* for a former thread's heap, which it does once */
 
-static pthread_key_t exit_key;
-static bool has_exit_key;
+/* The key whose destructor parks the heap, and 1; 0 before there is one. */
+static _Atomic pthread_key_t exit_key_after;
 
 /* A signal handler may come between any two stores here, and itself enter and leave a slow path,
  * which opens the fast ones again. So the outbox, whose absence keeps it from entering, goes first
@@ -49,22 +51,35 @@ static void open_fast_paths(struct heap *heap)
     thread_self.outbox = heap->outbox;
 }
 
+static void park_at_exit(void *heap);
+
+/* Has the heap parked when the thread ends. Where the process has no key left, heaps of ended
+ * threads stay with them. Libc's calls, or those of who has replaced them, may allocate and free:
+ * so the thread has its heap by now, and is inside no slow path.
+ *
+ * Two threads that come here first have a key each, and each key parks the heaps it was given. */
+static void ask_for_parking(struct heap *heap)
+{
+    int saved = errno; /* free keeps it */
+    pthread_key_t key = atomic_load_explicit(&exit_key_after, memory_order_acquire) - 1;
+    if (key == (pthread_key_t)-1 && pthread_key_create(&key, park_at_exit) == 0)
+        atomic_store_explicit(&exit_key_after, key + 1, memory_order_release);
+    if (key != (pthread_key_t)-1)
+        pthread_setspecific(key, heap);
+    errno = saved;
+}
+
 static void park_at_exit(void *argument)
 {
     struct heap *heap = argument;
     if (heap->has_objects && hooks.thread_ends(heap)) {
-        pthread_setspecific(exit_key, heap);
+        ask_for_parking(heap);
         return;
     }
     mark_busy(heap);
     thread_ended = true;
     thread_self.heap = NULL;
     registry_park(heap);
-}
-
-void thread_init(void)
-{
-    has_exit_key = pthread_key_create(&exit_key, park_at_exit) == 0;
 }
 
 static ALWAYS_INLINE bool is_reentered(void)
@@ -87,10 +102,7 @@ static struct heap *install(struct heap *heap)
     }
     thread_self.heap = heap;
     open_fast_paths(heap);
-    int saved = errno; /* free keeps it */
-    if (has_exit_key)
-        pthread_setspecific(exit_key, heap); /* may call calloc, which has a heap by now */
-    errno = saved;
+    ask_for_parking(heap);
     return mark_busy(heap);
 }
 
@@ -110,7 +122,7 @@ static bool adopt_after_waiting(struct heap *owner)
     if (has_waited)
         return false;
     has_waited = true;
-    sched_yield();
+    os_yield();
     return registry_adopt_this(owner);
 }
 

@@ -55,8 +55,4 @@ struct heap *thread_enter_by_free(struct heap *owner);
 /* Leaves the slow path, with a look at the clock if one is due. */
 void thread_leave(struct heap *heap);
 
-/* Makes the key whose destructor parks the heap. Where the process has no key left, heaps of ended
- * threads stay with them. */
-void thread_init(void);
-
 #endif

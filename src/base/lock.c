@@ -2,11 +2,10 @@
  * After Drepper, "Futexes Are Tricky" (2011), mutex 2, with the holder in the word. */
 #include "lock.h"
 
-#include <errno.h>
+#include "syscall.h"
+
 #include <linux/futex.h>
-#include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <stddef.h>
 
 enum { SPINS = 100 };
 
@@ -25,9 +24,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half comes fi
 
 static void futex(struct lock *lock, int operation, uintptr_t value)
 {
-    int saved = errno;
-    syscall(SYS_futex, &lock->word, operation | FUTEX_PRIVATE_FLAG, (uint32_t)value, NULL, NULL, 0);
-    errno = saved;
+    SYSCALL(futex, &lock->word, operation | FUTEX_PRIVATE_FLAG, (uint32_t)value, NULL, NULL, 0);
 }
 
 /* Takes a free lock. LOCK_WAITED stays set for those who sleep beside the caller. */

@@ -1,12 +1,17 @@
-/* report.c: a printf of six conversions, and the two ways a message leaves the process. */
+/* report.c: a printf of six conversions, where its lines may go, and the end that some of them
+ * announce. */
 #include "report.h"
 
+#include "syscall.h"
+
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
+#include <unistd.h> // STDERR_FILENO
 
 static void append_text(struct report_line *line, const char *text, size_t length)
 {
@@ -77,26 +82,94 @@ void report_append(struct report_line *line, const char *format, ...)
     va_end(arguments);
 }
 
-int report_write(int fd, const char *text, size_t length)
+/* 0, or -errno. */
+static long write_all(int fd, const char *text, size_t length)
 {
     while (length > 0) {
-        ssize_t written = write(fd, text, length);
-        if (written < 0 && errno == EINTR)
+        long written = SYSCALL(write, fd, text, length);
+        if (written == -EINTR)
             continue;
         if (written <= 0)
-            return -1;
+            return written == 0 ? -EIO : written;
         text += written;
         length -= (size_t)written;
     }
     return 0;
 }
 
-int report_write_line(int fd, struct report_line *line)
+static void end_line(struct report_line *line)
 {
     if (line->length == sizeof line->text)
         line->length--;
     append_text(line, "\n", 1);
+}
+
+int report_write(int fd, const char *text, size_t length)
+{
+    long result = write_all(fd, text, length);
+    if (result == 0)
+        return 0;
+    errno = (int)-result;
+    return -1;
+}
+
+int report_write_line(int fd, struct report_line *line)
+{
+    end_line(line);
     return report_write(fd, line->text, line->length);
+}
+
+/* ---- Standard error ---- */
+
+static struct {
+    dev_t device;
+    ino_t inode;
+    bool is_open;
+} at_start;
+
+static bool look_at(int fd, struct stat *status)
+{
+    return SYSCALL(fstat, fd, status) == 0;
+}
+
+void report_init(void)
+{
+    struct stat status;
+    at_start.is_open = look_at(STDERR_FILENO, &status);
+    if (at_start.is_open) {
+        at_start.device = status.st_dev;
+        at_start.inode = status.st_ino;
+    }
+}
+
+static bool is_as_at_start(const struct stat *status)
+{
+    return at_start.is_open && status->st_dev == at_start.device &&
+           status->st_ino == at_start.inode;
+}
+
+int report_stderr(void)
+{
+    struct stat status;
+    return look_at(STDERR_FILENO, &status) && is_as_at_start(&status) ? STDERR_FILENO : -1;
+}
+
+/* Files that are only ever appended to are logs. */
+static bool is_log(int fd)
+{
+    long flags = SYSCALL(fcntl, fd, F_GETFL);
+    return !syscall_failed(flags) && (flags & O_APPEND) != 0 && (flags & O_ACCMODE) == O_WRONLY;
+}
+
+/* Descriptor 2 unless it is closed, or may hold data now; then the terminal, if there is one. */
+static int error_descriptor(void)
+{
+    struct stat status;
+    if (look_at(STDERR_FILENO, &status) &&
+        (is_as_at_start(&status) || S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode) ||
+         (S_ISREG(status.st_mode) && is_log(STDERR_FILENO))))
+        return STDERR_FILENO;
+    return (int)SYSCALL(openat, AT_FDCWD, "/dev/tty", O_WRONLY | O_NOCTTY | O_CLOEXEC, 0);
 }
 
 static struct report_line begin_line(const char *kind, const char *format, va_list arguments)
@@ -109,25 +182,46 @@ static struct report_line begin_line(const char *kind, const char *format, va_li
 
 void report_warning(const char *format, ...)
 {
-    int saved = errno;
     va_list arguments;
     va_start(arguments, format);
     struct report_line line = begin_line("warning", format, arguments);
     va_end(arguments);
-    report_write_line(STDERR_FILENO, &line);
-    errno = saved;
+    end_line(&line);
+    write_all(report_stderr(), line.text, line.length);
+}
+
+/* ---- The end ---- */
+
+static void raise_abort(void)
+{
+    SYSCALL(tgkill, SYSCALL(getpid), SYSCALL(gettid), SIGABRT);
+}
+
+/* What abort(3) does: a handler of the program runs; if it returns, or there is none, the default
+ * comes, with a core file where the system writes one. */
+static _Noreturn void stop(void)
+{
+    const uint64_t only_abort = UINT64_C(1) << (SIGABRT - 1);
+    /* The kernel's struct sigaction: handler (SIG_DFL), flags, restorer, mask. */
+    const uint64_t by_default[4] = {0};
+    SYSCALL(rt_sigprocmask, SIG_UNBLOCK, &only_abort, NULL, sizeof only_abort);
+    raise_abort();
+    SYSCALL(rt_sigaction, SIGABRT, by_default, NULL, sizeof only_abort);
+    raise_abort();
+    __builtin_trap();
 }
 
 void report_begin_fatal(const char *format, va_list arguments)
 {
     struct report_line line = begin_line("error", format, arguments);
-    report_write(STDERR_FILENO, line.text, line.length);
+    write_all(error_descriptor(), line.text, line.length);
 }
 
 void report_end_fatal(struct report_line *rest)
 {
-    report_write_line(STDERR_FILENO, rest);
-    abort();
+    end_line(rest);
+    write_all(error_descriptor(), rest->text, rest->length);
+    stop();
 }
 
 void report_fatal(const char *format, ...)

@@ -1,4 +1,10 @@
-/* report.h: text without allocation. Lines are formatted on the stack and leave by write(2). */
+/* report.h: text without allocation. Lines are formatted on the stack and leave by the system call.
+ *
+ * What nobody has asked for at that moment (statistics at exit, warnings) goes to standard error
+ * only while descriptor 2 is the file that it was when the process started: a daemon may have
+ * closed it, and a database may have got its number since. The line that tells why the program is
+ * stopped also goes to a pipe, a terminal or a log (a file opened to be appended to) that has come
+ * in its place, never to any other file or a socket; then the controlling terminal gets it. */
 #ifndef BASE_REPORT_H
 #define BASE_REPORT_H
 
@@ -22,10 +28,16 @@ int report_write_line(int fd, struct report_line *line);
 /* Writes all bytes, or as many as the descriptor takes: 0, or -1 and errno. */
 int report_write(int fd, const char *text, size_t length);
 
+/* Remembers what standard error is. */
+void report_init(void);
+
+/* Standard error's descriptor, if it still is what it was; else -1, to which nothing is written. */
+int report_stderr(void);
+
 /* "molt: warning: …" on standard error. errno is kept. */
 COLD void report_warning(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* "molt: error: …" on standard error, then abort(). */
+/* "molt: error: …", then SIGABRT, as by abort(). */
 COLD _Noreturn void report_fatal(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* The same in two steps, where the rest of the line is hard to find out: the first step writes

@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <unistd.h>
 
 static THREAD_LOCAL bool is_deleting;
 
@@ -50,7 +49,7 @@ static void say_all(const char *what, struct side *sides, enum side_bitmap bitma
             struct report_line line = {.length = 0};
             void *object = side_object(side, i);
             report_append(&line, "molt: gc: %s %s %p\n", what, error_type_name(object), object);
-            report_write(STDERR_FILENO, line.text, line.length);
+            report_write(report_stderr(), line.text, line.length);
         }
 }
 

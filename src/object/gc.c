@@ -17,7 +17,6 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #define GENERATIONS 3
 
@@ -195,7 +194,7 @@ static void say_stats(const struct collection *done, int error, uint64_t duratio
                   "molt: gc: generation %d: %zu objects, %zu unreachable, %zu revived, %zu us%s\n",
                   done->generation, done->candidates, done->unreachable, done->revived,
                   (size_t)(duration_ns / 1000), error != 0 ? ", skipped" : "");
-    report_write(STDERR_FILENO, line.text, line.length);
+    report_write(report_stderr(), line.text, line.length);
 }
 
 static void abandon_cycle(void)
@@ -403,7 +402,7 @@ void gc_at_exit(void)
     if (!options.objects)
         return;
     world_end_blocking();
-    molt_gc_report(STDERR_FILENO);
+    molt_gc_report(report_stderr());
 }
 
 /* ---- Configuration ---- */

@@ -6,7 +6,7 @@
 #include "type.h"
 #include "world.h"
 
-#include "os/os.h" // os_is_readable
+#include "os/os.h" // os_is_readable, os_yield
 
 #include <errno.h>
 

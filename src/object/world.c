@@ -8,7 +8,6 @@
 #include "os/os.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 
 static struct lock collect_lock = LOCK_INIT(RANK_COLLECT); /* held by who collects */
@@ -33,7 +32,7 @@ int world_begin_collect(bool *begins)
         return 0;
     while (!world_try_collect()) {
         world_safepoint(owner);
-        sched_yield();
+        os_yield();
     }
     *begins = true;
     return 0;
@@ -159,7 +158,7 @@ bool world_stop(unsigned ms)
             world_resume();
             return false;
         }
-        sched_yield();
+        os_yield();
     }
     return true;
 }

@@ -1,18 +1,22 @@
 /* os.c: memory system calls and the few facts of the process that the heap is built on. */
 #include "os.h"
 
+#include "vdso.h"
+
+#include "base/syscall.h"
+
+#include <elf.h> // AT_…
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <time.h>
-#include <unistd.h>
+#include <unistd.h> // environ
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -50,14 +54,23 @@ static bool refused_by_test(void)
 
 /* ---- Memory ---- */
 
+/* Private memory at the address, or anywhere if that is NULL. */
+static long map_anonymous(void *address, size_t bytes, int protection, int flags)
+{
+    return SYSCALL(mmap, address, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+static bool advise(void *address, size_t bytes, int advice)
+{
+    return SYSCALL(madvise, address, bytes, advice) == 0;
+}
+
 static void *map(void *address, size_t bytes, int protection, int flags)
 {
     if (refused_by_test())
         return NULL;
-    int saved = errno;
-    void *p = mmap(address, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
-    errno = saved;
-    return p == MAP_FAILED ? NULL : p;
+    long p = map_anonymous(address, bytes, protection, flags);
+    return syscall_failed(p) ? NULL : (void *)p;
 }
 
 void *os_reserve(size_t bytes)
@@ -72,23 +85,12 @@ void *os_reserve_readable(size_t bytes)
 
 bool os_commit(void *address, size_t bytes)
 {
-    if (refused_by_test())
-        return false;
-    int saved = errno;
-    bool done = mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
-    errno = saved;
-    return done;
+    return !refused_by_test() && SYSCALL(mprotect, address, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
 bool os_decommit(void *address, size_t bytes)
 {
-    if (refused_by_test())
-        return false;
-    int saved = errno;
-    void *p = mmap(address, bytes, PROT_NONE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-    errno = saved;
-    return p != MAP_FAILED;
+    return map(address, bytes, PROT_NONE, MAP_NORESERVE | MAP_FIXED) != NULL;
 }
 
 void *os_map(size_t bytes)
@@ -101,77 +103,55 @@ void *os_map_at(void *address, size_t bytes, bool *taken)
     *taken = false;
     if (refused_by_test())
         return NULL;
-    int saved = errno;
-    void *p = mmap(address, bytes, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    if (p == MAP_FAILED) {
-        *taken = errno == EEXIST;
-        p = NULL;
-    } else if (p != address) { /* a kernel before 4.17 takes the address as a hint */
-        munmap(p, bytes);
+    long p = map_anonymous(address, bytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE);
+    if (p == (long)address)
+        return address;
+    *taken = p == -EEXIST;
+    if (!syscall_failed(p)) { /* a kernel before 4.17 takes the address as a hint */
+        SYSCALL(munmap, p, bytes);
         *taken = true;
-        p = NULL;
     }
-    errno = saved;
-    return p;
+    return NULL;
 }
 
 bool os_unmap(void *address, size_t bytes)
 {
-    if (refused_by_test())
-        return false;
-    int saved = errno;
-    bool done = munmap(address, bytes) == 0;
-    errno = saved;
-    return done;
+    return !refused_by_test() && SYSCALL(munmap, address, bytes) == 0;
 }
 
 void *os_remap(void *address, size_t old_bytes, size_t new_bytes)
 {
     if (refused_by_test())
         return NULL;
-    int saved = errno;
-    void *p = mremap(address, old_bytes, new_bytes, MREMAP_MAYMOVE);
-    errno = saved;
-    return p == MAP_FAILED ? NULL : p;
+    long p = SYSCALL(mremap, address, old_bytes, new_bytes, MREMAP_MAYMOVE);
+    return syscall_failed(p) ? NULL : (void *)p;
 }
 
 bool os_purge(void *address, size_t bytes)
 {
-    if (!purge_clears || refused_by_test())
-        return false;
-    int saved = errno;
-    bool done = madvise(address, bytes, MADV_DONTNEED) == 0; /* EINVAL where it is locked */
-    errno = saved;
-    return done;
+    /* EINVAL where it is locked */
+    return purge_clears && !refused_by_test() && advise(address, bytes, MADV_DONTNEED);
 }
 
 void os_allow_huge_pages(void *address, size_t bytes)
 {
-    int saved = errno;
-    madvise(address, bytes, MADV_HUGEPAGE); /* EINVAL: there are none */
-    errno = saved;
+    advise(address, bytes, MADV_HUGEPAGE); /* EINVAL: there are none */
 }
 
 void os_forbid_huge_pages(void *address, size_t bytes)
 {
-    int saved = errno;
-    madvise(address, bytes, MADV_NOHUGEPAGE); /* EINVAL: there are none */
-    errno = saved;
+    advise(address, bytes, MADV_NOHUGEPAGE); /* EINVAL: there are none */
 }
 
 bool os_fill_huge_page(void *address, size_t bytes)
 {
-    int saved = errno;
     unsigned char last = 0;
-    bool filled = madvise(address, bytes, MADV_HUGEPAGE) == 0;
-    if (filled) {
-        *(volatile unsigned char *)address = 0;
-        filled = mincore((char *)address + bytes - os_page_bytes(), os_page_bytes(), &last) == 0 &&
-                 (last & 1) != 0;
-        madvise(address, bytes, MADV_NOHUGEPAGE);
-    }
-    errno = saved;
+    if (!advise(address, bytes, MADV_HUGEPAGE))
+        return false;
+    *(volatile unsigned char *)address = 0;
+    char *last_page = (char *)address + bytes - os_page_bytes();
+    bool filled = SYSCALL(mincore, last_page, os_page_bytes(), &last) == 0 && (last & 1) != 0;
+    advise(address, bytes, MADV_NOHUGEPAGE);
     return filled;
 }
 
@@ -180,21 +160,15 @@ void os_populate(void *address, size_t bytes)
     static _Atomic bool unknown; /* to the kernel, before 5.14, or to a filter */
     if (atomic_load_explicit(&unknown, memory_order_relaxed))
         return;
-    int saved = errno;
-    if (madvise(address, bytes, MADV_POPULATE_WRITE) != 0 && (errno == EINVAL || errno == EPERM))
+    long result = SYSCALL(madvise, address, bytes, MADV_POPULATE_WRITE);
+    if (result == -EINVAL || result == -EPERM)
         atomic_store_explicit(&unknown, true, memory_order_relaxed);
-    errno = saved;
 }
 
 void *os_map_wiped_on_fork(void)
 {
     void *page = os_map(os_page_bytes());
-    if (page == NULL)
-        return NULL;
-    int saved = errno;
-    bool done = madvise(page, os_page_bytes(), MADV_WIPEONFORK) == 0;
-    errno = saved;
-    if (done)
+    if (page == NULL || advise(page, os_page_bytes(), MADV_WIPEONFORK))
         return page;
     os_unmap(page, os_page_bytes());
     return NULL;
@@ -216,7 +190,7 @@ bool os_order_threads(void)
 }
 
 /* Whether a purged page reads as zero: tried once, on a page of its own. */
-static bool probe_purge(void)
+static bool purged_page_is_zero(void)
 {
     unsigned char *page = os_map(os_page_bytes());
     if (page == NULL)
@@ -230,20 +204,74 @@ static bool probe_purge(void)
 
 /* ---- Facts ---- */
 
+/* What the kernel told the process at its start; 0: nothing. libc keeps a copy, but getauxval can
+ * be replaced like any other function of it. */
+static struct {
+    uint64_t page_bytes;
+    uint64_t secure;
+    const void *random; /* 16 bytes */
+    const void *vdso;
+} told;
+
+static void note(const Elf64_auxv_t *entry)
+{
+    uint64_t value = entry->a_un.a_val;
+    switch (entry->a_type) {
+    case AT_PAGESZ:
+        told.page_bytes = value;
+        break;
+    case AT_SECURE:
+        told.secure = value;
+        break;
+    case AT_RANDOM:
+        told.random = (const void *)value;
+        break;
+    case AT_SYSINFO_EHDR:
+        told.vdso = (const void *)value;
+        break;
+    default:
+        break;
+    }
+}
+
+/* Where nothing was told (no /proc): the kernel refuses a range that does not start at a page. */
+static uint64_t probe_page_bytes(void)
+{
+    uint64_t bytes = 4096;
+    while (bytes < 65536 && SYSCALL(madvise, bytes, 0, MADV_NORMAL) == -EINVAL)
+        bytes *= 2;
+    return bytes;
+}
+
+/* Nothing was told either to a program that may not read about itself, having more rights than its
+ * caller; so it counts as one. */
+static void read_auxiliary_vector(void)
+{
+    Elf64_auxv_t vector[64];
+    told.secure = 1;
+    long length = os_read_file("/proc/self/auxv", (char *)vector, sizeof vector);
+    for (long i = 0; i < length / (long)sizeof *vector; i++)
+        note(&vector[i]);
+}
+
 void os_init(void)
 {
-    unsigned long page_bytes = getauxval(AT_PAGESZ);
-    if (page_bytes != 0)
-        os_page_shift = (unsigned)__builtin_ctzl(page_bytes);
-    purge_clears = probe_purge();
+    read_auxiliary_vector();
+    vdso_init(told.vdso);
+    uint64_t page_bytes = told.page_bytes != 0 ? told.page_bytes : probe_page_bytes();
+    os_page_shift = (unsigned)__builtin_ctzll(page_bytes);
+}
+
+void os_probe_purge(void)
+{
+    purge_clears = purged_page_is_zero();
 }
 
 uint64_t os_random(void)
 {
-    uint64_t seed = (uintptr_t)&seed;
-    const void *bytes = (const void *)getauxval(AT_RANDOM); /* 16 bytes */
-    if (bytes != NULL)
-        memcpy(&seed, (const char *)bytes + 8, sizeof seed);
+    uint64_t seed = (uintptr_t)&seed ^ os_now_ns() << 20;
+    if (told.random != NULL)
+        memcpy(&seed, (const char *)told.random + 8, sizeof seed);
     /* The libc's stack guard comes from the same bytes: mix, so that one does not tell the other
      * (the finaliser of MurmurHash3). */
     seed ^= seed >> 33;
@@ -256,7 +284,7 @@ uint64_t os_random(void)
 size_t os_address_limit(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+    if (SYSCALL(prlimit64, 0, RLIMIT_AS, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return SIZE_MAX;
     return (size_t)limit.rlim_cur;
 }
@@ -264,61 +292,76 @@ size_t os_address_limit(void)
 size_t os_memory_bytes(void)
 {
     struct sysinfo info;
-    return sysinfo(&info) == 0 ? (size_t)info.totalram * info.mem_unit : (size_t)1 << 32;
+    return SYSCALL(sysinfo, &info) == 0 ? (size_t)info.totalram * info.mem_unit : (size_t)1 << 32;
 }
 
 uint64_t os_now_ms(void)
 {
     struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    vdso_clock(CLOCK_MONOTONIC_COARSE, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 uint64_t os_now_ns(void)
 {
     struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    vdso_clock(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void os_yield(void)
+{
+    SYSCALL(sched_yield);
 }
 
 /* The kernel reads a signal mask from there before it refuses what is to be done with it. */
 static bool is_readable_word(uintptr_t address)
 {
-    return syscall(SYS_rt_sigprocmask, ~0, address & ~(uintptr_t)7, NULL, 8) == 0 ||
-           errno != EFAULT;
+    return SYSCALL(rt_sigprocmask, ~0, address & ~(uintptr_t)7, NULL, 8) != -EFAULT;
 }
 
 bool os_is_readable(const void *p, size_t bytes)
 {
-    int saved = errno;
     uintptr_t start = (uintptr_t)p, end = start + bytes;
     bool readable = end >= start;
     for (uintptr_t at = start; readable && at < end; at = (at | (os_page_bytes() - 1)) + 1)
         readable = is_readable_word(at);
-    errno = saved;
     return readable;
 }
 
 bool os_is_secure(void)
 {
-    return getauxval(AT_SECURE) != 0;
+    return told.secure != 0;
 }
 
+/* Reads until the buffer is full, the file ends or something is wrong. */
+static size_t read_all(int fd, char *buffer, size_t size)
+{
+    size_t at = 0;
+    long got;
+    while (at < size && (got = SYSCALL(read, fd, buffer + at, size - at)) != 0) {
+        if (got == -EINTR)
+            continue;
+        if (syscall_failed(got))
+            break;
+        at += (size_t)got;
+    }
+    return at;
+}
+
+/* O_NONBLOCK: to open a FIFO or a device may wait for ever. */
 long os_read_file(const char *path, char *buffer, size_t size)
 {
-    int saved = errno;
+    struct stat status;
     long length = -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        size_t at = 0;
-        ssize_t got;
-        while (at < size - 1 && (got = read(fd, buffer + at, size - 1 - at)) > 0)
-            at += (size_t)got;
-        close(fd);
-        buffer[at] = '\0';
-        length = (long)at;
+    long fd = SYSCALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+    if (syscall_failed(fd))
+        return -1;
+    if (SYSCALL(fstat, fd, &status) == 0 && S_ISREG(status.st_mode)) {
+        length = (long)read_all((int)fd, buffer, size - 1);
+        buffer[length] = '\0';
     }
-    errno = saved;
+    SYSCALL(close, fd);
     return length;
 }
 

@@ -1,7 +1,8 @@
 /* os.h: the only door to the kernel's memory calls. It decides nothing.
  *
  * Addresses and sizes are multiples of the OS page. Every function keeps errno and tells failure
- * by its result. Nothing here allocates or takes a lock.
+ * by its result. Nothing here allocates or takes a lock, nor calls a function of libc that somebody
+ * else may have replaced by one that does (base/syscall.h).
  *
  * After start-up only mmap, munmap and madvise are assumed to work (a seccomp filter may forbid
  * the rest): mremap may fail at any time, and madvise may succeed without clearing memory. */
@@ -14,8 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads page size, random seed and limits; must run before the rest, may run again. */
+/* Reads what the kernel told the process at its start; must run before the rest. */
 void os_init(void);
+
+/* Finds out whether os_purge works; until then it does nothing. May run again. */
+void os_probe_purge(void);
 
 /* ---- Facts ---- */
 
@@ -46,10 +50,13 @@ uint64_t os_now_ms(void);
 /* Nanoseconds of the same, precise, for some tens of them. */
 uint64_t os_now_ns(void);
 
+/* Lets other threads run. */
+void os_yield(void);
+
 /* Whether all bytes can be read at the moment. Any address may be asked for. */
 bool os_is_readable(const void *p, size_t bytes);
 
-/* Whether the process runs with more rights than its caller (setuid, file capabilities). */
+/* Whether the process runs with more rights than its caller (setuid, file capabilities), or may. */
 bool os_is_secure(void);
 
 /* The caller's environment variable, found even before libc has set up `environ`: copied to
@@ -57,7 +64,8 @@ bool os_is_secure(void);
  * not copied. */
 long os_environment(const char *name, char *buffer, size_t size);
 
-/* A file's first bytes, NUL-terminated: the length, or -1. */
+/* A regular file's first bytes, NUL-terminated: the length, or -1. Anything else is not read: a
+ * FIFO or a device could keep the caller waiting. */
 long os_read_file(const char *path, char *buffer, size_t size);
 
 /* ---- Memory. NULL or false means the kernel refused. ---- */

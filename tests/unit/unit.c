@@ -1,6 +1,7 @@
 /* unit.c: helpers of the suites. */
 #include "unit.h"
 
+#include "base/report.h"
 #include "base/tunables.h"
 #include "molt.h"
 #include "os/os.h"
@@ -41,6 +42,7 @@ int unit_child(void (*function)(void *), void *argument, char *text, size_t size
         dup2(ends[1], STDERR_FILENO);
         close(ends[0]);
         close(ends[1]);
+        report_init(); /* what standard error is, from now on */
         function(argument);
         _exit(0);
     }
