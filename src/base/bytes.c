@@ -43,15 +43,15 @@ typedef uint64_t wide __attribute__((vector_size(32), may_alias, aligned(1)));
 #if defined(__x86_64__)
 #define FOR_WIDE __attribute__((target("avx"), noinline))
 
-static bool has_wide;
+HIDDEN bool bytes_are_wide; /* tests clear it */
 
 __attribute__((constructor)) static void find_wide(void)
 {
-    has_wide = CPU_FEATURE_ACTIVE(AVX);
+    bytes_are_wide = CPU_FEATURE_ACTIVE(AVX);
 }
 #else
 #define FOR_WIDE NOINLINE
-#define has_wide true
+#define bytes_are_wide true
 #endif
 
 /* ---- Copying ---- */
@@ -170,7 +170,7 @@ static NOINLINE void *copy_up_narrow(char *to, const char *from, size_t n)
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {
     if (n > 32)
-        return has_wide ? copy_up_wide(to, from, n) : copy_up_narrow(to, from, n);
+        return bytes_are_wide ? copy_up_wide(to, from, n) : copy_up_narrow(to, from, n);
     if (n >= 16)
         copy_32(to, from, n);
     else
@@ -289,7 +289,7 @@ void *memset(void *to, int byte, size_t n)
 {
     uint64_t pattern = (unsigned char)byte * UINT64_C(0x0101010101010101);
     if (n > 32)
-        return has_wide ? fill_up_wide(to, pattern, n) : fill_up_narrow(to, pattern, n);
+        return bytes_are_wide ? fill_up_wide(to, pattern, n) : fill_up_narrow(to, pattern, n);
     if (n >= 16)
         fill_32(to, pattern, n);
     else

@@ -13,6 +13,7 @@ static const struct {
 } suites[] = {
     {"bits", suite_bits},
     {"lock", suite_lock},
+    {"bytes", suite_bytes},
     {"report", suite_report},
     {"options", suite_options},
     {"size_class", suite_size_class},
@@ -33,6 +34,7 @@ static const struct {
     {"stats", suite_stats},
     {"ctl", suite_ctl},
     {"propose", suite_propose},
+    {"os", suite_os},
     {"os_failures", suite_os_failures},
     {"object", suite_object},
     {"object_misuse", suite_object_misuse},

@@ -6,6 +6,7 @@
 
 Suite *suite_bits(void);
 Suite *suite_lock(void);
+Suite *suite_bytes(void);
 Suite *suite_report(void);
 Suite *suite_options(void);
 Suite *suite_size_class(void);
@@ -26,6 +27,7 @@ Suite *suite_misuse(void);
 Suite *suite_stats(void);
 Suite *suite_ctl(void);
 Suite *suite_propose(void);
+Suite *suite_os(void);
 Suite *suite_os_failures(void);
 Suite *suite_object(void);
 Suite *suite_object_misuse(void);

@@ -235,6 +235,25 @@ START_TEST(test_report_at_exit)
 }
 END_TEST
 
+static void leave_another_file_there(void *file)
+{
+    ck_assert_int_eq(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
+    leave_and_exit((char[]){"1"});
+}
+
+/* Descriptor 2 is another file by then, which nobody has meant for this. */
+START_TEST(test_no_report_in_another_file)
+{
+    char text[4096];
+    FILE *file = tmpfile();
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(unit_child(leave_another_file_there, file, text, sizeof text), 0);
+    ck_assert_str_eq(text, "");
+    ck_assert_int_eq(lseek(fileno(file), 0, SEEK_END), 0);
+    fclose(file);
+}
+END_TEST
+
 /* ---- Why ---- */
 
 /* root +8 -> array [3] -> told traverse -> table +16 -> leaf */
@@ -889,6 +908,7 @@ Suite *suite_inspect(void)
     tcase_add_test(tests, test_report_of_all_threads);
     tcase_add_test(tests, test_report_errors);
     tcase_add_test(tests, test_report_at_exit);
+    tcase_add_test(tests, test_no_report_in_another_file);
     tcase_add_test(tests, test_why_path);
     tcase_add_test(tests, test_large_untracked);
     tcase_add_test(tests, test_why_immortal_and_acyclic);
