@@ -7,6 +7,7 @@
 #include "block.h"
 #include "fork.h"
 #include "stats.h"
+#include "thread.h"
 
 #include "base/lock.h"
 #include "base/options.h"
@@ -88,6 +89,7 @@ __attribute__((constructor)) static void start(void)
 {
     if (!init_done())
         return;
+    thread_init();
     pthread_atfork(NULL, NULL, fork_in_child);
     atexit(write_stats);
     if (options.verbose)

@@ -53,20 +53,34 @@ static void open_fast_paths(struct heap *heap)
 
 static void park_at_exit(void *heap);
 
-/* Has the heap parked when the thread ends. Where the process has no key left, heaps of ended
- * threads stay with them. Libc's calls, or those of who has replaced them, may allocate and free:
- * so the thread has its heap by now, and is inside no slow path.
- *
- * Two threads that come here first have a key each, and each key parks the heaps it was given. */
+/* Where the process has no key left, heaps of ended threads stay with them. Two threads that come
+ * here first have a key each, and each key parks the heaps it was given. */
+static bool find_exit_key(pthread_key_t *key)
+{
+    *key = atomic_load_explicit(&exit_key_after, memory_order_acquire) - 1;
+    if (*key != (pthread_key_t)-1)
+        return true;
+    if (pthread_key_create(key, park_at_exit) != 0)
+        return false;
+    atomic_store_explicit(&exit_key_after, *key + 1, memory_order_release);
+    return true;
+}
+
+/* Has the heap parked when the thread ends. Libc's calls, or those of who has replaced them, may
+ * allocate and free: so the thread has its heap by now, and is inside no slow path. */
 static void ask_for_parking(struct heap *heap)
 {
     int saved = errno; /* free keeps it */
-    pthread_key_t key = atomic_load_explicit(&exit_key_after, memory_order_acquire) - 1;
-    if (key == (pthread_key_t)-1 && pthread_key_create(&key, park_at_exit) == 0)
-        atomic_store_explicit(&exit_key_after, key + 1, memory_order_release);
-    if (key != (pthread_key_t)-1)
+    pthread_key_t key;
+    if (find_exit_key(&key))
         pthread_setspecific(key, heap);
     errno = saved;
+}
+
+void thread_init(void)
+{
+    pthread_key_t key;
+    find_exit_key(&key);
 }
 
 static void park_at_exit(void *argument)

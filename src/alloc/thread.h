@@ -55,4 +55,9 @@ struct heap *thread_enter_by_free(struct heap *owner);
 /* Leaves the slow path, with a look at the clock if one is due. */
 void thread_leave(struct heap *heap);
 
+/* Makes the key whose destructor parks heaps, if there is none yet. By the constructor: destructors
+ * run in the order of their keys, and those of the program find a thread that is in no blocking
+ * region any more. */
+void thread_init(void);
+
 #endif

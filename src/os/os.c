@@ -180,12 +180,9 @@ bool os_order_threads(void)
     atomic_signal_fence(memory_order_seq_cst); /* stores become visible in order, loads see so */
     return true;
 #else
-    int saved = errno;
-    bool done = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) == 0 ||
-                (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0) == 0 &&
-                 syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) == 0);
-    errno = saved;
-    return done;
+    return SYSCALL(membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) == 0 ||
+           (SYSCALL(membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0) == 0 &&
+            SYSCALL(membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) == 0);
 #endif
 }
 
