@@ -11,7 +11,16 @@ CASES_LIBS := $(patsubst $(CASES_DIR)/lib/%.c,$(CASES_OUT)/lib%.so,$(wildcard $(
 # Libraries that define one of the functions of forms.h each.
 CASES_FORMS := $(foreach form,$(shell seq 0 22),$(CASES_OUT)/libform$(form).so)
 
-CASES_ALL  := $(CASES_C) $(CASES_CC) $(CASES_LIBS) $(CASES_FORMS) $(CASES_OUT)/liboperators.so
+# Programs of linked/, by the way that they are linked; forms-MASK defines the forms in the mask.
+LINKED_C   := $(foreach way,plain static whole,clash.$(way) family.$(way))
+LINKED_CXX := $(foreach way,plain static,$(addsuffix .$(way),$(addprefix forms-,0x0 0x2 0x101 0x330f \
+                  0x4010 0x800 0xfffff))) \
+              $(foreach way,runtime whole so,forms-0x0.$(way) forms-0x330f.$(way)) \
+              $(foreach way,plain static runtime so,unnamed.$(way))
+CASES_LINKED_ALL := $(addprefix $(CASES_OUT)/linked/,$(LINKED_C) $(LINKED_CXX))
+
+CASES_ALL  := $(CASES_C) $(CASES_CC) $(CASES_LIBS) $(CASES_FORMS) $(CASES_OUT)/liboperators.so \
+    $(CASES_LINKED_ALL)
 
 # No optimisation may see that a malloc and its free belong together.
 CASES_FLAGS    := -O1 -g -fno-builtin -pthread -Wall -Wextra -Wconversion -Wshadow
@@ -62,6 +71,38 @@ $(CASES_OUT)/liboperators.so: $(CASES_DIR)/lib/operators.cc $(wildcard $(CASES_D
     $(CASES_DIR)/cases.mk
 	@mkdir -p $(@D)
 	$(CXX) $(CASES_CXXFLAGS) -Wno-sized-deallocation -fPIC -shared -o $@ $<
+
+# How they are linked; the compiler adds its libraries behind.
+LINK.plain   := $(BUILD)/libmolt.a
+LINK.static  := -static $(BUILD)/libmolt.a
+LINK.runtime := -static-libstdc++ $(BUILD)/libmolt.a
+LINK.whole   := -static -Wl,--gc-sections -Wl,--whole-archive $(BUILD)/libmolt.a \
+                -Wl,--no-whole-archive
+LINK.so      := -static-libstdc++ -L$(BUILD) -lmolt -Wl,-rpath,$(abspath $(BUILD))
+
+$(CASES_OUT)/obj/%.o: $(CASES_DIR)/linked/%.c $(wildcard $(CASES_DIR)/*.h) $(CASES_DIR)/cases.mk
+	@mkdir -p $(@D)
+	$(CC) $(CASES_CFLAGS) -flto -Iinclude -c -o $@ $<
+
+$(CASES_OUT)/obj/unnamed.o: $(CASES_DIR)/linked/unnamed.cc $(CASES_DIR)/case.h $(CASES_DIR)/cases.mk
+	@mkdir -p $(@D)
+	$(CXX) $(CASES_CXXFLAGS) -c -o $@ $<
+
+$(CASES_OUT)/obj/forms-%.o: $(CASES_DIR)/linked/forms.cc $(wildcard $(CASES_DIR)/*.h) \
+    $(CASES_DIR)/cases.mk
+	@mkdir -p $(@D)
+	$(CXX) $(CASES_CXXFLAGS) -Wno-sized-deallocation -Iinclude -DOWN_FORMS=$* -c -o $@ $<
+
+$(CASES_LINKED_ALL): $(BUILD)/libmolt.a $(BUILD)/libmolt.so
+
+.SECONDEXPANSION:
+$(LINKED_C:%=$(CASES_OUT)/linked/%): $(CASES_OUT)/linked/%: $(CASES_OUT)/obj/$$(basename $$*).o
+	@mkdir -p $(@D)
+	$(CC) $(CASES_CFLAGS) -flto -o $@ $< $(LINK$(suffix $@))
+
+$(LINKED_CXX:%=$(CASES_OUT)/linked/%): $(CASES_OUT)/linked/%: $(CASES_OUT)/obj/$$(basename $$*).o
+	@mkdir -p $(@D)
+	$(CXX) $(CASES_CXXFLAGS) -o $@ $< $(LINK$(suffix $@))
 
 .PHONY: cases check-cases
 cases: $(CASES_ALL)
