@@ -82,16 +82,15 @@ static NOINLINE void *new_aligned_slow(size_t size, size_t alignment, struct new
         return block;                                                                             \
     }
 
-DEFINE_NEW(_Znwm, TO_MALLOC, _Znwm, false)                               /* new(size) */
-DEFINE_NEW(_Znam, TO_NEW, _Znwm, false)                                  /* new[](size) */
-DEFINE_NEW(_ZnwmRKSt9nothrow_t, TO_NEW, _ZnwmRKSt9nothrow_t, true)       /* new(size, nothrow) */
-DEFINE_NEW(_ZnamRKSt9nothrow_t, TO_NEW_ARRAY, _ZnamRKSt9nothrow_t, true) /* new[](size, nothrow) */
+/* new(size), new[](size); the same with nothrow */
+DEFINE_NEW(_Znwm, TO_MALLOC, _Znwm, false)
+DEFINE_NEW(_Znam, TO_NEW, _Znwm, false)
+DEFINE_NEW(_ZnwmRKSt9nothrow_t, TO_NEW, _ZnwmRKSt9nothrow_t, true)
+DEFINE_NEW(_ZnamRKSt9nothrow_t, TO_NEW_ARRAY, _ZnamRKSt9nothrow_t, true)
 
-DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_t, TO_ALIGNED_ALLOC, _ZnwmSt11align_val_t,
-                   false) /* new(size, align) */
-DEFINE_NEW_ALIGNED(_ZnamSt11align_val_t, TO_NEW_ALIGNED, _ZnwmSt11align_val_t,
-                   false) /* new[](size, align) */
-/* new(size, align, nothrow), new[](size, align, nothrow) */
+/* new(size, align), new[](size, align); the same with nothrow */
+DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_t, TO_ALIGNED_ALLOC, _ZnwmSt11align_val_t, false)
+DEFINE_NEW_ALIGNED(_ZnamSt11align_val_t, TO_NEW_ALIGNED, _ZnwmSt11align_val_t, false)
 DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t, TO_NEW_ALIGNED,
                    _ZnwmSt11align_val_tRKSt9nothrow_t, true)
 DEFINE_NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t, TO_NEW_ARRAY_ALIGNED,
@@ -135,21 +134,23 @@ static NOINLINE void delete_slow(void *p, size_t alignment, enum operator_target
             delete_slow(p, alignment, (target));                 \
     }
 
-DEFINE_DELETE(_ZdlPv, TO_FREE)                       /* delete(p) */
-DEFINE_DELETE(_ZdaPv, TO_DELETE)                     /* delete[](p) */
-DEFINE_DELETE(_ZdlPvm, TO_DELETE)                    /* delete(p, size) */
-DEFINE_DELETE(_ZdaPvm, TO_DELETE_ARRAY)              /* delete[](p, size) */
-DEFINE_DELETE(_ZdlPvRKSt9nothrow_t, TO_DELETE)       /* delete(p, nothrow) */
-DEFINE_DELETE(_ZdaPvRKSt9nothrow_t, TO_DELETE_ARRAY) /* delete[](p, nothrow) */
+DEFINE_DELETE(_ZdlPv, TO_FREE)          /* delete(p) */
+DEFINE_DELETE(_ZdaPv, TO_DELETE)        /* delete[](p) */
+DEFINE_DELETE(_ZdaPvm, TO_DELETE_ARRAY) /* delete[](p, size) */
 
 DEFINE_DELETE_ALIGNED(_ZdlPvSt11align_val_t, TO_FREE)           /* delete(p, align) */
 DEFINE_DELETE_ALIGNED(_ZdaPvSt11align_val_t, TO_DELETE_ALIGNED) /* delete[](p, align) */
-/* delete(p, size, align), delete[](p, size, align) */
+/* delete[](p, align, nothrow), delete(p, size, align), delete[](p, size, align) */
+DEFINE_DELETE_ALIGNED(_ZdaPvSt11align_val_tRKSt9nothrow_t, TO_DELETE_ARRAY_ALIGNED)
 DEFINE_DELETE_SIZED_ALIGNED(_ZdlPvmSt11align_val_t, TO_DELETE_ALIGNED)
 DEFINE_DELETE_SIZED_ALIGNED(_ZdaPvmSt11align_val_t, TO_DELETE_ARRAY_ALIGNED)
-/* delete(p, align, nothrow), delete[](p, align, nothrow) */
-DEFINE_DELETE_ALIGNED(_ZdlPvSt11align_val_tRKSt9nothrow_t, TO_DELETE_ALIGNED)
-DEFINE_DELETE_ALIGNED(_ZdaPvSt11align_val_tRKSt9nothrow_t, TO_DELETE_ARRAY_ALIGNED)
+
+/* The rest go on to the same as one of these. */
+SECOND_NAME(_ZdlPvm, _ZdaPv);               /* delete(p, size) */
+SECOND_NAME(_ZdlPvRKSt9nothrow_t, _ZdaPv);  /* delete(p, nothrow) */
+SECOND_NAME(_ZdaPvRKSt9nothrow_t, _ZdaPvm); /* delete[](p, nothrow) */
+SECOND_NAME(_ZdlPvSt11align_val_tRKSt9nothrow_t,
+            _ZdaPvSt11align_val_t); /* delete(p, align, nothrow) */
 
 /* ---- What the program may see others of ---- */
 

@@ -24,8 +24,8 @@ int main(void)
     void *block = NULL;
     CHECK(posix_memalign(&block, 64, 100) == 0);
     check(block);
-    check(strdup("a hundred bytes, in blocks of the C library's own making: this line is longer than "
-                 "that, by some"));
+    static const char long_text[150] = {[0 ... 148] = 'x'};
+    check(strdup(long_text));
     CHECK(mallinfo2().arena > 0 && mallopt(M_MMAP_MAX, 1) == 1);
 
     pid_t child = fork();
