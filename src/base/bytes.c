@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h> // bcmp
 #if defined(__x86_64__)
 #include <sys/platform/x86.h> // CPU_FEATURE_ACTIVE
 #endif
@@ -310,6 +311,21 @@ int memcmp(const void *a, const void *b, size_t n)
         if (*left != *right)
             return *left - *right;
     return 0;
+}
+
+/* The compiler's name for a memcmp that asks for equality alone. */
+int bcmp(const void *a, const void *b, size_t n)
+{
+    return memcmp(a, b, n);
+}
+
+/* The compiler's for a strchr in a text of known length. */
+void *memchr(const void *bytes, int byte, size_t n)
+{
+    for (const unsigned char *at = bytes; n > 0; n--, at++)
+        if (*at == (unsigned char)byte)
+            return (void *)(uintptr_t)at;
+    return NULL;
 }
 
 size_t strlen(const char *text)
