@@ -16,16 +16,22 @@ static int (*volatile compare)(const void *, const void *, size_t) = memcmp;
 
 static unsigned char from[ROOM], to[ROOM], expected[ROOM];
 
+/* What is looked at for n bytes: they, and what lies around them. */
+static size_t room(size_t n)
+{
+    return n + 700;
+}
+
 static void check_room(size_t n, size_t at, size_t from_at)
 {
-    for (size_t i = 0; i < ROOM; i++)
+    for (size_t i = 0; i < room(n); i++)
         REQUIRE(to[i] == expected[i], "byte %zu of %zu bytes from %zu to %zu", i, n, from_at, at);
 }
 
 static void check_copy(size_t n, size_t at, size_t from_at)
 {
-    unit_fill(to, ROOM, 1);
-    unit_fill(expected, ROOM, 1);
+    unit_fill(to, room(n), 1);
+    unit_fill(expected, room(n), 1);
     for (size_t i = 0; i < n; i++)
         expected[at + i] = from[from_at + i];
     ck_assert_ptr_eq(copy(to + at, from + from_at, n), to + at);
@@ -34,8 +40,8 @@ static void check_copy(size_t n, size_t at, size_t from_at)
 
 static void check_move(size_t n, size_t at, size_t from_at)
 {
-    unit_fill(to, ROOM, 1);
-    unit_fill(expected, ROOM, 1);
+    unit_fill(to, room(n), 1);
+    unit_fill(expected, room(n), 1);
     for (size_t i = 0; i < n; i++)
         expected[at + i] = to[from_at + i];
     ck_assert_ptr_eq(move(to + at, to + from_at, n), to + at);
@@ -44,8 +50,8 @@ static void check_move(size_t n, size_t at, size_t from_at)
 
 static void check_fill(size_t n, size_t at)
 {
-    unit_fill(to, ROOM, 1);
-    unit_fill(expected, ROOM, 1);
+    unit_fill(to, room(n), 1);
+    unit_fill(expected, room(n), 1);
     for (size_t i = 0; i < n; i++)
         expected[at + i] = 0xa5;
     ck_assert_ptr_eq(fill(to + at, 0x7a5, n), to + at);
@@ -60,7 +66,7 @@ static size_t next_length(size_t n)
 static void check_all(void)
 {
     unit_fill(from, ROOM, 2);
-    for (size_t n = 0; n < ROOM - 2 * ALIGNMENTS; n = next_length(n))
+    for (size_t n = 0; room(n) < ROOM; n = next_length(n))
         for (size_t at = 0; at < ALIGNMENTS; at += 1 + at / 4) {
             check_copy(n, at, (at * 7 + 5) % ALIGNMENTS);
             check_fill(n, at);
