@@ -26,6 +26,7 @@ for faketime in "${faketimes[@]}"; do
         with date
         with sqlite3 :memory: "select datetime('now'), hex(zeroblob(100000)) = hex(zeroblob(100000))"
         with "$python" threads.py
+        # shellcheck disable=SC2016 # Perl's variables
         with perl -e 'my @a = map { { key => $_ x 50 } } 1 .. 20000; print scalar(gmtime), " $#a\n"'
         with git --version
     done
