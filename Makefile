@@ -175,6 +175,7 @@ help:
 	    'make check-unit    the modules          make check-model     random operations' \
 	    'make check-objects objects as Python'\''s' \
 	    'make check-cases   pitfalls, semantics  make check-programs  real programs' \
+	    'make check-debug   most of these with assertions' \
 	    'make check-asan    make check-tsan      make check-ubsan     the modules, sanitized' \
 	    'make check-bench   the benchmarks'\'' harness    make check-examples  doc/examples' \
     'make bench-objects  objects beside those of CPython, Boehm and GLib' \

@@ -396,7 +396,8 @@ MOLT_API void molt_gc_set_debug(unsigned flags);
 MOLT_API unsigned molt_gc_get_debug(void);
 
 /* Stores up to `max` of the objects kept as garbage: how many there are. The collector's references
- * stay its own. */
+ * stay its own. Waits for a collection that is going on; 0 and EBUSY, or ENOMEM, as in
+ * molt_gc_objects. */
 MOLT_API size_t molt_gc_garbage(void **out, size_t max);
 /* Lets go of them all. */
 MOLT_API void molt_gc_clear_garbage(void);
@@ -405,7 +406,8 @@ MOLT_API void molt_gc_clear_garbage(void);
 MOLT_API void molt_gc_safepoint(void);
 
 /* Between the two the calling thread uses no object; collections do not wait for it. May be
- * nested. */
+ * nested. A thread that ends, or is cancelled, has left them all: its destructors may use objects.
+ */
 MOLT_API void molt_gc_blocking_begin(void);
 MOLT_API void molt_gc_blocking_end(void);
 

@@ -6,6 +6,7 @@
 #                      and on objects      $(BUILD)/release/objects [--nodes N] [--seed S] …
 #                      of several threads  $(BUILD)/release/collections [--threads N] [--seed S] …
 #   make check-objects objects in lock step with Python's own: tests/objects/mirror
+#   make check-debug   all of them, shorter, and cases and real programs, with assertions
 #   make check-asan    check-tsan check-ubsan: all, shorter, in the sanitized variants
 #   make check-sanitizers  these three at the same time
 
@@ -76,8 +77,21 @@ $(BUILD)/tests/nodes.so: tests/objects/nodes.c
 check-objects: $(BUILD)/libmolt.so $(BUILD)/tests/nodes.so
 	LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) tests/objects/mirror $(BUILD)/tests/nodes.so 1 15 500
 
-# A sanitizer's own memory and time are no fault of the tests.
-check-asan check-tsan check-ubsan: export CK_TIMEOUT_MULTIPLIER = 20
+DEBUG_PROGRAMS := bash g++ git lua perl python redis sqlite
+
+check-debug: $(addprefix $(BUILD)/debug/,unit $(MODELS) libmolt.so) $(BUILD)/tests/model-preload \
+             $(CASES_ALL)
+	$<
+	$(BUILD)/debug/model --seed 8 --ops 300000
+	$(BUILD)/debug/model --threads 4 --seed 9 --ops 300000
+	LD_PRELOAD=$(abspath $(BUILD)/debug/libmolt.so) $(BUILD)/tests/model-preload --threads 4 --seconds 3
+	$(BUILD)/debug/objects --seed 10 --streams 100
+	$(call collections,debug,3)
+	BUILD=$(BUILD) tests/cases/run $(BUILD)/debug/libmolt.so
+	tests/programs/run --quick $(DEBUG_PROGRAMS:%=--only %) $(BUILD)/debug/libmolt.so
+
+# The time of assertions, and a sanitizer's memory and time, are no fault of the tests.
+check-debug check-asan check-tsan check-ubsan: export CK_TIMEOUT_MULTIPLIER = 20
 check-tsan: export TSAN_OPTIONS = suppressions=tests/tsan.supp history_size=7
 check-asan: export ASAN_OPTIONS = detect_leaks=0 allocator_may_return_null=1
 
@@ -92,4 +106,4 @@ check-asan check-tsan check-ubsan: check-%: $(addprefix $(BUILD)/%/,unit $(MODEL
 check-sanitizers:
 	+@$(MAKE) --no-print-directory -Oline check-asan check-tsan check-ubsan
 
-.PHONY: check-unit check-model check-objects check-asan check-tsan check-ubsan check-sanitizers
+.PHONY: check-unit check-model check-objects check-debug check-asan check-tsan check-ubsan check-sanitizers

@@ -12,11 +12,9 @@
  * takes, so the change finds the value as it was. */
 static THREAD_LOCAL volatile uint32_t held;
 
-static const char *const names[] = {[RANK_NONE] = "without a rank",
 #define X(rank, name) [RANK_##rank] = (name),
-                                    LOCK_RANKS(X)
+static const char *const names[] = {LOCK_RANKS(X)};
 #undef X
-};
 
 void rank_check(enum lock_rank rank)
 {

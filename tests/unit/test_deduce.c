@@ -359,6 +359,7 @@ Suite *suite_deduce(void)
     suite_add_tcase(suite, distant);
 
     TCase *numbers = tcase_create("numbers");
+    tcase_set_timeout(numbers, 60); /* Check is told of each assertion */
     tcase_add_test(numbers, test_numbers);
     tcase_add_test(numbers, test_numbers_of_large_objects);
     suite_add_tcase(suite, numbers);
