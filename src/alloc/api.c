@@ -1,7 +1,6 @@
 /* api.c: the molt_ names of molt.h. */
 #include "molt.h"
 
-#include "fork.h"
 #include "huge.h"
 #include "init.h"
 #include "malloc.h"

@@ -389,6 +389,22 @@ void arena_clean_pages(uint32_t number, unsigned first, unsigned end)
     set_slots(arena, number, first, end);
 }
 
+/* A thread that is gone was giving the arena's memory up. In a reservation that is one step, and
+ * whether it was taken can be seen; else others may have mapped something there by now. */
+static void repair_half_dropped(struct arena *arena, uint32_t number)
+{
+    bool has_memory = os_is_readable((void *)map_arena_start(number), os_page_bytes());
+    if (has_memory && map.reserved) {
+        arena->dropped = false;
+        return;
+    }
+    bits_clear(arena->dirty, 0, arena_page_count());
+    bits_clear(arena->old, 0, arena_page_count());
+    bits_clear(arena->filled, 0, arena_page_count());
+    arena->free_slots = arena->dirty_slots = 0;
+    map.longest[number] = 0;
+}
+
 void arena_repair(void)
 {
     unsigned count = arena_page_count();
@@ -397,6 +413,8 @@ void arena_repair(void)
     free_slot_hint = dirty_slot_hint = 0;
     for (uint32_t number = 0; number < map_arena_end(); number++) {
         struct arena *arena = arena_by_number(number);
+        if (arena->dropped && arena->free_slots != 0)
+            repair_half_dropped(arena, number);
         dropped_arenas += arena->dropped;
         if (arena->dropped)
             continue;

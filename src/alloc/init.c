@@ -5,10 +5,11 @@
 #include "init.h"
 
 #include "block.h"
-#include "fork.h"
+#include "repair.h"
 #include "stats.h"
 #include "thread.h"
 
+#include "base/fork.h"
 #include "base/lock.h"
 #include "base/options.h"
 #include "base/report.h"
@@ -63,7 +64,7 @@ bool init_slow(void)
     if (map.bytes == 0) {
         prepare_once();
         os_probe_purge();
-        fork_init();
+        repair_init();
         map_init();
     }
     lock_release(&init_lock);
@@ -87,10 +88,10 @@ static void write_stats(void)
 
 __attribute__((constructor)) static void start(void)
 {
+    pthread_atfork(NULL, NULL, fork_in_child);
     if (!init_done())
         return;
     thread_init();
-    pthread_atfork(NULL, NULL, fork_in_child);
     atexit(write_stats);
     if (options.verbose)
         say_loaded();

@@ -6,7 +6,6 @@
 #include "malloc.h"
 
 #include "arena.h" // arena_lock
-#include "fork.h"
 #include "growth.h"
 #include "huge.h"
 #include "init.h"
@@ -17,6 +16,7 @@
 #include "run.h"
 #include "trim.h" // trim_mappings
 
+#include "base/fork.h"
 #include "os/os.h"
 
 #include <errno.h>

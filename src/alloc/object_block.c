@@ -2,11 +2,12 @@
 #include "object_block.h"
 
 #include "arena.h"
-#include "fork.h"
 #include "init.h"
 #include "remote.h"
 #include "thread.h"
 #include "trim.h" // trim_mappings
+
+#include "base/fork.h"
 
 struct heap *object_heap(void)
 {

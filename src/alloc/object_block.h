@@ -37,13 +37,4 @@ static ALWAYS_INLINE void *object_block_pop(struct heap *heap, unsigned size_cla
     return block_list_pop(&heap->objects.free[size_class - OBJECT_CLASS_FIRST]);
 }
 
-/* `heap` is the calling thread's, or NULL. */
-static ALWAYS_INLINE void object_block_free(struct heap *heap, struct pool *pool, void *block)
-{
-    if (LIKELY(heap != NULL && pool_heap(pool) == heap->number))
-        push(pool, block);
-    else
-        object_block_send(pool, block);
-}
-
 #endif

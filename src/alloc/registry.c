@@ -4,7 +4,9 @@
 #include "heap.h"
 #include "map.h"
 #include "remote.h"
+#include "thread.h"
 
+#include "base/fork.h"
 #include "base/options.h"
 #include "os/os.h" // os_now_ms
 
@@ -180,15 +182,17 @@ void registry_reap_all(void)
     lock_release(&registry_lock);
 }
 
-void registry_reset_in_child(const struct heap *mine)
+void registry_repair(void)
 {
     /* A handler that interrupted this thread's own change has forked: it goes on in the child. */
     if (lock_is_mine(&registry_lock))
         return;
+    const struct thread *survivor = fork_survivors(&thread_self);
     parked_first = parked_last = 0;
     for (uint32_t number = 1; number <= map.heap_end; number++) {
         struct heap *heap = map_heap(number);
-        if (heap == mine || state_of(heap) == HEAP_NONE || state_of(heap) == HEAP_DEAD)
+        if (heap == survivor->heap || heap == thread_self.heap || state_of(heap) == HEAP_NONE ||
+            state_of(heap) == HEAP_DEAD)
             continue;
         if (heap_is_busy(heap))
             set_state(heap, HEAP_DEAD);

@@ -48,9 +48,9 @@ void registry_reap(uint64_t now_ms);
 /* Empties all parked heaps as far as possible. */
 void registry_reap_all(void);
 
-/* In a forked child: parks the heaps of the threads that are gone, except those that were inside a
- * slow path; those are dead. `mine` is the calling thread's, or NULL. */
-void registry_reset_in_child(const struct heap *mine);
+/* While a forked child is repaired: parks the heaps of the threads that are gone, except those that
+ * were inside a slow path; those are dead. */
+void registry_repair(void);
 
 /* How many heaps there are, and how many of them are parked. */
 void registry_count(size_t *heaps, size_t *parked);

@@ -2,7 +2,6 @@
 #include "trim.h"
 
 #include "arena.h"
-#include "fork.h"
 #include "heap.h"
 #include "huge.h"
 #include "init.h"
@@ -10,6 +9,8 @@
 #include "registry.h"
 #include "remote.h"
 #include "thread.h"
+
+#include "base/fork.h"
 
 /* Empty pools go back to the arenas: the caller's and those of ended threads. */
 static void release_pools(void)

@@ -1,8 +1,10 @@
 /* list.h: rings of links that lie inside what they link. A ring's own link belongs to no element; a
- * link that is in no ring is all zero. */
+ * link that is in no ring is all zero. The way forward changes by one store, so a forked child
+ * finds it whole. */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,6 +30,7 @@ static inline void ring_add(struct link *ring, struct link *link)
 {
     link->next = ring;
     link->prev = ring->prev;
+    atomic_signal_fence(memory_order_release);
     ring->prev->next = link;
     ring->prev = link;
 }
@@ -39,6 +42,7 @@ static inline void link_remove(struct link *link)
         return;
     link->prev->next = link->next;
     link->next->prev = link->prev;
+    atomic_signal_fence(memory_order_release);
     link->next = link->prev = NULL;
 }
 

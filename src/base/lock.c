@@ -35,8 +35,10 @@ static bool take(struct lock *lock, uintptr_t waited)
                                                    memory_order_acquire, memory_order_relaxed);
 }
 
+/* In a forked child the holder may be a thread that is gone. */
 NOINLINE void lock_wait(struct lock *lock)
 {
+    fork_check();
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && take(lock, 0))
             return;

@@ -2,13 +2,14 @@
  *
  * No lock is taken before fork, so a child may find one held by a thread that it does not have.
  * The lock's word names its holder: the child frees every lock that is not its own thread's
- * (lock_reset_in_child), and a signal handler can tell whether it interrupted the holder
- * (lock_is_mine). What a lock protects is kept so that stopping at any instruction loses at most
- * some memory, and that all else can be derived again. rank.h has the order of all locks. */
+ * (fork.h), and a signal handler can tell whether it interrupted the holder (lock_is_mine). What a
+ * lock protects is kept so that stopping at any instruction loses at most some memory, and that all
+ * else can be derived again. rank.h has the order of all locks. */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
 
 #include "attributes.h"
+#include "fork.h" // fork_survivor
 #include "rank.h"
 
 #include <stdatomic.h>
@@ -102,12 +103,19 @@ static inline bool lock_is_mine(struct lock *lock)
     return (word & ~LOCK_WAITED) == lock_self();
 }
 
-/* In a forked child: frees the lock unless the only thread left is its holder. Whether a thread
- * that is gone held it. */
-static inline bool lock_reset_in_child(struct lock *lock)
+/* While a forked child is repaired: whether a thread that is gone holds the lock, and has perhaps
+ * changed half of what it protects. That is repaired first, or a child of the child would not know
+ * of it; then the lock is freed. */
+static inline bool lock_is_left(struct lock *lock)
 {
-    return !lock_is_mine(lock) &&
-           atomic_exchange_explicit(&lock->word, 0, memory_order_release) != 0;
+    uintptr_t holder = atomic_load_explicit(&lock->word, memory_order_relaxed) & ~LOCK_WAITED;
+    return holder != 0 && holder != lock_self() && holder != fork_survivor;
+}
+
+static inline void lock_free_left(struct lock *lock)
+{
+    if (lock_is_left(lock))
+        atomic_store_explicit(&lock->word, 0, memory_order_release);
 }
 
 #endif

@@ -17,7 +17,6 @@
     X(SIDE, "side")         \
     X(VALUE, "value")       \
     X(WEAK, "weak")         \
-    X(DUE, "due")           \
     X(TYPE, "type")         \
     X(CALLBACK, "callback") \
     X(INIT, "init")         \

@@ -45,8 +45,9 @@ static ALWAYS_INLINE void leave(struct cascade *cascade)
         finish(cascade);
         return;
     }
-    *type_field_at(cascade->fields, cascade->object, 0) = cursor_mark(cascade->next);
     set_link(cascade->object, header_of(cascade->object), cascade->top);
+    atomic_signal_fence(memory_order_release);
+    *type_field_at(cascade->fields, cascade->object, 0) = cursor_mark(cascade->next);
     cascade->top = link_to_small(cascade->object);
 }
 
@@ -64,6 +65,17 @@ static ALWAYS_INLINE bool resume(struct cascade *cascade)
     cascade->pool = map_pool(object);
     cascade->top = cascade->next != 0 ? header & LINK_BITS : cascade->top;
     return cascade->next != 0;
+}
+
+/* A reference is no longer in its field when it is given up: a forked child whose parent is in the
+ * middle of this may collect. (A target that goes on with the cascade keeps its count until the
+ * object has gone.) One to a dead object stays, for the line that is about to stop the program. */
+static ALWAYS_INLINE void forget_field(const struct cascade *cascade, uint32_t n,
+                                       const void *target)
+{
+    if (LIKELY(!block_is_marked(target)))
+        *type_field_at(cascade->fields, cascade->object, n) = NULL;
+    atomic_signal_fence(memory_order_release);
 }
 
 /* Releases the references from `next` on, until one of them was an object's last and that is of
@@ -86,7 +98,10 @@ static ALWAYS_INLINE void *release(struct cascade *cascade)
             cascade->object = target;
             cascade->pool = pool;
             cascade->next = 0;
-        } else if (count_drop(target)) {
+            continue;
+        }
+        forget_field(cascade, cascade->next - 1, target);
+        if (count_drop(target)) {
             leave(cascade);
             return target;
         }

@@ -11,7 +11,7 @@
 #include "object.h" // object_mark_dead
 #include "type.h"
 
-#include "alloc/malloc.h" // push
+#include "alloc/malloc.h" // free_drained
 
 #include <stdint.h>
 
@@ -20,14 +20,27 @@
  * is of another kind; NULL when the cascade has come to its end. */
 void *cascade_run(void *object, const struct descriptor *type, uint32_t next, uint64_t mark);
 
-/* The block of such an object goes back. Its type's number stays readable, for messages. */
+/* The block of a dead object goes back to the calling thread's pool, as in a push. Its type's
+ * number stays readable, for messages. */
+static ALWAYS_INLINE void cascade_push(void *object, unsigned number, struct pool *pool)
+{
+    struct block *block = object;
+    block->link = pool->list->head; /* … which overwrites the header */
+    atomic_signal_fence(memory_order_release);
+    object_mark_dead(object, number);
+    atomic_signal_fence(memory_order_release);
+    block_list_set(pool->list, block);
+    if (UNLIKELY(--pool->left == 0))
+        free_drained(pool);
+}
+
+/* The same of an object as above. */
 static ALWAYS_INLINE void cascade_free(void *object, const struct descriptor *type, unsigned number,
                                        struct pool *pool)
 {
     if (type->tracked)
         forget_tracked(object, header_of(object), owner_self);
-    object_mark_dead(object, number);
-    push(pool, object);
+    cascade_push(object, number, pool);
 }
 
 #endif

@@ -6,6 +6,8 @@
 #include "deduce.h"
 #include "error.h"
 #include "generation.h"
+#include "propose.h"
+#include "scratch.h"
 #include "side.h"
 #include "type.h"
 #include "weak.h"
@@ -14,7 +16,9 @@
 #include "base/report.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 static THREAD_LOCAL bool is_deleting;
 
@@ -202,14 +206,22 @@ static int run_code(struct collection *collection, struct side **white)
 
 /* ---- Deleting ---- */
 
+/* All weak references go before the first object does: in a forked child none may lead to garbage
+ * of which a part is condemned. */
+static void take_weak(struct side *white)
+{
+    for_each_side (side, white)
+        for_each_bit (i, side, SIDE_WHITE)
+            if (weak_has(side_object(side, i)))
+                weak_take(side_object(side, i), false, NULL);
+}
+
 static size_t condemn(struct side *white)
 {
     size_t count = 0;
     for_each_side (side, white)
         for_each_bit (i, side, SIDE_WHITE) {
             void *object = side_object(side, i);
-            if (weak_has(object))
-                weak_take(object, false, NULL);
             count_forget(object);
             uint64_t header = header_of(object) & ~HEADER_OLD;
             header_set(object, header_with(header, TAG_CONDEMNED, 0));
@@ -228,6 +240,7 @@ static void drop_references(void *object)
     for (size_t i = 0; i < slots_count(&slots); i++) {
         void *target = *slots_at(&slots, i);
         *slots_at(&slots, i) = NULL;
+        atomic_signal_fence(memory_order_release);
         if (target != NULL && header_tag(header_of(target)) != TAG_CONDEMNED && count_drop(target))
             death_defer(target);
     }
@@ -250,18 +263,28 @@ static void delete_white(struct side *white)
 static void **garbage;
 static size_t garbage_count, garbage_room;
 
+/* A forked child finds all of the first garbage_count. */
+static bool grow_garbage(void)
+{
+    size_t room = garbage_room != 0 ? garbage_room * 2 : 64;
+    void **grown = molt_malloc(room * sizeof *grown), **old = garbage;
+    if (grown == NULL)
+        return false;
+    if (garbage_count != 0)
+        memcpy(grown, old, garbage_count * sizeof *grown);
+    __atomic_store_n(&garbage, grown, __ATOMIC_RELEASE);
+    __atomic_store_n(&garbage_room, room, __ATOMIC_RELEASE);
+    molt_free(old);
+    return true;
+}
+
 static bool keep_as_garbage(void *object)
 {
-    if (garbage_count == garbage_room) {
-        size_t room = garbage_room != 0 ? garbage_room * 2 : 64;
-        void **grown = molt_realloc(garbage, room * sizeof *grown);
-        if (grown == NULL)
-            return false;
-        garbage = grown;
-        garbage_room = room;
-    }
+    if (garbage_count == garbage_room && !grow_garbage())
+        return false;
     count_add_stopped(object, 1);
-    garbage[garbage_count++] = object;
+    garbage[garbage_count] = object;
+    __atomic_store_n(&garbage_count, garbage_count + 1, __ATOMIC_RELEASE);
     return true;
 }
 
@@ -289,8 +312,11 @@ void **collect_take_garbage(size_t *count)
 {
     void **objects = garbage;
     *count = garbage_count;
+    garbage_count = 0;
+    atomic_signal_fence(memory_order_release);
+    garbage_room = 0;
+    atomic_signal_fence(memory_order_release);
     garbage = NULL;
-    garbage_count = garbage_room = 0;
     return objects;
 }
 
@@ -330,10 +356,17 @@ int collect_sides(struct collection *collection, struct side *sides)
         let_run();
         return 0;
     }
+    take_weak(white);
     collection->unreachable += condemn(white);
     let_run();
     delete_white(white);
     return 0;
+}
+
+void collect_repair(void)
+{
+    propose_end();
+    scratch_give();
 }
 
 int collect(struct collection *collection)

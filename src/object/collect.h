@@ -39,6 +39,10 @@ int collect(struct collection *collection);
  * side_lock: both are given up. */
 int collect_sides(struct collection *collection, struct side *sides);
 
+/* While a forked child is repaired, if a thread that is gone was collecting: what it had noted is
+ * given up. */
+void collect_repair(void);
+
 /* Whether the calling thread is dropping the references of condemned objects. */
 bool collect_is_deleting(void);
 

@@ -8,6 +8,7 @@
 #include "owner.h"
 #include "type.h"
 
+#include "base/fork.h"
 #include "base/report.h"
 
 #include <stdbool.h>
@@ -62,8 +63,9 @@ static bool merge(void *object, _Atomic uint32_t *word, unsigned given_up)
 {
     uint64_t header = header_of(object);
     int32_t local = (int32_t)(header_count(header) - given_up);
-    /* First the header: as soon as the word says merged, others may let the object die. */
-    header_set(object, header_with(header, TAG_SHARED, 0));
+    /* First the header: as soon as the word says merged, others may let the object die. The owner's
+     * part stays there, and counts until then: a forked child may see this half done. */
+    header_set(object, header_with(header, TAG_SHARED, (unsigned)local));
     uint32_t old = atomic_load_explicit(word, memory_order_relaxed), new;
     do {
         int32_t sum = shared_count(old) + local;
@@ -92,15 +94,14 @@ static void settle_shares(struct shares *shares)
 static void settle(struct owner *owner)
 {
     side_lock_acquire();
-    struct shares *shares = atomic_exchange(&owner->queue, NULL);
-    while (shares != NULL) {
-        struct shares *next = shares->next;
+    struct shares *shares;
+    while ((shares = atomic_load_explicit(&owner->queue, memory_order_relaxed)) != NULL) {
+        if (!shares->is_gone)
+            settle_shares(shares);
         atomic_store_explicit(&shares->is_queued, false, memory_order_relaxed);
+        atomic_store(&owner->queue, shares->next);
         if (shares->is_gone)
             shares_put_gone(shares);
-        else
-            settle_shares(shares);
-        shares = next;
     }
     side_lock_release();
 }
@@ -122,16 +123,16 @@ void count_settle_queue(struct owner *owner)
     death_end_defer();
 }
 
-/* The others' part of an object has fallen below 0: its shares go into the owner's queue. Under
- * side_lock. */
+/* The others' part of an object falls below 0: its shares go into the owner's queue. Under
+ * side_lock. What is in the queue of a forked child is_queued from then on (side_repair). */
 static void enqueue(struct shares *shares)
 {
     if (atomic_load_explicit(&shares->is_queued, memory_order_relaxed))
         return;
     _Atomic(struct shares *) *queue = &shares->owner->queue;
-    atomic_store_explicit(&shares->is_queued, true, memory_order_relaxed);
     shares->next = atomic_load_explicit(queue, memory_order_relaxed);
     atomic_store(queue, shares);
+    atomic_store_explicit(&shares->is_queued, true, memory_order_relaxed);
 }
 
 /* The owner sees to its queue at its next safepoint; if it is detached, who comes now does. After
@@ -160,17 +161,18 @@ static bool drop_last_own(void *object, uint64_t header)
 static bool drop_below_zero(struct shares *shares, _Atomic uint32_t *word)
 {
     struct owner *owner = shares->owner;
+    fork_check(); /* the owner's thread may be gone */
     side_lock_acquire();
     uint32_t old = atomic_load_explicit(word, memory_order_relaxed), new;
     do {
         new = (old - SHARED_ONE);
         if ((old & SHARED_MERGED) == 0 && shared_count(new) < 0)
             new |= SHARED_QUEUED;
+        if ((new &SHARED_QUEUED) != 0)
+            enqueue(shares);
     } while (!atomic_compare_exchange_weak_explicit(word, &old, new, memory_order_acq_rel,
                                                     memory_order_relaxed));
     bool queues = (new &SHARED_QUEUED) != 0;
-    if (queues)
-        enqueue(shares);
     side_lock_release();
     if (queues)
         notify(owner);
@@ -272,9 +274,9 @@ size_t count_of(const void *object)
     if (tag_is_immortal(header_tag(header)))
         return SIZE_MAX;
     _Atomic uint32_t *word = count_word_if_any(object, header);
-    int32_t others =
-        word != NULL ? shared_count(atomic_load_explicit(word, memory_order_relaxed)) : 0;
-    int64_t sum = (int64_t)header_count(header) + others;
+    uint32_t shared = word != NULL ? atomic_load_explicit(word, memory_order_relaxed) : 0;
+    int64_t own = (shared & SHARED_MERGED) == 0 ? header_count(header) : 0;
+    int64_t sum = own + shared_count(shared);
     return sum < 0 ? 0 : (size_t)sum;
 }
 

@@ -10,9 +10,10 @@
  *   +-----------------------+--------+--------+--------+
  *
  * When the owner's part comes to 0 it is merged: the tag becomes SHARED, and from then on every
- * thread counts in the word, until it is 0. When the others' part falls below 0 they have released
- * references that the owner counts; so they queue the object for its owner, which merges at its
- * next safepoint. If the owner is detached they merge for it. (Choi, Shull, Torrellas, 2018.)
+ * thread counts in the word, until it is 0. What the header counts ends with the word's `merged`.
+ * When the others' part falls below 0 they have released references that the owner counts; so they
+ * queue the object for its owner, which merges at its next safepoint. If the owner is detached they
+ * merge for it. (Choi, Shull, Torrellas, 2018.)
  *
  * `weak`: the object has weak references, so somebody may be about to revive it (weak.h): then its
  * death is made known in the word, by `merged` and a count of 0. */
@@ -89,8 +90,11 @@ static inline uint32_t count_for_deduction(const void *object, uint64_t header, 
         return COUNT_IMMORTAL;
     uint32_t count = header_count(header) - held;
     _Atomic uint32_t *word = count_word_if_any(object, header);
-    if (UNLIKELY(word != NULL))
-        count += (uint32_t)shared_count(atomic_load_explicit(word, memory_order_relaxed));
+    if (UNLIKELY(word != NULL)) {
+        uint32_t shared = atomic_load_explicit(word, memory_order_relaxed);
+        count = (shared & SHARED_MERGED) == 0 ? count : 0 - held;
+        count += (uint32_t)shared_count(shared);
+    }
     return count;
 }
 

@@ -50,8 +50,15 @@ static ALWAYS_INLINE void free_block(void *object, const struct descriptor *type
     uint64_t header = header_of(object);
     if (type->tracked)
         forget_tracked(object, header, self);
+    struct pool *pool = map_pool(object);
+    if (LIKELY(self != NULL && pool_heap(pool) == self->heap->number)) {
+        cascade_push(object, header_type(header), pool);
+        return;
+    }
+    set_link(object, header, 0);
+    atomic_signal_fence(memory_order_release);
     object_mark_dead(object, header_type(header));
-    object_block_free(self != NULL ? self->heap : NULL, map_pool(object), object);
+    object_block_send(pool, object);
 }
 
 static void finish(void *object, const struct descriptor *type)
@@ -108,6 +115,7 @@ static void *release_slots(void *object, const struct descriptor *type, const st
         molt_slot *slot = slots_at(slots, next++);
         void *target = *slot;
         *slot = NULL;
+        atomic_signal_fence(memory_order_release);
         if (target == NULL || !count_drop(target))
             continue;
         while (next < count && *slots_at(slots, next) == NULL)
@@ -115,8 +123,9 @@ static void *release_slots(void *object, const struct descriptor *type, const st
         if (next == count) {
             finish(object, type);
         } else {
-            *slots_at(slots, 0) = cursor_mark(next);
             stack_push(object);
+            atomic_signal_fence(memory_order_release);
+            *slots_at(slots, 0) = cursor_mark(next);
         }
         return target;
     }
@@ -263,7 +272,7 @@ void molt_release_slow(void *object)
         if (LIKELY(type != NULL && shares_are_none(pool))) {
             if (LIKELY(type->is_bare)) {
                 object_mark_dead(object, (unsigned)number);
-                push(pool, object);
+                push(pool, object); /* it has no field that a forked child could see */
                 return;
             }
             if (type->is_simple) {

@@ -99,9 +99,10 @@ int molt_gc_remove_callback(molt_gc_callback *function, void *arg)
     return -1;
 }
 
-void gc_reset_in_child(void)
+/* Adding and removing are one store each. */
+void gc_repair(void)
 {
-    lock_reset_in_child(&callbacks_lock);
+    lock_free_left(&callbacks_lock);
 }
 
 /* One after the other without the lock: a callback may remove itself or add others. */

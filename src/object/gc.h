@@ -23,8 +23,8 @@ void gc_note_large(ptrdiff_t bytes);
 /* What molt_gc_get_count tells begins anew for a generation and the younger ones. */
 void gc_reset_counts(int generation);
 
-/* In a forked child. */
-void gc_reset_in_child(void);
+/* While a forked child is repaired. */
+void gc_repair(void);
 
 /* Finalizes cyclic garbage; then, if that is wanted, says what is left. */
 void gc_at_exit(void);

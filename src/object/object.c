@@ -11,6 +11,7 @@
 #include "alloc/malloc.h"
 #include "alloc/object_block.h"
 #include "alloc/size_class.h"
+#include "base/fork.h"
 
 #include <errno.h>
 #include <string.h>
@@ -30,8 +31,11 @@ static ALWAYS_INLINE void zero_small(char *block, size_t bytes)
     *(piece *)(block + bytes - 16) = (piece){0};
 }
 
+/* `number` is the type's, with HEADER_LARGE in it for a large object: nothing is an object before
+ * its fields are zero, and all that it is then. */
 static ALWAYS_INLINE void *begin_life(void *block, const struct owner *owner, unsigned number)
 {
+    atomic_signal_fence(memory_order_release);
     header_set(block, owner->newborn + number);
     return block;
 }
@@ -87,6 +91,7 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
 {
     if (UNLIKELY(owner_must_not_count()))
         error_new(type);
+    fork_check();
     struct owner *owner = owner_attach();
     if (owner == NULL)
         return malloc_no_memory();
@@ -111,9 +116,7 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
         gc_take_back_new(owner, descriptor);
         return malloc_no_memory();
     }
-    begin_life(object, owner, number);
-    if (size_class == 0)
-        header_set(object, header_of(object) | HEADER_LARGE);
+    begin_life(object, owner, size_class != 0 ? number : number | (unsigned)HEADER_LARGE);
     if ((type->flags & MOLT_IMMORTAL) != 0)
         molt_immortalize(object);
     return object;

@@ -18,7 +18,9 @@ void *object_block_around(const void *p);
 /* The same but for large objects, without a lock. */
 void *object_pool_block(const void *p);
 
-/* The second word of a dead object tells its type. */
+/* The second word of a dead object tells its type. It is written when the header says that the
+ * object is dead: in a forked child whose parent is just doing so, no collection may take it for a
+ * reference. */
 #define DEAD_MARK UINT64_C(0x7ff6)
 
 static inline void object_mark_dead(void *object, unsigned type)

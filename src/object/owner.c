@@ -1,8 +1,9 @@
 /* owner.c: attaching and detaching. */
 #include "owner.h"
 
-#include "count.h" // count_settle_queue
-#include "death.h" // death_end_all
+#include "collect.h" // collect_repair
+#include "count.h"   // count_settle_queue
+#include "death.h"   // death_end_all
 #include "gc.h"
 #include "propose.h" // propose_end
 #include "side.h"
@@ -12,8 +13,8 @@
 
 #include "alloc/hooks.h"
 #include "alloc/object_block.h"
+#include "base/fork.h"
 
-#include <pthread.h>
 #include <limits.h> // PTHREAD_DESTRUCTOR_ITERATIONS
 #include <stdlib.h>
 #include <string.h>
@@ -22,35 +23,47 @@ THREAD_LOCAL uint64_t molt_self = SELF_NONE;
 THREAD_LOCAL struct owner *owner_self;
 THREAD_LOCAL struct owner_pause owner_pause;
 _Atomic(struct owner *) owner_first;
+bool owner_running_lost;
 
 static THREAD_LOCAL unsigned ends_put_off; /* rounds of other destructors */
 
-/* What a process does once, when its first thread attaches. */
+/* What a process does when its first thread attaches; two may do it at once. */
 static void start(void)
 {
+    static atomic_bool at_exit;
     hooks.pool_gone = side_pool_gone;
     hooks.thread_ends = owner_thread_ends;
-    pthread_atfork(NULL, NULL, owner_reset_in_child);
-    atexit(gc_at_exit);
+    fork_set_repair(FORK_OBJECT, owner_repair);
+    if (!atomic_exchange(&at_exit, true))
+        atexit(gc_at_exit);
 }
 
 static struct owner *make(struct heap *heap)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct owner *owner = molt_malloc(sizeof *owner);
     if (owner == NULL)
         return NULL;
-    pthread_once(&once, start);
+    if (atomic_load_explicit(&owner_first, memory_order_acquire) == NULL)
+        start();
     memset(owner, 0, sizeof *owner);
     owner->lock = (struct lock)LOCK_INIT(RANK_OWNER);
     owner->heap = heap;
     owner->self = ((uint64_t)tag_of_heap(heap->number) << TAG_SHIFT) + 2 * HEADER_ONE;
     owner->newborn = owner->self - HEADER_ONE;
-    heap->objects.owner = owner;
     owner->next = atomic_load_explicit(&owner_first, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&owner_first, &owner->next, owner)) /* see world_enter */
         ;
+    /* A forked child shall find no owner by its heap that collections do not know of. */
+    __atomic_store_n(&heap->objects.owner, owner, __ATOMIC_RELEASE);
     return owner;
+}
+
+/* In a forked child a heap may come from a thread that is gone, and that had just taken a pool. */
+static bool has_all_sides(struct owner *owner)
+{
+    if (owner->lacks_side && side_complete(owner->heap))
+        owner->lacks_side = false;
+    return !owner->lacks_side;
 }
 
 struct owner *owner_attach(void)
@@ -61,7 +74,7 @@ struct owner *owner_attach(void)
     if (heap == NULL || !tag_fits_heap(heap->number))
         return NULL;
     struct owner *owner = heap->objects.owner != NULL ? heap->objects.owner : make(heap);
-    if (owner == NULL)
+    if (owner == NULL || !has_all_sides(owner))
         return NULL;
     lock_acquire(&owner->lock);
     world_enter(owner);
@@ -142,18 +155,38 @@ bool owner_thread_ends(struct heap *heap)
     return false;
 }
 
-void owner_reset_in_child(void)
+/* The owner that a thread has, also while it must leave objects alone. */
+static const struct owner *owner_in_use(struct owner *const *self, const struct owner_pause *pause)
 {
+    return (pause->traverses | pause->blocks) != 0 ? pause->owner : *self;
+}
+
+/* All owners but those of the calling thread and of the one that has forked. */
+static void detach_gone(void)
+{
+    const struct owner *own = owner_in_use(&owner_self, &owner_pause);
+    const struct owner *survivor =
+        owner_in_use(fork_survivors(&owner_self), fork_survivors(&owner_pause));
     for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next) {
-        lock_reset_in_child(&owner->lock);
-        if (owner != owner_self)
-            atomic_store(&owner->state, OWNER_DETACHED);
+        lock_free_left(&owner->lock);
+        if (owner == own || owner == survivor)
+            continue;
+        if (owner_state(owner) == OWNER_RUNNING)
+            owner_running_lost = true;
+        owner->lacks_side = true;
+        atomic_store(&owner->state, OWNER_DETACHED);
     }
-    bool was_collecting = world_reset_in_child();
-    if (was_collecting)
-        propose_end();
-    side_reset_in_child(was_collecting);
-    gc_reset_in_child();
-    type_reset_in_child();
-    weak_reset_in_child();
+}
+
+void owner_repair(void)
+{
+    bool was_collected = world_was_collected();
+    detach_gone();
+    side_repair(was_collected);
+    if (was_collected)
+        collect_repair();
+    gc_repair();
+    type_repair();
+    weak_repair();
+    world_repair();
 }

@@ -35,6 +35,7 @@ struct owner {
     _Atomic uint32_t resets; /* … the last one that the count knows of (gc.c) */
     _Atomic int32_t limit;   /* what the count may be; -1: come to a safepoint */
     _Atomic uint8_t state;   /* enum owner_state */
+    bool lacks_side;         /* perhaps: in a forked child, the heap's pools (side_complete) */
     struct lock lock;        /* attaching, detaching, and counting for a detached owner */
     _Atomic(struct shares *)
         queue;          /* shares with objects whose count others brought to be settled */
@@ -66,8 +67,13 @@ struct owner *owner_of_heap(unsigned heap_number);
  * the thread was: in a blocking region, or in a callback of a collection, which is broken off. */
 bool owner_thread_ends(struct heap *heap);
 
-/* In a forked child: the other threads' owners are detached. */
-void owner_reset_in_child(void);
+/* While a forked child is repaired: the owners of threads that are gone are detached, and all else
+ * of the object layer is repaired. */
+void owner_repair(void);
+
+/* In a forked child: threads are gone that were between two safepoints, where what refers to an
+ * object need not be counted. So a few fields may refer to more than there are references. */
+extern HIDDEN bool owner_running_lost;
 
 /* While a traverse callback runs, or the thread is in a blocking region, it must touch no count: it
  * looks as if it were not attached, so that all counting comes to the slow paths, which ask here.

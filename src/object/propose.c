@@ -7,6 +7,7 @@
 
 #include "os/os.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define OBJECTS_A_LOOK 256u
@@ -56,6 +57,7 @@ static char *add_proposal(struct side *side, char *memory)
     for (unsigned w = 0; w < words; w++)
         proposal->whites[w] =
             generation_bits(side, w, GENERATION_ANY) & ~generation_bits(side, w, GENERATION_FROZEN);
+    atomic_signal_fence(memory_order_release);
     side->proposal = proposal;
     cycle.all = proposal;
     return memory + bytes_for(side);
@@ -102,9 +104,12 @@ void propose_end(void)
     for (struct proposal *proposal = cycle.all; proposal != NULL; proposal = proposal->next)
         if (proposal->side != NULL)
             proposal->side->proposal = NULL;
-    if (cycle.memory != NULL)
-        os_unmap(cycle.memory, cycle.bytes);
-    memset(&cycle, 0, sizeof cycle);
+    void *memory = cycle.memory;
+    size_t bytes = cycle.bytes;
+    memset(&cycle, 0, sizeof cycle); /* first, so that a forked child has no cycle without memory */
+    atomic_signal_fence(memory_order_release);
+    if (memory != NULL)
+        os_unmap(memory, bytes);
 }
 
 /* ---- Targets ---- */

@@ -20,7 +20,7 @@ void *scratch_take(size_t zeroed, size_t more)
         return memset(kept, 0, zeroed);
     }
     taken_bytes = os_round_to_pages(zeroed + more);
-    taken = os_map(taken_bytes);
+    taken = os_map(taken_bytes); /* a known size with it, in a forked child, too */
     if (taken != NULL && zeroed >= HUGE_FROM)
         os_allow_huge_pages(taken, zeroed & ~(HUGE_FROM - 1));
     return taken;
@@ -28,7 +28,10 @@ void *scratch_take(size_t zeroed, size_t more)
 
 void scratch_give(void)
 {
-    if (taken != NULL)
-        os_unmap(taken, taken_bytes);
-    taken = NULL;
+    void *given = taken;
+    if (given == NULL)
+        return;
+    /* A forked child shall not unmap it once more: somebody else may have mapped there. */
+    __atomic_store_n(&taken, NULL, __ATOMIC_RELAXED);
+    os_unmap(given, taken_bytes);
 }

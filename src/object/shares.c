@@ -53,7 +53,7 @@ struct shares *shares_make(const void *object)
 void shares_put_gone(struct shares *shares)
 {
     shares->next = gone;
-    __atomic_store_n(&gone, shares, __ATOMIC_RELAXED);
+    __atomic_store_n(&gone, shares, __ATOMIC_RELEASE);
 }
 
 void shares_gone(struct shares **at)

@@ -55,9 +55,9 @@ static void forget_pool(struct pool *pool)
     struct side *side = pool->side;
     if (side != NULL) {
         remove_from_lists(side);
+        __atomic_store_n(&pool->side, NULL, __ATOMIC_RELAXED); /* nothing leads to what is freed */
         side->next = gone;
-        __atomic_store_n(&gone, side, __ATOMIC_RELAXED);
-        pool->side = NULL;
+        __atomic_store_n(&gone, side, __ATOMIC_RELEASE);
     }
     shares_gone(&pool->shares);
 }
@@ -201,7 +201,34 @@ void side_add_young(struct side *side)
     side_lock_release();
 }
 
-/* ---- In a forked child ---- */
+/* A side that is in the list, but to which its pool does not lead yet: that may be cut, too. */
+static void lead_to_side(struct pool *pool)
+{
+    side_lock_acquire();
+    for (struct link *link = side_all.next; link != &side_all; link = link->next) {
+        struct side *side = LINK_OWNER(link, struct side, all);
+        if (side->pool == pool)
+            __atomic_store_n(&pool->side, side, __ATOMIC_RELEASE);
+    }
+    side_lock_release();
+}
+
+bool side_complete(struct heap *heap)
+{
+    for (unsigned i = 0; i < OBJECT_CLASSES; i++) {
+        struct pool *pool = map_pool_by_number(*heap_active(heap, OBJECT_CLASS_FIRST + i));
+        if (pool != NULL && pool->side == NULL)
+            lead_to_side(pool);
+        struct side *side = pool != NULL ? side_of_pool(pool) : NULL;
+        if (pool != NULL && side == NULL)
+            return false;
+        if (side != NULL)
+            side_add_young(side);
+    }
+    return true;
+}
+
+/* ---- Repair ---- */
 
 /* The way forward is whole at any moment; the way back follows from it. */
 static void repair_ring(struct link *ring)
@@ -214,23 +241,53 @@ static void repair_ring(struct link *ring)
     ring->prev = last;
 }
 
-void side_reset_in_child(bool was_collecting)
+/* The same for a ring of some of all sides. One that is in it forward alone, or no longer, may
+ * still have a link that says otherwise. */
+static void repair_part(struct link *ring, size_t member)
 {
-    if (lock_reset_in_child(&side_lock)) {
-        repair_ring(&side_all);
-        repair_ring(&side_young);
-        repair_ring(&side_middle);
+    for (struct link *link = side_all.next; link != &side_all; link = link->next)
+        ((struct link *)(void *)((char *)LINK_OWNER(link, struct side, all) + member))->prev = NULL;
+    repair_ring(ring);
+    for (struct link *link = side_all.next; link != &side_all; link = link->next) {
+        struct link *part = (void *)((char *)LINK_OWNER(link, struct side, all) + member);
+        if (part->prev == NULL)
+            part->next = NULL;
     }
-    if (was_collecting)
-        side_forget_collection();
+}
+
+/* What is in a queue says so. */
+static void repair_queues(void)
+{
+    for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
+        for (struct shares *shares = atomic_load(&owner->queue); shares != NULL;
+             shares = shares->next)
+            atomic_store_explicit(&shares->is_queued, true, memory_order_relaxed);
+}
+
+/* What a collection notes of a side. */
+static void forget_collection(struct side *side)
+{
+    side->numbered = 0;
+    side->is_gathered = false;
+    side->proposal = NULL;
+    memset(side_bits(side, SIDE_DUE), 0, side->words * sizeof(uint64_t));
 }
 
 void side_forget_collection(void)
 {
-    for (struct link *link = side_all.next; link != &side_all; link = link->next) {
-        struct side *side = LINK_OWNER(link, struct side, all);
-        side->numbered = 0;
-        side->is_gathered = false;
-        memset(side_bits(side, SIDE_DUE), 0, side->words * sizeof(uint64_t));
+    for (struct link *link = side_all.next; link != &side_all; link = link->next)
+        forget_collection(LINK_OWNER(link, struct side, all));
+}
+
+void side_repair(bool was_collected)
+{
+    if (lock_is_left(&side_lock)) {
+        repair_ring(&side_all);
+        repair_part(&side_young, offsetof(struct side, young));
+        repair_part(&side_middle, offsetof(struct side, middle));
+        repair_queues();
     }
+    if (was_collected)
+        side_forget_collection();
+    lock_free_left(&side_lock);
 }

@@ -82,11 +82,15 @@ void side_add_young(struct side *side);
 /* An old object dies: its owner forgets its generation. */
 void side_forget_dead(const void *object, uint64_t header, const struct owner *self);
 
+/* All pools that the heap takes tracked objects from get a side, if one lacks it. False: no memory.
+ */
+bool side_complete(struct heap *heap);
+
 /* What a collection that was broken off has left is forgotten. Under side_lock. */
 void side_forget_collection(void);
 
-/* In a forked child. So is what a thread that is gone has left. */
-void side_reset_in_child(bool was_collecting);
+/* While a forked child is repaired. So is what a thread that is gone has left. */
+void side_repair(bool was_collected);
 
 /* For alloc/hooks.h: the pool is out of the lists, with side and shares, as soon as nobody holds
  * side_lock; then its memory goes back. */

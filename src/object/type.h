@@ -43,8 +43,8 @@ const struct descriptor *type_register(const molt_type *type);
 /* The size class for an object of `bytes` bytes, or 0: it is large. */
 unsigned type_class_for(const struct descriptor *type, size_t bytes);
 
-/* In a forked child. */
-void type_reset_in_child(void);
+/* While a forked child is repaired. */
+void type_repair(void);
 
 /* How many numbers are given out. */
 unsigned type_count(void);

@@ -9,102 +9,180 @@
 #include "base/lock.h"
 
 #include <errno.h>
-#include <string.h>
 
 struct molt_weak {
     void *object;     /* NULL: dead */
-    molt_weak *next;  /* in its bucket, or in a chain of dead ones whose callbacks are due */
-    molt_weak **from; /* where the link to it is; NULL: nowhere */
+    molt_weak *next;  /* of the same object, or due after it */
+    molt_weak **from; /* where the link to it is, while the object lives */
     void (*on_death)(molt_weak *weak, void *arg);
     void *arg;
-    struct shard *shard;
+    uint8_t shard;     /* its number */
+    bool is_due;       /* dead, and in a chain that its callback is called from */
+    bool is_abandoned; /* … no more: who comes upon it there frees it */
 };
 
 #define SHARDS 64u
-#define BUCKETS_MIN 16u
+#define PLACES_MIN 16u
+
+/* Open addressing, probed in a row. */
+struct table {
+    size_t mask;         /* places - 1 */
+    size_t taken;        /* places that are not NULL */
+    size_t live;         /* … and not GONE */
+    molt_weak *places[]; /* an object's chain, the newest first */
+};
 
 struct shard {
     struct lock lock;
-    molt_weak **buckets;
-    size_t bucket_count; /* a power of two, or 0 */
-    size_t count;
+    struct table *table; /* NULL: none has been needed yet */
 } CACHE_ALIGNED;
 
 static struct shard shards[SHARDS] = {[0 ... SHARDS - 1] = {.lock = LOCK_INIT(RANK_WEAK)}};
-/* Over the chains of dead ones; taken after a shard's. */
-static struct lock due_lock = LOCK_INIT(RANK_DUE);
+
+static molt_weak gone; /* in a place whose chain has come to its end */
+#define GONE (&gone)
 
 static uint64_t hash_of(const void *object)
 {
     return (uintptr_t)object * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-static struct shard *shard_of(const void *object)
+static unsigned shard_number(const void *object)
 {
-    return &shards[hash_of(object) >> 58];
+    return (unsigned)(hash_of(object) >> 58);
 }
 
-static molt_weak **bucket_of(const struct shard *shard, const void *object)
+static struct shard *shard_of(const molt_weak *weak)
 {
-    return &shard->buckets[(hash_of(object) >> 24) & (shard->bucket_count - 1)];
+    return &shards[weak->shard];
 }
 
-/* ---- Chains: a link knows where the link to it is. Under the shard's lock, or due_lock. ---- */
-
-static void chain_push(molt_weak **head, molt_weak *weak)
+static size_t first_at(const struct table *table, const void *object)
 {
-    weak->next = *head;
-    weak->from = head;
-    if (weak->next != NULL)
-        weak->next->from = &weak->next;
-    *head = weak;
+    return (hash_of(object) >> 24) & table->mask;
 }
 
-static void chain_remove(molt_weak *weak)
+/* ---- Places and chains. What matters to others changes by one store: a place, the link to the
+ * next, `table`. Under the shard's lock. ---- */
+
+static bool is_chain(const molt_weak *in_place)
 {
-    if (weak->from == NULL)
-        return;
-    *weak->from = weak->next;
-    if (weak->next != NULL)
-        weak->next->from = weak->from;
-    weak->next = NULL;
-    weak->from = NULL;
+    return in_place != NULL && in_place != GONE;
 }
 
-/* Twice the buckets; without memory the chains get longer instead. */
-static void grow(struct shard *shard)
+/* Where the object's chain hangs, or NULL. */
+static molt_weak **find(struct table *table, const void *object)
 {
-    size_t count = shard->bucket_count != 0 ? shard->bucket_count * 2 : BUCKETS_MIN;
-    molt_weak **buckets = molt_calloc(count, sizeof *buckets);
-    if (buckets == NULL)
-        return;
-    molt_weak **old = shard->buckets;
-    size_t old_count = shard->bucket_count;
-    shard->buckets = buckets;
-    shard->bucket_count = count;
-    for (size_t i = 0; i < old_count; i++) {
-        while (old[i] != NULL) {
-            molt_weak *weak = old[i];
-            chain_remove(weak);
-            chain_push(bucket_of(shard, weak->object), weak);
-        }
+    if (table == NULL)
+        return NULL;
+    for (size_t at = first_at(table, object); table->places[at] != NULL;
+         at = (at + 1) & table->mask)
+        if (table->places[at]->object == object)
+            return &table->places[at];
+    return NULL;
+}
+
+/* The first place for it that is free. */
+static molt_weak **free_place(struct table *table, const void *object)
+{
+    size_t at = first_at(table, object);
+    while (is_chain(table->places[at]))
+        at = (at + 1) & table->mask;
+    return &table->places[at];
+}
+
+static void set_link(molt_weak **from, molt_weak *weak)
+{
+    __atomic_store_n(from, weak, __ATOMIC_RELEASE);
+    if (is_chain(weak))
+        weak->from = from;
+}
+
+/* The first of its object's. */
+static void add_chain(struct table *table, molt_weak *weak)
+{
+    molt_weak **place = free_place(table, weak->object);
+    table->taken += *place == NULL;
+    table->live++;
+    set_link(place, weak);
+}
+
+static bool is_place(const struct table *table, molt_weak *const *from)
+{
+    return from >= table->places && from <= table->places + table->mask;
+}
+
+static void take_out(struct table *table, molt_weak *weak)
+{
+    bool is_last = weak->next == NULL && is_place(table, weak->from);
+    set_link(weak->from, is_last ? GONE : weak->next);
+    table->live -= is_last;
+}
+
+/* ---- Growing ---- */
+
+static struct table *make_table(size_t places)
+{
+    struct table *made = molt_calloc(1, sizeof *made + places * sizeof(molt_weak *));
+    if (made != NULL)
+        made->mask = places - 1;
+    return made;
+}
+
+/* The chains hang in both tables until the old one is freed: `from` leads to the new one then. */
+static void replace_table(struct shard *shard, struct table *made)
+{
+    struct table *old = shard->table;
+    for (size_t i = 0; old != NULL && i <= old->mask; i++) {
+        if (!is_chain(old->places[i]))
+            continue;
+        *free_place(made, old->places[i]->object) = old->places[i];
+        made->taken++;
+        made->live++;
     }
+    __atomic_store_n(&shard->table, made, __ATOMIC_RELEASE);
+    for (size_t i = 0; i <= made->mask; i++)
+        if (made->places[i] != NULL)
+            made->places[i]->from = &made->places[i];
     molt_free(old);
+}
+
+/* A table with room for one more, three quarters full at most; without memory it may get fuller, as
+ * long as a place is empty. */
+static bool make_room(struct shard *shard)
+{
+    struct table *table = shard->table;
+    if (table != NULL && table->taken < (table->mask + 1) / 4 * 3)
+        return true;
+    size_t places = PLACES_MIN;
+    while (table != NULL && places / 2 <= table->live)
+        places *= 2;
+    struct table *made = make_table(places);
+    if (made != NULL)
+        replace_table(shard, made);
+    return made != NULL || (table != NULL && table->taken < table->mask);
 }
 
 /* ---- Making and asking ---- */
 
+/* In front of the object's others. */
+static void add_to_chain(molt_weak **place, molt_weak *weak)
+{
+    weak->next = *place;
+    set_link(place, weak);
+    weak->next->from = &weak->next;
+}
+
 static bool add(molt_weak *weak)
 {
-    struct shard *shard = weak->shard;
+    struct shard *shard = shard_of(weak);
     lock_acquire(&shard->lock);
-    if (shard->count >= shard->bucket_count)
-        grow(shard);
-    bool has_room = shard->bucket_count != 0;
-    if (has_room) {
-        chain_push(bucket_of(shard, weak->object), weak);
-        shard->count++;
-    }
+    molt_weak **place = find(shard->table, weak->object);
+    bool has_room = place != NULL || make_room(shard);
+    if (place != NULL)
+        add_to_chain(place, weak);
+    else if (has_room)
+        add_chain(shard->table, weak);
     lock_release(&shard->lock);
     return has_room;
 }
@@ -119,12 +197,14 @@ molt_weak *molt_weak_new(void *object, void (*on_death)(molt_weak *, void *), vo
     molt_weak *weak = molt_malloc(sizeof *weak);
     _Atomic uint32_t *word = weak != NULL ? count_word(object) : NULL;
     if (word != NULL) {
-        *weak = (molt_weak){
-            .object = object, .on_death = on_death, .arg = arg, .shard = shard_of(object)};
-        if (add(weak)) {
-            atomic_fetch_or_explicit(word, SHARED_WEAK, memory_order_relaxed);
+        *weak = (molt_weak){.object = object,
+                            .on_death = on_death,
+                            .arg = arg,
+                            .shard = (uint8_t)shard_number(object)};
+        /* First, so that none is in the table of whose death nobody would be told. */
+        atomic_fetch_or_explicit(word, SHARED_WEAK, memory_order_relaxed);
+        if (add(weak))
             return weak;
-        }
     }
     molt_free(weak);
     return malloc_no_memory();
@@ -136,11 +216,12 @@ void *molt_weak_get(molt_weak *weak)
         return NULL;
     if (UNLIKELY(owner_self == NULL))
         owner_attach();
-    lock_acquire(&weak->shard->lock);
+    struct shard *shard = shard_of(weak);
+    lock_acquire(&shard->lock);
     void *object = weak->object;
     if (object != NULL && !count_try_retain(object, count_word(object)))
         object = NULL;
-    lock_release(&weak->shard->lock);
+    lock_release(&shard->lock);
     return object;
 }
 
@@ -148,26 +229,28 @@ void molt_weak_free(molt_weak *weak)
 {
     if (weak == NULL)
         return;
-    struct shard *shard = weak->shard;
+    struct shard *shard = shard_of(weak);
     lock_acquire(&shard->lock);
-    lock_acquire(&due_lock);
-    chain_remove(weak);
-    shard->count -= weak->object != NULL;
-    lock_release(&due_lock);
+    bool is_due = weak->is_due;
+    if (is_due)
+        weak->is_abandoned = true;
+    else if (weak->object != NULL)
+        take_out(shard->table, weak);
     lock_release(&shard->lock);
-    molt_free(weak);
+    if (!is_due)
+        molt_free(weak);
 }
 
 size_t molt_weak_count(const void *object)
 {
     if (object == NULL)
         return 0;
-    struct shard *shard = shard_of(object);
+    struct shard *shard = &shards[shard_number(object)];
     size_t count = 0;
     lock_acquire(&shard->lock);
-    if (shard->bucket_count != 0)
-        for (const molt_weak *weak = *bucket_of(shard, object); weak != NULL; weak = weak->next)
-            count += weak->object == object;
+    molt_weak **place = find(shard->table, object);
+    for (const molt_weak *weak = place != NULL ? *place : NULL; weak != NULL; weak = weak->next)
+        count++;
     lock_release(&shard->lock);
     return count;
 }
@@ -180,45 +263,57 @@ bool weak_has(const void *object)
 
 /* ---- Death ---- */
 
+/* First it gives NULL, then it leaves the table: so in a forked child it either does that, or is
+ * found by who lets the object die. */
+static void let_die(struct table *table, molt_weak *weak)
+{
+    __atomic_store_n(&weak->object, NULL, __ATOMIC_RELEASE);
+    take_out(table, weak);
+}
+
+/* What is due goes before what is so already, the newest of the object first. */
 void weak_take(void *object, bool only_with_callback, molt_weak **due)
 {
-    struct shard *shard = shard_of(object);
-    molt_weak *oldest_first = NULL, *next;
+    struct shard *shard = &shards[shard_number(object)];
+    molt_weak *others = due != NULL ? *due : NULL, **last = due, *next;
     lock_acquire(&shard->lock);
-    lock_acquire(&due_lock);
-    for (molt_weak *weak = shard->bucket_count != 0 ? *bucket_of(shard, object) : NULL;
-         weak != NULL; weak = next) {
+    molt_weak **place = find(shard->table, object);
+    for (molt_weak *weak = place != NULL ? *place : NULL; weak != NULL; weak = next) {
         next = weak->next;
-        if (weak->object != object || (only_with_callback && weak->on_death == NULL))
+        if (only_with_callback && weak->on_death == NULL)
             continue;
-        chain_remove(weak);
-        weak->object = NULL;
-        shard->count--;
-        if (weak->on_death != NULL)
-            chain_push(&oldest_first, weak);
+        let_die(shard->table, weak);
+        if (due == NULL || weak->on_death == NULL)
+            continue;
+        weak->is_due = true;
+        *last = weak;
+        last = &weak->next;
     }
-    while (oldest_first != NULL) {
-        molt_weak *weak = oldest_first;
-        chain_remove(weak);
-        if (due != NULL)
-            chain_push(due, weak);
-    }
-    lock_release(&due_lock);
+    if (last != NULL)
+        *last = others;
     lock_release(&shard->lock);
+}
+
+/* The first of the chain leaves it. Whether it has not been freed meanwhile. */
+static bool take_first(molt_weak **due, molt_weak *weak)
+{
+    struct shard *shard = shard_of(weak);
+    lock_acquire(&shard->lock);
+    *due = weak->next;
+    bool is_abandoned = weak->is_abandoned;
+    weak->is_due = false;
+    lock_release(&shard->lock);
+    if (is_abandoned)
+        molt_free(weak);
+    return !is_abandoned;
 }
 
 void weak_call(molt_weak **due)
 {
-    for (;;) {
-        lock_acquire(&due_lock);
-        molt_weak *weak = *due;
-        if (weak != NULL)
-            chain_remove(weak);
-        lock_release(&due_lock);
-        if (weak == NULL)
-            return;
-        weak->on_death(weak, weak->arg); /* may free it, or others of the chain */
-    }
+    molt_weak *weak;
+    while ((weak = *due) != NULL)
+        if (take_first(due, weak))
+            weak->on_death(weak, weak->arg); /* may free it, or others of the chain */
 }
 
 void weak_tell(void *object)
@@ -228,9 +323,39 @@ void weak_tell(void *object)
     weak_call(&due);
 }
 
-void weak_reset_in_child(void)
+/* ---- Repair ---- */
+
+/* The links forward are true but for those that are dead already. */
+static void repair_chain(struct table *table, molt_weak **place)
 {
-    for (unsigned i = 0; i < SHARDS; i++)
-        lock_reset_in_child(&shards[i].lock);
-    lock_reset_in_child(&due_lock);
+    molt_weak *next;
+    place[0]->from = place;
+    for (molt_weak *weak = *place; weak != NULL; weak = next) {
+        next = weak->next;
+        if (next != NULL)
+            next->from = &weak->next;
+        if (weak->object == NULL)
+            take_out(table, weak);
+    }
+}
+
+static void repair_table(struct table *table)
+{
+    table->taken = table->live = 0;
+    for (size_t i = 0; i <= table->mask; i++) {
+        table->taken += table->places[i] != NULL;
+        table->live += is_chain(table->places[i]);
+    }
+    for (size_t i = 0; i <= table->mask; i++)
+        if (is_chain(table->places[i]))
+            repair_chain(table, &table->places[i]);
+}
+
+void weak_repair(void)
+{
+    for (struct shard *shard = shards; shard < shards + SHARDS; shard++) {
+        if (lock_is_left(&shard->lock) && shard->table != NULL)
+            repair_table(shard->table);
+        lock_free_left(&shard->lock);
+    }
 }

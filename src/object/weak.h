@@ -5,7 +5,11 @@
  * reference is in the table as long as its object lives; who lets the object die takes them out
  * under the lock before the block is freed, and who wants a strong reference asks under the lock.
  * So an object that has none costs nothing, and a get never meets a block that is no object any
- * more. */
+ * more.
+ *
+ * A callback that is due is called by who let the object die, from a chain that is that thread's
+ * alone. Who frees such a weak reference only says so in it. In a forked child, which lacks the
+ * thread, the chain may be cut off: nothing leads into it, and it stays where it is. */
 #ifndef OBJECT_WEAK_H
 #define OBJECT_WEAK_H
 
@@ -25,7 +29,7 @@ void weak_call(molt_weak **due);
 /* Whether the object has weak references. */
 bool weak_has(const void *object);
 
-/* In a forked child. */
-void weak_reset_in_child(void);
+/* While a forked child is repaired. */
+void weak_repair(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "gc.h" // gc_limit
 
+#include "base/fork.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -15,8 +16,10 @@ static struct lock collect_lock = LOCK_INIT(RANK_COLLECT); /* held by who collec
 static struct lock stop_lock = LOCK_INIT(RANK_STOP);
 static atomic_bool stopping;
 
+/* In a forked child who held it may be gone, and so may the other owners. */
 bool world_try_collect(void)
 {
+    fork_check();
     return lock_try(&collect_lock);
 }
 
@@ -201,9 +204,15 @@ void world_end_blocking(void)
     molt_gc_blocking_end();
 }
 
-bool world_reset_in_child(void)
+bool world_was_collected(void)
 {
-    if (lock_reset_in_child(&stop_lock))
+    return lock_is_left(&collect_lock);
+}
+
+void world_repair(void)
+{
+    if (lock_is_left(&stop_lock))
         atomic_store(&stopping, false);
-    return lock_reset_in_child(&collect_lock);
+    lock_free_left(&stop_lock);
+    lock_free_left(&collect_lock);
 }

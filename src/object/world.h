@@ -35,7 +35,9 @@ void world_end_blocking(void);
 void world_enter(struct owner *owner);
 void world_leave(struct owner *owner);
 
-/* In a forked child; whether a thread that is gone was collecting. */
-bool world_reset_in_child(void);
+/* While a forked child is repaired: whether a thread that is gone was collecting; after all else
+ * that it may have left half done, the world goes on. */
+bool world_was_collected(void);
+void world_repair(void);
 
 #endif

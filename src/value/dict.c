@@ -106,6 +106,7 @@ static void add_entry(molt_dict *dict, void *key, void *value, uint64_t hash)
     dict->items[2 * entry] = key;
     dict->items[2 * entry + 1] = value;
     dict->hashes[entry] = hash;
+    atomic_signal_fence(memory_order_release);
     dict->item_count += 2;
     dict->live++;
     index_add(dict, hash, entry);
@@ -127,8 +128,10 @@ static bool make_table(molt_dict *dict, size_t count)
     if (items == NULL)
         return false;
     uint64_t *hashes = (uint64_t *)(items + 2 * room);
-    dict->items = items;
+    /* A collection in a forked child, whose parent has just come here, sees an empty dict. */
     dict->item_count = dict->live = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    dict->items = items;
     dict->room = room;
     dict->hashes = hashes;
     dict->index = memset(hashes + room, 0, size * width);
@@ -155,9 +158,9 @@ static bool make_room(molt_dict *dict)
 /* Leaves the dict as a new one is; the items are the caller's. */
 static void forget_table(molt_dict *dict)
 {
+    dict->item_count = dict->live = dict->room = 0;
     dict->items = NULL;
     dict->index = dict->hashes = NULL;
-    dict->item_count = dict->live = dict->room = 0;
 }
 
 void dict_dispose(void *dict)

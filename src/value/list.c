@@ -13,14 +13,32 @@ static size_t room_for(size_t length)
     return molt_good_size(room * sizeof(void *)) / sizeof(void *);
 }
 
+/* While items move they are hidden: a collection in a forked child, whose parent has just come
+ * here, sees an empty list; what was in it has counts that nobody holds. */
+static size_t hide_items(molt_list *list)
+{
+    size_t length = list->length;
+    list->length = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    return length;
+}
+
+static void show_items(molt_list *list, size_t length)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    list->length = length;
+}
+
 static bool resize(molt_list *list, size_t room)
 {
+    size_t length = hide_items(list);
     void **items = molt_realloc(list->items, room * sizeof *items);
-    if (items == NULL)
-        return false;
-    list->items = items;
-    list->room = room;
-    return true;
+    if (items != NULL) {
+        list->items = items;
+        list->room = room;
+    }
+    show_items(list, length);
+    return items != NULL;
 }
 
 /* Room for `more` further items. False and ENOMEM. */
@@ -96,18 +114,30 @@ int molt_list_set(molt_list *list, size_t index, void *item)
     return 0;
 }
 
-static void open_gap(molt_list *list, size_t at, size_t count)
+/* The item's reference becomes the list's, which has room. */
+static void insert(molt_list *list, size_t at, void *item)
 {
-    void **gap = list->items + at;
-    memmove(gap + count, gap, (list->length - at) * sizeof *gap);
-    list->length += count;
+    void **place = list->items + at;
+    size_t length = hide_items(list);
+    memmove(place + 1, place, (length - at) * sizeof *place);
+    *place = item;
+    show_items(list, length + 1);
 }
 
-static void close_gap(molt_list *list, size_t at, size_t count)
+/* Closes the gap, too. */
+static void *take_out(molt_list *list, size_t at)
 {
-    void **gap = list->items + at;
-    list->length -= count;
-    memmove(gap, gap + count, (list->length - at) * sizeof *gap);
+    void **place = list->items + at, *item = *place;
+    size_t length = hide_items(list);
+    memmove(place, place + 1, (length - 1 - at) * sizeof *place);
+    show_items(list, length - 1);
+    return item;
+}
+
+static void append(molt_list *list, void *item)
+{
+    list->items[list->length] = molt_retain(item);
+    show_items(list, list->length + 1);
 }
 
 int molt_list_insert(molt_list *list, size_t index, void *item)
@@ -120,8 +150,7 @@ int molt_list_insert(molt_list *list, size_t index, void *item)
     }
     if (!make_room(list, 1))
         return -1;
-    open_gap(list, index, 1);
-    list->items[index] = molt_retain(item);
+    insert(list, index, molt_retain(item));
     return 0;
 }
 
@@ -129,14 +158,13 @@ int molt_list_append(molt_list *list, void *item)
 {
     if (!takes(list, item) || !make_room(list, 1))
         return -1;
-    list->items[list->length++] = molt_retain(item);
+    append(list, item);
     return 0;
 }
 
 static void *take(molt_list *list, size_t index)
 {
-    void *item = list->items[index];
-    close_gap(list, index, 1);
+    void *item = take_out(list, index);
     spare_room(list);
     return item;
 }
@@ -182,7 +210,7 @@ int molt_list_clear(molt_list *list)
 static void append_all(molt_list *list, void *const *items, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        list->items[list->length++] = molt_retain(items[i]);
+        append(list, items[i]);
 }
 
 /* Making the new list may collect, and a finalizer may change the old one: it is looked at after.

@@ -1,0 +1,90 @@
+/* fork.c: noticing a fork, and having all layers repair. */
+#include "fork.h"
+
+#include "lock.h" // lock_self
+#include "syscall.h"
+
+#include <linux/futex.h> // struct robust_list_head
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Until the real page exists, and for good where the kernel has none to offer. */
+static volatile uint32_t plain_page = FORK_REPAIRED;
+volatile uint32_t *fork_page = &plain_page;
+
+uintptr_t fork_survivor;
+
+static void (*repairs[FORK_LAYERS])(void);
+
+void fork_begin(uint32_t *page)
+{
+    if (page == NULL || fork_page != &plain_page)
+        return;
+    *page = FORK_REPAIRED;
+    fork_page = page;
+}
+
+void fork_set_repair(enum fork_layer layer, void (*repair)(void))
+{
+    __atomic_store_n(&repairs[layer], repair, __ATOMIC_RELEASE);
+}
+
+void fork_in_child(void)
+{
+    if (fork_page == &plain_page)
+        plain_page = 0;
+    fork_check();
+}
+
+/* The address at which a thread of this process has told the kernel its list of robust mutexes: the
+ * C library has it at the same place of each thread's record. 0: it has told none. */
+static uintptr_t robust_list(long thread)
+{
+    struct robust_list_head *head = NULL;
+    size_t size;
+    return SYSCALL(get_robust_list, thread, &head, &size) == 0 ? (uintptr_t)head : 0;
+}
+
+/* Who forked is the process's first thread. Nearly always it is also the one that repairs. */
+static uintptr_t find_survivor(void)
+{
+    long process = SYSCALL(getpid);
+    if (SYSCALL(gettid) == process)
+        return lock_self();
+    uintptr_t first = robust_list(process), own = robust_list(0);
+    return first != 0 && own != 0 ? first - own + lock_self() : lock_self();
+}
+
+void *fork_survivors(void *variable)
+{
+    return (void *)((uintptr_t)variable - lock_self() + fork_survivor);
+}
+
+static void repair_all(void)
+{
+    fork_survivor = find_survivor();
+    for (unsigned layer = 0; layer < FORK_LAYERS; layer++) {
+        void (*repair)(void) = __atomic_load_n(&repairs[layer], __ATOMIC_ACQUIRE);
+        if (repair != NULL)
+            repair();
+    }
+}
+
+/* One thread repairs, others that the child has started by then wait. Signals wait, too: their
+ * handlers shall find all repaired. */
+COLD void fork_repair(void)
+{
+    uint64_t all = ~UINT64_C(0), before = 0;
+    long blocked = SYSCALL(rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    uint32_t wiped = 0;
+    if (__atomic_compare_exchange_n(fork_page, &wiped, FORK_REPAIRING, false, __ATOMIC_ACQUIRE,
+                                    __ATOMIC_RELAXED)) {
+        repair_all();
+        __atomic_store_n(fork_page, FORK_REPAIRED, __ATOMIC_RELEASE);
+    }
+    if (blocked == 0)
+        SYSCALL(rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    while (*fork_page == FORK_REPAIRING)
+        SYSCALL(sched_yield);
+}
