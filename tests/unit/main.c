@@ -49,6 +49,7 @@ static const struct {
     {"sort", suite_sort},
     {"inspect", suite_inspect},
     {"world", suite_world},
+    {"fork", suite_fork},
 };
 
 static int list_suites(void)

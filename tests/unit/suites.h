@@ -42,6 +42,7 @@ Suite *suite_value_stress(void);
 Suite *suite_sort(void);
 Suite *suite_inspect(void);
 Suite *suite_world(void);
+Suite *suite_fork(void);
 
 /* The program run again as `unit --script`: see test_os_failures.c. */
 int os_failures_script(void);
