@@ -113,6 +113,11 @@ check-library: all
 check-programs: all
 	@tests/programs/run $(BUILD)/libmolt.so
 
+# Large programs, with their time and memory; installs gigabytes, so that check does without it.
+check-world: all
+	@tests/install tests/world/packages
+	@tests/programs/run --figures --from tests/world $(BUILD)/libmolt.so
+
 deps:
 	@tests/install tests/packages tests/programs/packages
 
@@ -132,7 +137,7 @@ format-check:
 
 check-shell:
 	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/examples tests/cases/run \
-	    tests/programs/run tests/programs/*.sh
+	    tests/programs/run tests/programs/*.sh tests/world/*.sh
 
 tidy:
 	clang-tidy --quiet $(SOURCES) $(PRELOAD) -- -std=gnu17 -D_GNU_SOURCE -Isrc -Iinclude
@@ -171,6 +176,7 @@ help:
     'make bench-quick   the comparison with other allocators, in three minutes' \
     'make bench         all of it (bench/run --help: one item, two builds, reports)' \
 	    'make check         all tests (installs what they need)' \
+	    'make check-world   large programs: firefox, mariadb, libreoffice, ghc … (installs gigabytes)' \
 	    'make debug         build/debug/libmolt.so, with assertions' \
 	    'make check-unit    the modules          make check-model     random operations' \
 	    'make check-objects objects as Python'\''s' \
@@ -188,5 +194,5 @@ help:
 	    'make clean'
 
 FORCE:
-.PHONY: all debug check layers check-library check-programs deps format \
+.PHONY: all debug check layers check-library check-programs check-world deps format \
         format-check check-shell tidy warnings install uninstall clean help FORCE
