@@ -48,3 +48,6 @@ await is_settled
 took_over "$server" "${processes[@]}"
 ps -o comm= -p "${processes[*]}" | sort -u
 stop TERM
+shopt -s nullglob
+dumps=(profile/minidumps/*.dmp)
+echo "${#dumps[@]} processes crashed"
