@@ -137,7 +137,7 @@ format-check:
 
 check-shell:
 	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/examples tests/cases/run \
-	    tests/programs/run tests/programs/*.sh tests/world/*.sh
+	    tests/programs/run tests/programs/*.sh tests/world/*.sh findings/*.sh
 
 tidy:
 	clang-tidy --quiet $(SOURCES) $(PRELOAD) -- -std=gnu17 -D_GNU_SOURCE -Isrc -Iinclude
