@@ -55,31 +55,31 @@ static NOINLINE void *new_aligned_slow(size_t size, size_t alignment, struct new
                                  : new_failed(form, size, alignment, __builtin_return_address(0));
 }
 
-#define DEFINE_NEW(mangled, goes_to, library, is_nothrow)                        \
-    static struct new_form form_##mangled = {                                    \
-        .library_name = #library, .target = (goes_to), .nothrow = (is_nothrow)}; \
-    EXPORT void *mangled(size_t size);                                           \
-    EXPORT void *mangled(size_t size)                                            \
-    {                                                                            \
-        struct block *block = pop_below(thread_self.operator_limit, size);       \
-        if (UNLIKELY(block == NULL))                                             \
-            return new_slow(size, &form_##mangled);                              \
-        block->link = 0;                                                         \
-        return block;                                                            \
+#define DEFINE_NEW(mangled, goes_to, library, is_nothrow)                    \
+    static struct new_form form_##mangled = {                                \
+        .cxx_name = #library, .target = (goes_to), .nothrow = (is_nothrow)}; \
+    EXPORT void *mangled(size_t size);                                       \
+    EXPORT void *mangled(size_t size)                                        \
+    {                                                                        \
+        struct block *block = pop_below(thread_self.operator_limit, size);   \
+        if (UNLIKELY(block == NULL))                                         \
+            return new_slow(size, &form_##mangled);                          \
+        block->link = 0;                                                     \
+        return block;                                                        \
     }
 
-#define DEFINE_NEW_ALIGNED(mangled, goes_to, library, is_nothrow)                                 \
-    static struct new_form form_##mangled = {                                                     \
-        .library_name = #library, .target = (goes_to), .aligned = true, .nothrow = (is_nothrow)}; \
-    EXPORT void *mangled(size_t size, size_t alignment);                                          \
-    EXPORT void *mangled(size_t size, size_t alignment)                                           \
-    {                                                                                             \
-        size_t fitting = aligned_size(alignment, size);                                           \
-        struct block *block = pop_below(thread_self.operator_limit, fitting);                     \
-        if (UNLIKELY(block == NULL))                                                              \
-            return new_aligned_slow(size, alignment, &form_##mangled);                            \
-        block->link = 0;                                                                          \
-        return block;                                                                             \
+#define DEFINE_NEW_ALIGNED(mangled, goes_to, library, is_nothrow)                             \
+    static struct new_form form_##mangled = {                                                 \
+        .cxx_name = #library, .target = (goes_to), .aligned = true, .nothrow = (is_nothrow)}; \
+    EXPORT void *mangled(size_t size, size_t alignment);                                      \
+    EXPORT void *mangled(size_t size, size_t alignment)                                       \
+    {                                                                                         \
+        size_t fitting = aligned_size(alignment, size);                                       \
+        struct block *block = pop_below(thread_self.operator_limit, fitting);                 \
+        if (UNLIKELY(block == NULL))                                                          \
+            return new_aligned_slow(size, alignment, &form_##mangled);                        \
+        block->link = 0;                                                                      \
+        return block;                                                                         \
     }
 
 /* new(size), new[](size); the same with nothrow */

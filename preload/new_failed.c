@@ -46,9 +46,9 @@ const void *new_next_definition(struct new_form *form, const void *caller)
     const void *next = atomic_load_explicit(&form->next, memory_order_relaxed);
     if (next != NULL)
         return next;
-    next = dlsym(RTLD_NEXT, form->library_name);
+    next = dlsym(RTLD_NEXT, form->cxx_name);
     if (next == NULL) /* not kept: a plugin may go */
-        return callers_definition(form->library_name, caller);
+        return callers_definition(form->cxx_name, caller);
     atomic_store_explicit(&form->next, next, memory_order_relaxed);
     return next;
 }

@@ -12,7 +12,7 @@
 /* One of the eight forms of operator new. What fails in an array form is left to the plain one: the
  * library's array form would only call that, by a jump which hides who asks. */
 struct new_form {
-    const char *library_name;    /* of the C++ library's form that it is left to */
+    const char *cxx_name;        /* of the C++ library's form that it is left to */
     enum operator_target target; /* what it goes on to */
     bool aligned;                /* has an argument for the alignment */
     bool nothrow;                /* returns NULL instead of an exception */
