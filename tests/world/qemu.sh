@@ -17,6 +17,7 @@ cat >system/init <<'INIT'
 /bin/busybox mount -t proc none /proc
 /bin/busybox mount -t devtmpfs none /dev
 /bin/busybox --install -s /bin
+dmesg -n 1
 job() {
     seq 1 3000 | awk -v k="$1" '{ print $1 * k * 7919 % 10007 }' | sort -n | gzip | gunzip | sha256sum
 }
@@ -33,7 +34,8 @@ INIT
 chmod +x system/init
 (cd system && find . | cpio --quiet -o -H newc) | gzip >initrd
 under qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -smp 2 -m 256 -nodefaults -nographic \
-    -serial stdio -no-reboot -kernel "$kernel" -initrd initrd -append 'console=ttyS0 quiet' >console
+    -serial stdio -no-reboot -kernel "$kernel" -initrd initrd -append 'console=ttyS0' |
+    tee console >&2
 tr -d '\r' <console | grep '^guest:'
 
 # The emulator has the library, then the emulated program too: there, the reserved window costs the
