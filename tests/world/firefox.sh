@@ -1,4 +1,4 @@
-# Firefox: a page with scripts to a picture; then all processes that a window has, each with the library.
+# Firefox: a page with scripts to a picture; then the processes of a window, each with the library.
 # shellcheck shell=bash
 source "${BASH_SOURCE[0]%/*}/../programs/lib.sh"
 

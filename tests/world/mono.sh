@@ -1,4 +1,4 @@
-# Mono: the compiler, threads, collections, native memory of both mallocs, finalizers, code made at run time.
+# Mono: the compiler, threads, collections, memory of both mallocs, finalizers, code made at run time.
 # shellcheck shell=bash
 source "${BASH_SOURCE[0]%/*}/../programs/lib.sh"
 

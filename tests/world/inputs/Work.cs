@@ -105,7 +105,8 @@ static class Work
         threads.ForEach(t => t.Join());
         Console.WriteLine(shared.Count + " " + shared.Values.Sum());
 
-        Task<long>[] tasks = Enumerable.Range(1, 8).Select(t => Task.Run(() => NativeWork(n / t))).ToArray();
+        Task<long>[] tasks =
+            Enumerable.Range(1, 8).Select(t => Task.Run(() => NativeWork(n / t))).ToArray();
         Task.WaitAll(tasks);
         Console.WriteLine(string.Join(" ", tasks.Select(t => t.Result)));
 

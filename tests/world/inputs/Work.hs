@@ -1,4 +1,4 @@
--- Work N: maps, strings, threads, transactions' plainer cousin MVar, foreign memory; prints checksums.
+-- Work N: maps, strings, threads, MVars, foreign memory; prints checksums.
 module Main (main) where
 
 import Control.Concurrent

@@ -1,4 +1,4 @@
-"""memcached.py SOCKET ROUNDS: four clients of a memcached server at the same time; prints what they got."""
+"""memcached.py SOCKET ROUNDS: four clients of a memcached server at a time; prints what they got."""
 
 import hashlib
 import random
