@@ -92,6 +92,7 @@ check-debug: $(addprefix $(BUILD)/debug/,unit $(MODELS) libmolt.so) $(BUILD)/tes
 
 # The time of assertions, and a sanitizer's memory and time, are no fault of the tests.
 check-debug check-asan check-tsan check-ubsan: export CK_TIMEOUT_MULTIPLIER = 20
+check-debug check-ubsan: export FORKS = 60
 check-tsan: export TSAN_OPTIONS = suppressions=tests/tsan.supp history_size=7
 check-asan: export ASAN_OPTIONS = detect_leaks=0 allocator_may_return_null=1
 
