@@ -382,7 +382,8 @@ struct molt_gc_info {
 
 typedef void molt_gc_callback(enum molt_gc_phase phase, const struct molt_gc_info *info, void *arg);
 
-/* Called before and after each collection. 0, or -1 and ENOMEM; ENOENT: there is none to remove. */
+/* Called before and after each collection; one that a callback adds from the next time on. 0, or -1
+ * and ENOMEM; ENOENT: there is none to remove. */
 MOLT_API int molt_gc_add_callback(molt_gc_callback *callback, void *arg);
 MOLT_API int molt_gc_remove_callback(molt_gc_callback *callback, void *arg);
 

@@ -115,7 +115,7 @@ static inline uintptr_t heap_cookie(const struct heap *heap)
 /* Whether the owner, or who empties a parked heap, is inside a slow path. */
 static inline bool heap_is_busy(const struct heap *heap)
 {
-    return heap->slow_paths % 2 != 0;
+    return __atomic_load_n(&heap->slow_paths, __ATOMIC_RELAXED) % 2 != 0;
 }
 
 /* A slow path begins, if it has not begun yet. */

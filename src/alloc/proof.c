@@ -13,7 +13,7 @@ enum answer { NO, YES, UNKNOWN };
 
 /* ---- Lists that others may be changing ---- */
 
-static const struct block *read_link(const uintptr_t *encoded)
+static READS_RACES const struct block *read_link(const uintptr_t *encoded)
 {
     return (const struct block *)(__atomic_load_n(encoded, __ATOMIC_RELAXED) ^ block_key);
 }
@@ -32,14 +32,15 @@ static bool is_linked(const struct pool *pool, const struct block *block, const 
 }
 
 /* The heap's slow paths up to now; odd: it is inside one. */
-static uint32_t count_slow_paths(const struct heap *heap)
+static READS_RACES uint32_t count_slow_paths(const struct heap *heap)
 {
     uint32_t count = __atomic_load_n(&heap->slow_paths, __ATOMIC_RELAXED);
-    return os_order_threads() ? count : 1;
+    os_order_threads(); /* if it cannot, still_counts() says so */
+    return count;
 }
 
 /* There was no slow path of the heap since that count. */
-static bool still_counts(const struct heap *heap, uint32_t count)
+static READS_RACES bool still_counts(const struct heap *heap, uint32_t count)
 {
     return os_order_threads() && __atomic_load_n(&heap->slow_paths, __ATOMIC_RELAXED) == count;
 }
@@ -52,7 +53,7 @@ struct state {
     uint32_t left;
 };
 
-static struct state read_state(const struct pool *pool)
+static READS_RACES struct state read_state(const struct pool *pool)
 {
     const struct block_list *list = __atomic_load_n(&pool->list, __ATOMIC_RELAXED);
     return (struct state){.head = __atomic_load_n(&list->head, __ATOMIC_RELAXED),
@@ -65,28 +66,34 @@ static bool is_unchanged(const struct pool *pool, struct state before)
     return pool_state(pool) != POOL_ACTIVE || (now.head == before.head && now.left == before.left);
 }
 
+/* The chain in `remote` first: of it nothing is taken outside of slow paths. */
 static enum answer is_in_pool(const struct pool *pool, const void *p)
 {
     const struct heap *owner = map_heap(pool_heap(pool));
     uint32_t slow_paths = count_slow_paths(owner);
-    if (slow_paths % 2 != 0)
+    bool is_inside = slow_paths % 2 != 0, is_certain = true;
+    bool is_found = is_linked(pool, remote_first(pool), p);
+    if (!is_found) {
+        struct state before = read_state(pool);
+        is_found = is_linked(pool, read_link(&before.head), p);
+        is_certain = is_inside ? is_found : is_unchanged(pool, before); /* it may be in no list */
+    }
+    if (!is_certain || !still_counts(owner, slow_paths) || pool_heap(pool) != owner->number)
         return UNKNOWN;
-    struct state before = read_state(pool);
-    bool is_found =
-        is_linked(pool, read_link(&before.head), p) || is_linked(pool, remote_first(pool), p);
-    bool is_certain = still_counts(owner, slow_paths) && is_unchanged(pool, before) &&
-                      pool_heap(pool) == owner->number;
-    return !is_certain ? UNKNOWN : is_found ? YES : NO;
+    return is_found ? YES : NO;
 }
 
-/* A chain waits in the heap's outbox, and p is in it. */
-static bool is_in_outbox(const struct heap *heap, const struct pool *pool, const void *p)
+/* A chain waits in the heap's outbox, and p is in it. Inside a slow path it may be on its way to
+ * the owner of its pool. */
+static READS_RACES bool is_in_outbox(const struct heap *heap, const struct pool *pool,
+                                     const void *p)
 {
-    const struct outbox_slot *slot = &heap->outbox[outbox_number(p)];
+    unsigned number = outbox_number(p);
+    const struct outbox_slot *slot = &heap->outbox[number];
     uint32_t slow_paths = count_slow_paths(heap);
     if (slow_paths % 2 != 0)
         return false;
-    bool is_found = outbox_is_used(heap, outbox_number(p)) && slot->pool == pool &&
+    bool is_found = (heap->outbox_used >> number & 1) != 0 && slot->pool == pool &&
                     is_linked(pool, read_link(&slot->chain.head), p);
     return is_found && still_counts(heap, slow_paths);
 }
@@ -105,19 +112,26 @@ static bool is_in_any_outbox(const struct pool *pool, const void *p)
     return is_found;
 }
 
-/* Owners are rarely on the same list for so many walks. */
-enum { ATTEMPTS = 8 };
-
 /* Under the lock no pool goes, and no memory of one, while its blocks are read. */
+static enum answer ask(const struct pool *pool, const void *p)
+{
+    lock_acquire(&arena_lock);
+    enum answer answer = is_in_pool(pool, p);
+    if (answer != YES && is_in_any_outbox(pool, p))
+        answer = YES;
+    lock_release(&arena_lock);
+    return answer;
+}
+
+/* Owners are rarely on the same list for so many walks. */
+enum { ATTEMPTS = 100 };
+
 bool proof_is_free(const struct pool *pool, const void *p)
 {
     enum answer answer = UNKNOWN;
     if (thread_is_reentered())
         return false;
-    lock_acquire(&arena_lock);
     for (unsigned n = 0; n < ATTEMPTS && answer == UNKNOWN; n++)
-        answer = is_in_pool(pool, p);
-    bool is_free = answer == YES || is_in_any_outbox(pool, p);
-    lock_release(&arena_lock);
-    return is_free;
+        answer = ask(pool, p);
+    return answer == YES;
 }

@@ -12,14 +12,17 @@
  *
  * a live block is in none of them, whatever its bytes are. Only the owner changes the first, which
  * may be another thread, at any time and without a lock. A walk through it would prove nothing if
- * it came through a block that has just left the list: its bytes are the program's. So what was
- * walked through must not have lost a block meanwhile. That can be told afterwards:
+ * it came through a block that has just been given out: its bytes are the program's. So no block
+ * that was walked through must have been given out meanwhile. That can be told afterwards:
  *
- *   - Lists change hands, and chains are taken, in slow paths alone. Those are counted
- *     (heap->slow_paths): the same even count before and after, and there was none.
- *   - Between two of them the fast paths pop from the list of an ACTIVE pool and from no other, and
- *     all else only gains blocks at its head. Each push counts `left` down. So where `left` and the
- *     head are as before, nothing was pushed, hence nothing popped.
+ *   - A heap gives blocks out on its fast paths, and at the end of a slow one. Beginnings and ends
+ *     of slow paths are counted (heap->slow_paths). If the count is the same odd number before and
+ *     after, the heap was inside one all the time: it may have moved blocks from list to list, but
+ *     has given none out.
+ *   - If it is the same even number there was no slow path. Fast paths pop from the list of an
+ * ACTIVE pool and from no other; chains, and the lists of other pools, only gain blocks at their
+ *     heads. Each push counts `left` down. So where `left` and the head are as before, nothing was
+ *     pushed to the list, hence nothing popped.
  *
  * (A reader's half of Lameter's sequence locks, with the counters that the writer keeps anyway.) */
 #ifndef ALLOC_PROOF_H

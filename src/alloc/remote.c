@@ -96,13 +96,18 @@ static void begin_slot(struct heap *heap, unsigned number, struct pool *pool, st
     heap->outbox_used |= UINT64_C(1) << number;
 }
 
+static bool is_used(const struct heap *heap, unsigned number)
+{
+    return (heap->outbox_used >> number & 1) != 0;
+}
+
 void remote_free(struct heap *heap, struct pool *pool, struct block *block)
 {
     unsigned number = outbox_number(block);
     struct outbox_slot *slot = &heap->outbox[number];
-    if (outbox_is_used(heap, number) && (slot->pool != pool || slot->room == 0))
+    if (is_used(heap, number) && (slot->pool != pool || slot->room == 0))
         flush_slot(heap, number);
-    if (!outbox_is_used(heap, number))
+    if (!is_used(heap, number))
         begin_slot(heap, number, pool, block);
     slot->limit = pool_has_objects(pool) ? 0 : pool_open_limit(pool); /* free() takes no object */
     outbox_push(slot, block);

@@ -34,12 +34,6 @@ static inline unsigned outbox_number(const void *p)
     return ((uintptr_t)p >> POOL_SHIFT) % OUTBOX_SLOTS;
 }
 
-/* Whether a chain waits in the slot. */
-static inline bool outbox_is_used(const struct heap *heap, unsigned number)
-{
-    return (__atomic_load_n(&heap->outbox_used, __ATOMIC_RELAXED) >> number & 1) != 0;
-}
-
 /* Whether p may join the slot's chain. pool.h's comparison serves here for any address below 2^47,
  * also one below the pool: an offset of -d then, whose product is
  * -(d / size * step) - (d % size) * magic mod 2^64; that is at least 2^64 - 2^48 if d is a multiple

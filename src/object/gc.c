@@ -105,10 +105,12 @@ void gc_repair(void)
     lock_free_left(&callbacks_lock);
 }
 
-/* One after the other without the lock: a callback may remove itself or add others. */
+/* One after the other without the lock: a callback may remove itself or add others, which
+ * come with the next phase: or one that is added again would be called for ever. */
 static void call_callbacks(enum molt_gc_phase phase, const struct molt_gc_info *info)
 {
     struct callback copy = {.number = 0};
+    uint64_t last = __atomic_load_n(&callbacks_added, __ATOMIC_RELAXED);
     for (;;) {
         lock_acquire(&callbacks_lock);
         const struct callback *callback = callbacks;
@@ -116,7 +118,7 @@ static void call_callbacks(enum molt_gc_phase phase, const struct molt_gc_info *
             callback = callback->next;
         copy = callback != NULL ? *callback : (struct callback){0};
         lock_release(&callbacks_lock);
-        if (copy.function == NULL)
+        if (copy.function == NULL || copy.number > last)
             return;
         copy.function(phase, info, copy.arg);
     }

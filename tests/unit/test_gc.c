@@ -617,9 +617,29 @@ START_TEST(test_callback_removes_itself)
     ck_assert_int_eq(molt_gc_add_callback(remove_itself, NULL), 0);
     ck_assert_int_eq(molt_gc_add_callback(tell_info, ""), 0);
     molt_gc_collect(0);
-    ck_assert_str_eq(diary_read(), "once start:0/0/0 c0 stop:0/0/0");
+    ck_assert_str_eq(diary_read(),
+                     "once start:0/0/0 stop:0/0/0"); /* what it added: the next time */
     molt_gc_collect(0);
     ck_assert_str_eq(diary_read(), "start:0/0/0 c0 stop:0/0/0");
+}
+END_TEST
+
+static unsigned readded;
+
+static void readd_itself(enum molt_gc_phase phase, const struct molt_gc_info *info, void *arg)
+{
+    (void)phase, (void)info;
+    REQUIRE(++readded <= 2, "called again in the same phase");
+    molt_gc_remove_callback(readd_itself, arg);
+    molt_gc_add_callback(readd_itself, arg);
+}
+
+START_TEST(test_callback_that_is_added_again)
+{
+    ck_assert_int_eq(molt_gc_add_callback(readd_itself, NULL), 0);
+    ck_assert_int_eq(molt_gc_collect(2), 0);
+    ck_assert_uint_eq(readded, 2); /* once a phase */
+    ck_assert_int_eq(molt_gc_remove_callback(readd_itself, NULL), 0);
 }
 END_TEST
 
@@ -1384,6 +1404,7 @@ Suite *suite_gc(void)
     tcase_add_checked_fixture(telling, set_up, NULL);
     tcase_add_test(telling, test_callbacks);
     tcase_add_test(telling, test_callback_removes_itself);
+    tcase_add_test(telling, test_callback_that_is_added_again);
     tcase_add_test(telling, test_callback_uses_objects);
     tcase_add_test(telling, test_saveall);
     tcase_add_test(telling, test_much_saved);

@@ -259,6 +259,35 @@ START_TEST(test_free_wherever_it_waits)
 }
 END_TEST
 
+static void *take_and_stay_busy(void *argument)
+{
+    struct helper *helper = argument;
+    helper->to_free = molt_malloc(64);
+    atomic_store(&helper->done, 1);
+    while (atomic_load(&helper->step) == 0)
+        molt_free(molt_malloc(64));
+    return NULL;
+}
+
+/* What waits in `remote` does not depend on the list that the owner is working on. */
+START_TEST(test_on_its_way_to_a_busy_owner)
+{
+    enum { TRIES = 300000 };
+    struct helper owner = {.step = 0};
+    unsigned proved = 0;
+    ck_assert_int_eq(pthread_create(&owner.thread, NULL, take_and_stay_busy, &owner), 0);
+    while (atomic_load(&owner.done) == 0)
+        sched_yield();
+    char *p = owner.to_free;
+    remote_free_now(map_pool(p), (struct block *)p);
+    for (unsigned i = 0; i < TRIES; i++)
+        proved += proof_is_free(map_pool(p), p);
+    atomic_store(&owner.step, 1);
+    pthread_join(owner.thread, NULL);
+    ck_assert_uint_gt(proved, TRIES / 10 * 9);
+}
+END_TEST
+
 /* A signal handler that has interrupted a slow path learns nothing from half-changed lists. */
 START_TEST(test_no_proof_inside_a_slow_path)
 {
@@ -280,6 +309,7 @@ Suite *suite_proof(void)
     tcase_add_test(tests, test_links_to_all_that_is_free);
     tcase_add_test(tests, test_links_between_live_blocks_of_running_threads);
     tcase_add_test(tests, test_free_wherever_it_waits);
+    tcase_add_test(tests, test_on_its_way_to_a_busy_owner);
     tcase_add_test(tests, test_no_proof_inside_a_slow_path);
     suite_add_tcase(suite, tests);
     return suite;
