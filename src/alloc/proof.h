@@ -19,8 +19,8 @@
  *     of slow paths are counted (heap->slow_paths). If the count is the same odd number before and
  *     after, the heap was inside one all the time: it may have moved blocks from list to list, but
  *     has given none out.
- *   - If it is the same even number there was no slow path. Fast paths pop from the list of an
- * ACTIVE pool and from no other; chains, and the lists of other pools, only gain blocks at their
+ *   - If it is the same even number there was no slow path. Fast paths pop from an ACTIVE pool's
+ *     list and from no other; chains, and the lists of other pools, only gain blocks at their
  *     heads. Each push counts `left` down. So where `left` and the head are as before, nothing was
  *     pushed to the list, hence nothing popped.
  *
