@@ -13,8 +13,9 @@
  * lock.
  *
  * Only the owner touches a heap, but for `pending`. `slow_paths` says whether the owner is inside a
- * slow path: a forked child must not adopt it then, and another thread learns nothing from its
- * lists (proof.h). The fast paths need no mark, they commit with one store. */
+ * slow path: a forked child must not adopt it then. It also tells another thread whether what it
+ * has read of the lists holds (proof.h). The fast paths need no mark, they commit with one store.
+ */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 

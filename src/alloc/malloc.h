@@ -94,9 +94,9 @@ static ALWAYS_INLINE void push(struct pool *pool, void *p)
 }
 
 /* A block of another thread's pool joins the chain that waits in the outbox, thread_self's or NULL;
- * false if it cannot.
- * Nothing else may come in between; the other fast paths, which leave the outbox alone, stay open.
- * A thread that vanishes here (fork) loses blocks of the chain, no more. */
+ * false if it cannot. Nothing else may come in between; the other fast paths, which leave the
+ * outbox alone, stay open. A thread that vanishes here (fork) loses blocks of the chain, no more.
+ */
 static ALWAYS_INLINE bool send_home(struct outbox_slot *outbox, void *p)
 {
     if (UNLIKELY(outbox == NULL) || UNLIKELY(!outbox_accepts(&outbox[outbox_number(p)], p)))
@@ -155,13 +155,10 @@ static ALWAYS_INLINE void *zero_block(void *block, size_t size)
 
 static ALWAYS_INLINE void *calloc_fast(size_t count, size_t size)
 {
-    struct heap *heap = thread_self.heap;
     size_t bytes;
     if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
         return malloc_no_memory();
-    if (UNLIKELY(bytes >= thread_self.small_limit))
-        return calloc_slow(bytes);
-    struct block *block = block_list_pop(&heap->free[heap->class_of[bytes]]);
+    struct block *block = pop_below(thread_self.small_limit, bytes);
     if (UNLIKELY(block == NULL))
         return calloc_slow(bytes);
     return zero_block(block, bytes);

@@ -39,7 +39,7 @@ static READS_RACES uint32_t count_slow_paths(const struct heap *heap)
     return count;
 }
 
-/* There was no slow path of the heap since that count. */
+/* No slow path of the heap has begun or ended since that count. */
 static READS_RACES bool still_counts(const struct heap *heap, uint32_t count)
 {
     return os_order_threads() && __atomic_load_n(&heap->slow_paths, __ATOMIC_RELAXED) == count;
