@@ -43,17 +43,8 @@ static bool is_power_of_two(size_t n)
     return n != 0 && (n & (n - 1)) == 0;
 }
 
-EXPORT void *aligned_alloc(size_t alignment, size_t size)
-{
-    if (!is_power_of_two(alignment)) {
-        errno = EINVAL;
-        return NULL;
-    }
-    return malloc_aligned(alignment, size);
-}
-
 /* An alignment that is no power of two counts as the next one. */
-EXPORT void *memalign(size_t alignment, size_t size)
+static void *align(size_t alignment, size_t size)
 {
     if (alignment > (SIZE_MAX >> 1) + 1) {
         errno = EINVAL;
@@ -65,13 +56,24 @@ EXPORT void *memalign(size_t alignment, size_t size)
     return malloc_aligned(power, size);
 }
 
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+    return align(alignment, size);
+}
+
+/* glibc from 2.38 on refuses an alignment that is no power of two; before, it takes what memalign
+ * takes. */
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+    return align(alignment, size);
+}
+
+/* A bad alignment is told by the result alone, a lack of memory by errno as well. */
 EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
-    int saved = errno;
     void *block = malloc_aligned(alignment, size);
-    errno = saved;
     if (block == NULL)
         return ENOMEM;
     *out = block;
