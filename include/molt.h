@@ -9,7 +9,8 @@
  *
  * Errors: a function that cannot get memory returns NULL and sets errno to ENOMEM. A pointer that
  * is not a live block (freed twice, inside a block, never allocated) is a bug in the program: one
- * line on standard error says what is known of it, then the process aborts.
+ * line on standard error says what is known of it, then the process aborts. So does a malloc that
+ * comes to a free block whose first bytes have been written to.
  */
 #ifndef MOLT_H
 #define MOLT_H

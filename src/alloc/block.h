@@ -2,14 +2,19 @@
  *
  *   63      48 47                       0
  *   +---------+-------------------------+
- *   |  mark   |  next block ^ secret    |     as stored; the last block's next is NULL
+ *   |  mark   |  next block + secret    |     as stored; the last block's next is block_end
  *   +---------+-------------------------+
  *
- * The key is `mark` above 48 secret bits, so that next ^ key has the mark on top. It serves twice:
- * nobody can read or forge an address through a dangling pointer, and one 16-bit comparison in
- * free() suspects a second free of the same block. malloc() clears the word. The mark belongs to a
- * signalling NaN and is no pointer, no small integer and no UTF-8 text, so live data rarely looks
- * like it.
+ * The key is `mark` above a secret number, so that next + key has the mark on top. It serves three
+ * times. Nobody can read or forge an address through a dangling pointer. One 16-bit comparison in
+ * free() suspects a second free of the same block; malloc() clears the word. And what a program has
+ * written into a free block is, as a signed number, below almost every time: the mark is near the
+ * top of all of them. So the subtraction that decodes a link tells by its own flags that it is
+ * none, before it is followed. An empty list leads to block_end, whose link is none either: no test
+ * for the end is left, and a pop pays nothing for the check.
+ *
+ * The mark belongs to a signalling NaN and is no pointer, no small integer and no UTF-8 text, so
+ * live data rarely looks like it.
  *
  * But it may: old links stay in memory that was carved for smaller blocks before, and programs move
  * bytes that they have not written. So a suspicion is never more than a reason to look for the
@@ -33,76 +38,109 @@ struct block {
 
 extern HIDDEN uintptr_t block_key; /* constant from the first allocation on */
 
+/* Stands behind the last block of every list; its own link is none. */
+extern HIDDEN const struct block block_end;
+
+#if defined(__x86_64__)
+#define BLOCK_SECRET_BITS 47 /* addresses have as many: the sum leaves the mark alone */
+#else
+#define BLOCK_SECRET_BITS 48
+#endif
+
 static inline uintptr_t block_key_from(uint64_t random)
 {
-    return (random >> 16) | (uintptr_t)BLOCK_MARK << 48;
+    return random >> (64 - BLOCK_SECRET_BITS) | (uintptr_t)BLOCK_MARK << 48;
+}
+
+static inline uintptr_t block_encode(const struct block *next)
+{
+#if defined(__x86_64__)
+    return (uintptr_t)next + block_key;
+#else
+    return (uintptr_t)next ^ block_key; /* addresses may have 48 bits */
+#endif
+}
+
+/* Decodes a link: false if it is none. Some that are none pass: those that the mark, or something
+ * above it, is still on top of. */
+static ALWAYS_INLINE bool block_decode(uintptr_t link, struct block **next)
+{
+    bool is_none;
+#if defined(__x86_64__)
+    __asm__("sub %2, %0" : "+r"(link), "=@ccl"(is_none) : "m"(block_key));
+#else
+    link ^= block_key;
+    is_none = link >> 48 != 0;
+#endif
+    *next = (struct block *)link;
+    return !is_none;
+}
+
+/* The next block; NULL if there is none, or the link is none. */
+static inline struct block *block_next_of(uintptr_t link)
+{
+    struct block *next;
+    return block_decode(link, &next) && next != &block_end ? next : NULL;
 }
 
 static inline struct block *block_next(const struct block *block)
 {
-    return (struct block *)(block->link ^ block_key);
+    return block_next_of(block->link);
 }
 
+/* `next` may be NULL. */
 static inline void block_set_next(struct block *block, const struct block *next)
 {
-    block->link = (uintptr_t)next ^ block_key;
+    block->link = block_encode(next != NULL ? next : &block_end);
 }
 
-/* A list of free blocks. Its head is encoded like a link: a push stores the old head as it is, and
- * what decodes the head for a pop tells at once whether there is a block. */
+/* Whether the block's link leads to none, as that of the last one does. */
+static inline bool block_is_last(const struct block *block)
+{
+    return block->link == block_encode(&block_end);
+}
+
+/* A list of free blocks. */
 struct block_list {
-    uintptr_t head;
+    struct block *head; /* &block_end when it is empty */
 };
 
 /* NULL when the list is empty. */
 static inline struct block *block_list_first(const struct block_list *list)
 {
-    return (struct block *)(list->head ^ block_key);
+    return list->head != &block_end ? list->head : NULL;
 }
 
 static inline bool block_list_is_empty(const struct block_list *list)
 {
-    return list->head == block_key;
+    return list->head == &block_end;
 }
 
 /* The list is `first`, which may be NULL, and what is linked behind it. */
-static inline void block_list_set(struct block_list *list, const struct block *first)
+static inline void block_list_set(struct block_list *list, struct block *first)
 {
-    list->head = (uintptr_t)first ^ block_key;
+    list->head = first != NULL ? first : (struct block *)&block_end;
 }
 
 /* A forked child sees each thread stopped at some instruction: the link must be there before the
  * block is in the list. */
 static ALWAYS_INLINE void block_list_push(struct block_list *list, struct block *block)
 {
-    block->link = list->head;
+    block->link = block_encode(list->head);
     atomic_signal_fence(memory_order_release);
-    block_list_set(list, block);
+    list->head = block;
 }
 
-/* Decodes a head or link: whether it leads to a block. The xor's own flags tell; the compiler would
- * compare once more. */
-static ALWAYS_INLINE bool block_decode(uintptr_t encoded, struct block **block)
-{
-    bool is_null;
-#if defined(__x86_64__)
-    __asm__("xor %2, %0" : "+r"(encoded), "=@ccz"(is_null) : "m"(block_key));
-#else
-    encoded ^= block_key;
-    is_null = encoded == 0;
-#endif
-    *block = (struct block *)encoded;
-    return !is_null;
-}
-
-/* The first block, which leaves the list with the link still in it; NULL if there is none. */
+/* The first block, which leaves the list with the link still in it; NULL if the list is empty, or
+ * the first block has been written to, so that its link is none. */
 static ALWAYS_INLINE struct block *block_list_pop(struct block_list *list)
 {
-    struct block *block;
-    if (UNLIKELY(!block_decode(list->head, &block)))
+    struct block *first = list->head, *second;
+    WILL_BE_RETURNED(first); /* one instruction less */
+    if (UNLIKELY(!block_decode(first->link, &second)))
         return NULL;
-    list->head = block->link;
-    return block;
+    list->head = second;
+    return first;
 }
 
 /* Whether the first word looks like a free block's. */

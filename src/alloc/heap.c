@@ -5,6 +5,7 @@
 #include "growth.h"
 #include "hooks.h"
 #include "map.h"
+#include "misuse.h"
 #include "registry.h" // registry_steal
 #include "remote.h"   // remote_collect
 
@@ -215,14 +216,17 @@ struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero)
     remote_collect(heap);
     DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
     struct block_list *list = heap_free_list(heap, size_class);
+    struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
     if (block_list_is_empty(list)) {
-        struct pool *pool = choose_pool(heap, size_class);
+        pool = choose_pool(heap, size_class);
         if (pool == NULL)
             return NULL;
         if (block_list_is_empty(list))
             block_list_set(list, pool_carve(pool, zero));
     }
     struct block *block = block_list_pop(list);
+    if (UNLIKELY(block == NULL)) /* none but the program has written there */
+        misuse_report_written(block_list_first(list), pool_block_bytes(pool));
     DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
     return block;
 }

@@ -22,6 +22,7 @@
 #define CONFIG_FILE "/etc/molt.conf"
 
 uintptr_t block_key;
+const struct block block_end = {.link = 0};
 
 static struct lock init_lock = LOCK_INIT(RANK_INIT);
 

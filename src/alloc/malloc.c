@@ -90,7 +90,7 @@ static void *alloc_in_pool(size_t size, size_t alignment, bool zero)
     }
     unsigned size_class = size_class_for(size, alignment);
     bool is_zero = false;
-    struct block *block = block_list_pop(&heap->free[size_class]);
+    struct block *block = pop(&heap->free[size_class]);
     if (block == NULL)
         block = heap_refill(heap, size_class, &is_zero);
     thread_leave(heap);
@@ -128,7 +128,7 @@ static void *alloc(size_t size, size_t alignment, bool zero)
 NOINLINE void *malloc_slow(size_t size)
 {
     if (size > TABLE_MAX && size <= BLOCK_MAX && thread_self.small_limit != 0) {
-        struct block *block = block_list_pop(&thread_self.heap->free[size_class_of(size)]);
+        struct block *block = pop(&thread_self.heap->free[size_class_of(size)]);
         if (LIKELY(block != NULL)) {
             block->link = 0;
             return block;

@@ -16,9 +16,11 @@
 #define ALLOC_MALLOC_H
 
 #include "map.h"
+#include "misuse.h" // misuse_report_written
 #include "remote.h"
 #include "thread.h"
 
+#include "base/assert.h" // IN_DEBUG
 #include "base/attributes.h"
 #include "base/tunables.h"
 
@@ -40,6 +42,15 @@ size_t malloc_block_bytes(const void *p, const char *operation); /* 0 for NULL *
 size_t malloc_good_size(size_t size);
 void *malloc_no_memory(void); /* NULL, errno ENOMEM */
 
+/* Of a block's link the list sees only what costs nothing (block.h); debug builds see all. */
+static ALWAYS_INLINE struct block *pop(struct block_list *list)
+{
+    struct block *block = block_list_pop(list);
+    if (IN_DEBUG && block != NULL && !pool_has_link(map_pool(block), block))
+        misuse_report_written(block, pool_block_bytes(map_pool(block)));
+    return block;
+}
+
 /* A block of the thread's list for a size below the limit; NULL sends the caller to the slow path.
  * The limit is one of thread_self's, which are 0 without a heap. */
 static ALWAYS_INLINE struct block *pop_below(size_t limit, size_t size)
@@ -47,7 +58,7 @@ static ALWAYS_INLINE struct block *pop_below(size_t limit, size_t size)
     struct heap *heap = thread_self.heap;
     if (UNLIKELY(size >= limit))
         return NULL;
-    return block_list_pop(&heap->free[heap->class_of[size]]);
+    return pop(&heap->free[heap->class_of[size]]);
 }
 
 static ALWAYS_INLINE void *malloc_fast(size_t size)

@@ -3,6 +3,7 @@
 #include "misuse.h"
 
 #include "arena.h"
+#include "block.h"
 #include "huge.h"
 #include "map.h"
 
@@ -83,6 +84,13 @@ void misuse_report_size(const void *p, size_t size, size_t block_bytes)
 {
     report_fatal("invalid free_sized of %p: %zu bytes said, the block has %zu", p, size,
                  block_bytes);
+}
+
+void misuse_report_written(const void *block, size_t bytes)
+{
+    report_fatal("write after free: the free block %p (%zu bytes) begins with %p, which is no link "
+                 "of molt's: it was written to, or the block before it overran",
+                 block, bytes, (void *)((const struct block *)block)->link);
 }
 
 void misuse_report_object(const char *operation, const void *p)

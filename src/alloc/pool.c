@@ -89,6 +89,18 @@ unsigned pool_count_list(const struct pool *pool, const struct block *list)
     return count;
 }
 
+/* Whether `count` blocks hang in `own`, or as many as can be seen: a link that leads out of the
+ * pool is the program's doing (heap_refill reports it). */
+static bool own_has(const struct pool *pool, unsigned count)
+{
+    unsigned seen = 0;
+    for (const struct block *block = block_list_first(&pool->own); block != NULL && seen <= count;
+         block = block_next(block), seen++)
+        if (!pool_has_link(pool, block))
+            return true;
+    return seen == count;
+}
+
 bool pool_is_valid(const struct pool *pool)
 {
     unsigned carved = pool_carved(pool);
@@ -102,10 +114,10 @@ bool pool_is_valid(const struct pool *pool)
                pool->limit == open_limit;
     case POOL_PARTIAL:
         return pool->list == &pool->own && pool->limit == open_limit &&
-               pool_count_list(pool, block_list_first(&pool->own)) + pool->left == carved;
+               own_has(pool, carved - pool->left);
     case POOL_FULL:
         return pool->list == &pool->own && pool->limit == open_limit &&
-               pool_count_list(pool, block_list_first(&pool->own)) + pool->left == pool_batch(pool);
+               own_has(pool, pool_batch(pool) - pool->left);
     default:
         return false;
     }

@@ -132,16 +132,20 @@ static inline bool pool_has_block(const struct pool *pool, const void *p)
     return ((uintptr_t)p - pool->start) * pool->magic < pool_open_limit(pool);
 }
 
+/* Whether the block's link leads to a block of the pool, or is that of the last one. */
+static inline bool pool_has_link(const struct pool *pool, const struct block *block)
+{
+    const struct block *next = block_next(block);
+    return next != NULL ? pool_contains(pool, next) && pool_has_block(pool, next)
+                        : block_is_last(block);
+}
+
 /* Whether the first word of a block looks like a free one's: it has the mark, and leads to a block
  * of the pool or to none. A live block's may do so as well (proof.h). p must be the start of a
  * carved block. */
 static inline bool pool_block_looks_free(const struct pool *pool, const void *p)
 {
-    const struct block *block = p;
-    if (!block_is_marked(block))
-        return false;
-    const struct block *next = block_next(block);
-    return next == NULL || (pool_contains(pool, next) && pool_has_block(pool, next));
+    return block_is_marked(p) && pool_has_link(pool, p);
 }
 
 /* Free blocks that make a FULL pool worth a turn: at most a 32nd of it. */

@@ -13,9 +13,15 @@ enum answer { NO, YES, UNKNOWN };
 
 /* ---- Lists that others may be changing ---- */
 
-static READS_RACES const struct block *read_link(const uintptr_t *encoded)
+static READS_RACES const struct block *read_next(const struct block *block)
 {
-    return (const struct block *)(__atomic_load_n(encoded, __ATOMIC_RELAXED) ^ block_key);
+    return block_next_of(__atomic_load_n(&block->link, __ATOMIC_RELAXED));
+}
+
+/* block_end when the list is empty, which is in no pool. */
+static READS_RACES const struct block *read_head(const struct block_list *list)
+{
+    return __atomic_load_n(&list->head, __ATOMIC_RELAXED);
 }
 
 /* Whether p hangs in what begins with `block`. */
@@ -26,7 +32,7 @@ static bool is_linked(const struct pool *pool, const struct block *block, const 
             return true;
         if (!pool_has_block(pool, block))
             return false;
-        block = read_link(&block->link);
+        block = read_next(block);
     }
     return false;
 }
@@ -49,14 +55,14 @@ static READS_RACES bool still_counts(const struct heap *heap, uint32_t count)
 
 /* What tells that the list of an ACTIVE pool has not changed. */
 struct state {
-    uintptr_t head;
+    const struct block *head;
     uint32_t left;
 };
 
 static READS_RACES struct state read_state(const struct pool *pool)
 {
     const struct block_list *list = __atomic_load_n(&pool->list, __ATOMIC_RELAXED);
-    return (struct state){.head = __atomic_load_n(&list->head, __ATOMIC_RELAXED),
+    return (struct state){.head = read_head(list),
                           .left = __atomic_load_n(&pool->left, __ATOMIC_RELAXED)};
 }
 
@@ -75,7 +81,7 @@ static enum answer is_in_pool(const struct pool *pool, const void *p)
     bool is_found = is_linked(pool, remote_first(pool), p);
     if (!is_found) {
         struct state before = read_state(pool);
-        is_found = is_linked(pool, read_link(&before.head), p);
+        is_found = is_linked(pool, before.head, p);
         is_certain = is_inside ? is_found : is_unchanged(pool, before); /* it may be in no list */
     }
     if (!is_certain || !still_counts(owner, slow_paths) || pool_heap(pool) != owner->number)
@@ -94,7 +100,7 @@ static READS_RACES bool is_in_outbox(const struct heap *heap, const struct pool 
     if (slow_paths % 2 != 0)
         return false;
     bool is_found = (heap->outbox_used >> number & 1) != 0 && slot->pool == pool &&
-                    is_linked(pool, read_link(&slot->chain.head), p);
+                    is_linked(pool, read_head(&slot->chain), p);
     return is_found && still_counts(heap, slow_paths);
 }
 

@@ -89,7 +89,7 @@ static void begin_slot(struct heap *heap, unsigned number, struct pool *pool, st
 {
     heap->outbox[number] = (struct outbox_slot){.start = pool->start,
                                                 .magic = pool->magic,
-                                                .chain = {block_key},
+                                                .chain = {(struct block *)&block_end},
                                                 .last = last,
                                                 .pool = pool,
                                                 .room = chain_blocks(pool)};

@@ -7,6 +7,13 @@
 #define ASSERT_TEXT(x) #x
 #define ASSERT_LINE(x) ASSERT_TEXT(x)
 
+/* For what only debug builds look at; compiled in every build. */
+#ifdef MOLT_DEBUG
+#define IN_DEBUG 1
+#else
+#define IN_DEBUG 0
+#endif
+
 /* The condition is compiled in every build and evaluated in debug builds. */
 #ifdef MOLT_DEBUG
 #define DEBUG_ASSERT(condition) \

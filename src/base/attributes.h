@@ -28,4 +28,11 @@
 /* Has the value computed up to here before anything is added to it. */
 #define KEEP_ORDER(value) __asm__("" : "+r"(value))
 
+/* Prefers the register in which a function returns its result. */
+#if defined(__x86_64__)
+#define WILL_BE_RETURNED(value) __asm__("" : "+a,!r"(value))
+#else
+#define WILL_BE_RETURNED(value) __asm__("" : "+r"(value))
+#endif
+
 #endif

@@ -25,11 +25,11 @@ void *cascade_run(void *object, const struct descriptor *type, uint32_t next, ui
 static ALWAYS_INLINE void cascade_push(void *object, unsigned number, struct pool *pool)
 {
     struct block *block = object;
-    block->link = pool->list->head; /* … which overwrites the header */
+    block->link = block_encode(pool->list->head); /* … which overwrites the header */
     atomic_signal_fence(memory_order_release);
     object_mark_dead(object, number);
     atomic_signal_fence(memory_order_release);
-    block_list_set(pool->list, block);
+    pool->list->head = block;
     if (UNLIKELY(--pool->left == 0))
         free_drained(pool);
 }

@@ -132,7 +132,8 @@ void *molt_new(const molt_type *type)
     if (UNLIKELY(offset == 0))
         return new_slow(type, 0);
     struct block_list *list = (struct block_list *)((char *)owner->heap + offset);
-    if (UNLIKELY(block_list_is_empty(list)))
+    struct block *block = list->head, *next;
+    if (UNLIKELY(!block_decode(block->link, &next))) /* or the list is empty */
         return new_slow(type, 0);
     if (cache->tracked) {
         int32_t count = owner->count;
@@ -140,10 +141,10 @@ void *molt_new(const molt_type *type)
             return new_slow(type, 0);
         owner->count = count + 1;
     }
-    void *block = block_list_pop(list);
+    list->head = next;
     if (UNLIKELY(cache->bytes > 64))
         return begin_life_zeroed(block, cache->bytes, owner, type_number(cache));
-    zero_small(block, cache->bytes);
+    zero_small((char *)block, cache->bytes);
     return begin_life(block, owner, type_number(cache));
 }
 

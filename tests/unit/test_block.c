@@ -10,6 +10,7 @@ START_TEST(test_key)
 {
     ck_assert_uint_eq(block_key >> 48, BLOCK_MARK); /* set when the process started */
     ck_assert_uint_ne(block_key << 16, 0);
+    ck_assert_uint_ne(block_encode(&block_end) << 16, 0);
     ck_assert_uint_eq(block_key_from(0), (uintptr_t)BLOCK_MARK << 48);
     ck_assert_uint_eq(block_key_from(~UINT64_C(0)) >> 48, BLOCK_MARK);
     ck_assert_uint_ne(block_key_from(0x123456789abcdef0), block_key_from(0x223456789abcdef0));
@@ -65,6 +66,35 @@ START_TEST(test_list)
 }
 END_TEST
 
+/* What programs write over the link of a free block is no link; nor is block_end's. */
+START_TEST(test_no_links)
+{
+    double numbers[] = {0.0, 1.5, -1.5, 1e300, -1e300, __builtin_inf(), -__builtin_inf()};
+    uint64_t words[64 + 256 + COUNT_OF(numbers) + 4];
+    size_t count = 0;
+    for (unsigned shift = 0; shift < 64; shift++)
+        words[count++] = UINT64_C(1) << shift;
+    for (unsigned byte = 0; byte < 256; byte++)
+        words[count++] = byte * UINT64_C(0x0101010101010101);
+    memcpy(&words[count], numbers, sizeof numbers);
+    count += COUNT_OF(numbers);
+    words[count++] = (uintptr_t)words;
+    words[count++] = block_end.link;
+    words[count++] = ~UINT64_C(0);
+    memcpy(&words[count++], "a text ", 8);
+    for (size_t i = 0; i < count; i++) {
+        struct block block = {.link = words[i]}, *next;
+        struct block_list list;
+        block_list_set(&list, &block);
+        REQUIRE(!block_decode(block.link, &next), "word %jx", (uintmax_t)words[i]);
+        REQUIRE(block_list_pop(&list) == NULL, "word %jx", (uintmax_t)words[i]);
+        REQUIRE(block_next(&block) == NULL, "word %jx", (uintmax_t)words[i]);
+        REQUIRE(!block_is_last(&block), "word %jx", (uintmax_t)words[i]);
+        ck_assert_ptr_eq(block_list_first(&list), &block);
+    }
+}
+END_TEST
+
 static bool word_is_marked(uint64_t word)
 {
     return block_is_marked(&word);
@@ -93,6 +123,7 @@ Suite *suite_block(void)
     tcase_add_test(tests, test_links);
     tcase_add_test(tests, test_list);
     tcase_add_test(tests, test_link_hides_the_address);
+    tcase_add_test(tests, test_no_links);
     tcase_add_test(tests, test_live_data_has_no_mark);
     suite_add_tcase(suite, tests);
     return suite;

@@ -789,6 +789,28 @@ START_TEST(test_in_a_collection)
 }
 END_TEST
 
+/* The word of a dead object is a link, which must not be followed when it is none. */
+static void make_nodes(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 10000; i++)
+        node_take(&node_type, 1, NULL, NULL);
+}
+
+START_TEST(test_write_to_a_dead_object)
+{
+    static const uint64_t words[] = {0, UINT64_MAX, UINT64_C(0x4141414141414141)};
+    struct node *node = node_take(&node_type, 1, NULL, NULL);
+    molt_release(node);
+    uint64_t link = header_of(node);
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        header_set(node, words[i]);
+        unit_expect_error(make_nodes, NULL, "write after free: the free block %p", (void *)node);
+    }
+    header_set(node, link);
+}
+END_TEST
+
 START_TEST(test_one_line)
 {
     char text[1000];
@@ -828,6 +850,7 @@ Suite *suite_object_misuse(void)
     tcase_add_test(tests, test_traverse_is_not_asked);
     tcase_add_test(tests, test_others_do_not_stand_still);
     tcase_add_test(tests, test_in_a_collection);
+    tcase_add_test(tests, test_write_to_a_dead_object);
     tcase_add_test(tests, test_one_line);
     suite_add_tcase(suite, tests);
     return suite;

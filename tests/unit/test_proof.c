@@ -23,7 +23,9 @@ enum { LIVE = 24 };
 /* What a free block holds that leads to `next`. */
 static uint64_t link_to(const void *next)
 {
-    return (uintptr_t)next ^ block_key;
+    struct block block;
+    block_set_next(&block, next);
+    return block.link;
 }
 
 /* The n-th link that blocks of `old_class` left behind when this slot was carved for them; each
