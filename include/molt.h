@@ -1,8 +1,9 @@
 /* molt.h: the allocator's own interface.
  *
  * libmolt.so also defines the standard and the glibc names (malloc, free, memalign, mallinfo2,
- * operator new, …), so a program needs this header only for what those cannot say. Blocks of both
- * families are the same blocks: molt_free(malloc(1)) is fine.
+ * operator new, …), so a program needs this header only for what those cannot say. Where the
+ * program's malloc is molt's (molt_is_malloc) blocks of both families are the same blocks:
+ * molt_free(malloc(1)) is fine.
  *
  * Unless a comment says otherwise every function may be called from any thread at any time, even
  * before main and after a thread's last destructor, but not from a signal handler.
@@ -75,6 +76,13 @@ MOLT_API size_t molt_good_size(size_t size);
 
 /* Whether `p` points into memory that molt manages (a live block or not). Never reads *p. */
 MOLT_API bool molt_owns(const void *p);
+
+/* Whether the program's malloc is molt's: whether it gives blocks of molt's. Not so in a program
+ * whose plugin alone is linked with molt, nor where the program or another library has a malloc of
+ * its own; a block of that one is to the functions here a pointer that molt never gave out. The
+ * first call asks that malloc for a block, and the loader where it is (not under a lock that either
+ * may want). False also while there is no memory for it. errno is kept. */
+MOLT_API bool molt_is_malloc(void);
 
 /* ---- Memory ----------------------------------------------------------------------------- */
 

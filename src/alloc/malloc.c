@@ -288,6 +288,14 @@ size_t malloc_block_bytes(const void *p, const char *operation)
     return bytes;
 }
 
+bool malloc_has_block(const void *p)
+{
+    const struct pool *pool = pool_around(p);
+    if (pool != NULL)
+        return pool_has_block(pool, p);
+    return (map_in_arena(p) && run_bytes(p) != 0) || huge_bytes(p) != 0;
+}
+
 /* The block resized without copying; NULL if that cannot be. */
 static void *resize_in_place(void *block, size_t bytes, size_t size)
 {

@@ -39,6 +39,7 @@ void free_slow(void *p);
 void free_drained(struct pool *pool);
 void free_checked(void *p, size_t size, bool aligned); /* free_sized, free_aligned_sized */
 size_t malloc_block_bytes(const void *p, const char *operation); /* 0 for NULL */
+bool malloc_has_block(const void *p); /* p is the start of a block, live or not */
 size_t malloc_good_size(size_t size);
 void *malloc_no_memory(void); /* NULL, errno ENOMEM */
 

@@ -12,7 +12,8 @@ CASES_LIBS := $(patsubst $(CASES_DIR)/lib/%.c,$(CASES_OUT)/lib%.so,$(wildcard $(
 CASES_FORMS := $(foreach form,$(shell seq 0 22),$(CASES_OUT)/libform$(form).so)
 
 # Programs of linked/, by the way that they are linked; forms-MASK defines the forms in the mask.
-LINKED_C   := $(foreach way,plain static whole,clash.$(way) family.$(way))
+LINKED_C   := $(foreach way,plain static whole,clash.$(way) family.$(way) own.$(way)) \
+              $(foreach way,shared fixed,family.$(way) own.$(way))
 LINKED_CXX := $(foreach way,plain static,$(addsuffix .$(way),$(addprefix forms-,0x0 0x2 0x101 0x330f \
                   0x4010 0x800 0xfffff))) \
               $(foreach way,runtime whole so,forms-0x0.$(way) forms-0x330f.$(way)) \
@@ -40,6 +41,12 @@ $(CASES_MOLT:%=$(CASES_OUT)/%): CASES_FLAGS += -Wpedantic -Iinclude
 $(CASES_MOLT:%=$(CASES_OUT)/%): \
     CASE_LINK = -L$(BUILD) -lmolt -Wl,-rpath,$(abspath $(BUILD))
 
+# A plugin that is linked with it, of a program that is not.
+$(CASES_OUT)/libmolt_plugin.so: $(BUILD)/libmolt.so $(wildcard include/*)
+$(CASES_OUT)/libmolt_plugin.so: CASES_FLAGS += -Iinclude
+$(CASES_OUT)/libmolt_plugin.so: LIB_LINK = -L$(BUILD) -lmolt -Wl,-rpath,$(abspath $(BUILD))
+$(CASES_OUT)/is_malloc: $(CASES_OUT)/libmolt_plugin.so
+
 $(CASES_OUT)/replaced_library: $(CASES_OUT)/liboperators.so
 $(CASES_OUT)/replaced_library: CASE_LINK = -L$(CASES_OUT) -loperators -Wl,-rpath,'$$ORIGIN'
 
@@ -60,7 +67,8 @@ $(CASES_CC): $(CASES_OUT)/%: $(CASES_DIR)/%.cc $(wildcard $(CASES_DIR)/*.h) $(CA
 # RUNPATH is the library's own directory: what deepbind.c looks for.
 $(CASES_LIBS): $(CASES_OUT)/lib%.so: $(CASES_DIR)/lib/%.c $(CASES_DIR)/cases.mk
 	@mkdir -p $(@D)
-	$(CC) $(CASES_CFLAGS) -fPIC -shared -o $@ $< -Wl,--enable-new-dtags,-rpath,'$$ORIGIN' -ldl
+	$(CC) $(CASES_CFLAGS) -fPIC -shared -o $@ $< -Wl,--enable-new-dtags,-rpath,'$$ORIGIN' \
+	    $(LIB_LINK) -ldl
 
 $(CASES_FORMS): $(CASES_OUT)/libform%.so: $(CASES_DIR)/lib/form.cc $(wildcard $(CASES_DIR)/*.h) \
     $(CASES_DIR)/cases.mk
@@ -78,6 +86,8 @@ LINK.static  := -static $(BUILD)/libmolt.a
 LINK.runtime := -static-libstdc++ $(BUILD)/libmolt.a
 LINK.whole   := -static -Wl,--gc-sections -Wl,--whole-archive $(BUILD)/libmolt.a \
                 -Wl,--no-whole-archive
+LINK.shared  := -L$(BUILD) -lmolt -Wl,-rpath,$(abspath $(BUILD))
+LINK.fixed   := -no-pie $(LINK.shared)
 LINK.so      := -static-libstdc++ -L$(BUILD) -lmolt -Wl,-rpath,$(abspath $(BUILD))
 
 $(CASES_OUT)/obj/%.o: $(CASES_DIR)/linked/%.c $(wildcard $(CASES_DIR)/*.h) $(CASES_DIR)/cases.mk

@@ -13,6 +13,7 @@ static void check(void *block)
 
 int main(void)
 {
+    CHECK(molt_is_malloc());
     check(malloc(100));
     check(calloc(10, 10));
     check(realloc(opaque(NULL), 100));
