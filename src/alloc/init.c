@@ -16,6 +16,7 @@
 #include "base/syscall.h"
 #include "os/os.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -26,21 +27,38 @@ const struct block block_end = {.link = 0};
 
 static struct lock init_lock = LOCK_INIT(RANK_INIT);
 
+/* The file is there and could not be read. */
+static void tell_unread(long error)
+{
+    switch (error) {
+    case -EACCES:
+        report_warning("%s: not read: permission denied", CONFIG_FILE);
+        break;
+    case -EINVAL:
+        report_warning("%s: not read: no regular file", CONFIG_FILE);
+        break;
+    default:
+        report_warning("%s: not read: error %d", CONFIG_FILE, (int)-error);
+    }
+}
+
 static void read_options(void)
 {
     char text[4096];
     if (os_is_secure())
         return;
-    long length = os_read_file(CONFIG_FILE, text, sizeof text);
-    if (length == (long)sizeof text - 1)
+    long file_length = os_read_file(CONFIG_FILE, text, sizeof text);
+    if (file_length == (long)sizeof text - 1)
         report_warning("%s: longer than %zu bytes: ignored", CONFIG_FILE, sizeof text - 2);
-    else if (length > 0)
+    else if (file_length > 0)
         options_parse(text, CONFIG_FILE);
-    length = os_environment("MOLT", text, sizeof text);
+    long length = os_environment("MOLT", text, sizeof text);
     if (length >= (long)sizeof text)
         report_warning("MOLT: longer than %zu bytes: ignored", sizeof text - 1);
     else if (length > 0)
         options_parse(text, "MOLT");
+    if (file_length < 0 && file_length != -ENOENT && (options.strict || options.verbose))
+        tell_unread(file_length);
 }
 
 /* What must not be done again when memory was refused and the next call tries once more. */

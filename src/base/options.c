@@ -160,75 +160,138 @@ static size_t distance(const char *a, size_t a_length, const char *b)
     return row[b_length];
 }
 
-static const char *nearest_name(const char *name, size_t length)
+enum { TYPING_ERRORS = 2 }; /* a name further away was not meant */
+
+/* The option that was probably meant; NULL if none is near. */
+static const struct option *near_option(const char *name, size_t length)
 {
-    const char *nearest = table[0].name;
-    for (const struct option *option = table + 1; option < TABLE_END; option++)
-        if (distance(name, length, option->name) < distance(name, length, nearest))
-            nearest = option->name;
+    const struct option *nearest = NULL;
+    size_t least = length < TYPING_ERRORS + 1 ? length : TYPING_ERRORS + 1;
+    for (const struct option *option = table; option < TABLE_END; option++) {
+        size_t edits = distance(name, length, option->name);
+        if (edits < least) {
+            nearest = option;
+            least = edits;
+        }
+    }
     return nearest;
 }
 
-enum { SHOWN_MAX = 64 }; /* of a bad setting, in a message */
-
-/* The first thing that was wrong with a text; said when the whole text has been read, since
- * `strict` may stand behind it. */
-struct complaint {
-    char setting[SHOWN_MAX];
-    const char *nearest; /* for an unknown name */
-};
+/* ---- Lists of settings ---- */
 
 #define BLANKS " \t\r"
 #define SEPARATORS BLANKS ",\n"
 
-/* Takes the setting that `text` begins with, "name" or "name = value"; its length. */
-static size_t take_setting(const char *text, struct complaint *complaint)
+struct setting {
+    const char *text; /* "name" or "name = value" */
+    size_t length;
+    size_t name_length;
+    const char *value; /* where it would stand if there is none */
+    size_t value_length;
+};
+
+static struct setting find_setting(const char *text)
 {
-    size_t name_length = strcspn(text, SEPARATORS "#=");
-    const char *end = text + name_length;
-    const char *value = end;
+    struct setting setting = {.text = text, .name_length = strcspn(text, SEPARATORS "#=")};
+    const char *end = text + setting.name_length;
     const char *equal = end + strspn(end, BLANKS);
+    setting.value = end;
     if (*equal == '=') {
-        value = equal + 1 + strspn(equal + 1, BLANKS);
-        end = value + strcspn(value, SEPARATORS "#");
+        setting.value = equal + 1 + strspn(equal + 1, BLANKS);
+        end = setting.value + strcspn(setting.value, SEPARATORS "#");
     }
-    size_t length = (size_t)(end - text);
-    enum option_result result = options_set(text, name_length, value, (size_t)(end - value), false);
-    if (result != OPTION_DONE && complaint->setting[0] == '\0') {
-        size_t shown = length < SHOWN_MAX ? length : SHOWN_MAX - 1;
-        memcpy(complaint->setting, text, shown);
-        complaint->setting[shown] = '\0';
-        complaint->nearest = result == OPTION_UNKNOWN
-                                 ? nearest_name(text, name_length < shown ? name_length : shown)
-                                 : NULL;
-    }
-    return length;
+    setting.length = (size_t)(end - text);
+    setting.value_length = (size_t)(end - setting.value);
+    return setting;
 }
 
-static void complain(const struct complaint *complaint, const char *source)
+/* Visits the settings of a text; how many of them `visit` has found wrong. */
+static size_t each_setting(const char *text, const char *source,
+                           bool (*visit)(const struct setting *setting, const char *source))
 {
-    struct report_line line = {.length = 0};
-    if (complaint->nearest != NULL)
-        report_append(&line, "%s: unknown option '%s': did you mean '%s'?", source,
-                      complaint->setting, complaint->nearest);
-    else
-        report_append(&line, "%s: '%s' has no valid value", source, complaint->setting);
-    line.text[line.length < sizeof line.text ? line.length : sizeof line.text - 1] = '\0';
-    if (options.strict)
-        report_fatal("%s", line.text);
-    report_warning("%s", line.text);
-}
-
-void options_parse(const char *text, const char *source)
-{
-    struct complaint complaint = {.nearest = NULL};
+    size_t wrong = 0;
     while (*text != '\0') {
         text += strspn(text, SEPARATORS);
-        if (*text == '#')
+        if (*text == '#') {
             text += strcspn(text, "\n");
-        else if (*text != '\0')
-            text += take_setting(text, &complaint);
+        } else if (*text != '\0') {
+            struct setting setting = find_setting(text);
+            wrong += !visit(&setting, source);
+            text += setting.length;
+        }
     }
-    if (complaint.setting[0] != '\0')
-        complain(&complaint, source);
+    return wrong;
+}
+
+static bool take_setting(const struct setting *setting, const char *source)
+{
+    (void)source;
+    return options_set(setting->text, setting->name_length, setting->value, setting->value_length,
+                       false) == OPTION_DONE;
+}
+
+/* ---- What is said of those that are wrong ---- */
+
+enum { SHOWN_MAX = 64 }; /* of a setting, in a message */
+
+/* What would be valid for the option. */
+static const char *valid_values(enum option_type type)
+{
+    switch (type) {
+    case OPTION_SWITCH:
+        return "0 or 1, no or yes, off or on, false or true";
+    case OPTION_BYTES:
+        return "a size, a number with K, M, G, T or nothing behind it, up to 16777215T";
+    case OPTION_TIME:
+        return "a time, a number with ms, s or nothing (ms) behind it, up to 18446744073709551s";
+    case OPTION_GC:
+        return "generational or incremental";
+    default:
+        return "a number from 0 to 18446744073709551615";
+    }
+}
+
+static void append_names(struct report_line *line)
+{
+    for (const struct option *option = table; option < TABLE_END; option++)
+        report_append(line, "%s%s", option == table ? "the options are " : ", ", option->name);
+}
+
+static bool tell_setting(const struct setting *setting, const char *source)
+{
+    char shown[SHOWN_MAX];
+    size_t length = setting->length < SHOWN_MAX ? setting->length : SHOWN_MAX - 1;
+    size_t name_length = setting->name_length < length ? setting->name_length : length;
+    const struct option *option = find_option(setting->text, setting->name_length);
+    struct report_line line = {.length = 0};
+    uint64_t number;
+    if (option != NULL && parse_value(option->type, setting->value, setting->value_length, &number))
+        return true;
+    memcpy(shown, setting->text, length);
+    shown[length] = '\0';
+    if (option != NULL) {
+        report_append(&line, "%s: '%s' has no valid value: %s", source, shown,
+                      valid_values(option->type));
+    } else {
+        const struct option *near = near_option(setting->text, name_length);
+        report_append(&line, "%s: unknown option '%s': ", source, shown);
+        if (near != NULL)
+            report_append(&line, "did you mean '%s'?", near->name);
+        else
+            append_names(&line);
+    }
+    line.text[line.length < sizeof line.text ? line.length : sizeof line.text - 1] = '\0';
+    report_warning("%s", line.text);
+    return false;
+}
+
+/* All are taken before anything is said: `strict` may be the last one. */
+void options_parse(const char *text, const char *source)
+{
+    size_t wrong = each_setting(text, source, take_setting);
+    if (wrong == 0)
+        return;
+    each_setting(text, source, tell_setting);
+    if (options.strict)
+        report_fatal("%s: %zu wrong, and strict is set", source, wrong);
 }

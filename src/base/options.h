@@ -70,7 +70,8 @@ enum option_result options_set(const char *name, size_t name_length, const char 
 /* The present value as text that options_set reads back; its length, or -1: no such option. */
 long options_get(const char *name, size_t name_length, char *buffer, size_t size);
 
-/* Takes a list of settings; a bad one is warned of, with the nearest name. */
+/* Takes a list of settings. Of each wrong one a warning says what would be valid; with `strict` the
+ * program ends then. */
 void options_parse(const char *text, const char *source);
 
 #endif

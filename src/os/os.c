@@ -350,10 +350,10 @@ static size_t read_all(int fd, char *buffer, size_t size)
 long os_read_file(const char *path, char *buffer, size_t size)
 {
     struct stat status;
-    long length = -1;
+    long length = -EINVAL;
     long fd = SYSCALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
     if (syscall_failed(fd))
-        return -1;
+        return fd;
     if (SYSCALL(fstat, fd, &status) == 0 && S_ISREG(status.st_mode)) {
         length = (long)read_all((int)fd, buffer, size - 1);
         buffer[length] = '\0';

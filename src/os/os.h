@@ -64,8 +64,8 @@ bool os_is_secure(void);
  * not copied. */
 long os_environment(const char *name, char *buffer, size_t size);
 
-/* A regular file's first bytes, NUL-terminated: the length, or -1. Anything else is not read: a
- * FIFO or a device could keep the caller waiting. */
+/* A regular file's first bytes, NUL-terminated: the length, or -errno. Anything else is not read,
+ * as a FIFO or a device could keep the caller waiting: -EINVAL. */
 long os_read_file(const char *path, char *buffer, size_t size);
 
 /* ---- Memory. NULL or false means the kernel refused. ---- */

@@ -12,6 +12,8 @@
 
 #define CONFIG_FILE "/etc/molt.conf"
 
+static const char *options; /* the program's $MOLT */
+
 static void enter_namespace(void)
 {
     if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
@@ -26,6 +28,8 @@ static void start_program(void)
     char *arguments[] = {(char *)(uintptr_t) "config", (char *)(uintptr_t) "child", NULL};
     setenv("LD_PRELOAD", case_library(), 1);
     unsetenv("MOLT");
+    if (options)
+        setenv("MOLT", options, 1);
     alarm(5);
     execv("/proc/self/exe", arguments);
     _exit(5);
@@ -91,6 +95,21 @@ static void with_huge_file(void)
     start_program();
 }
 
+/* A file for others to read. */
+static void with_forbidden_file(void)
+{
+    enter_namespace();
+    write_config("verbose=1\n");
+    REQUIRE(chmod(CONFIG_FILE, 0) == 0 && setuid(65534) == 0);
+    start_program();
+}
+
+static void with_no_file(void)
+{
+    enter_namespace();
+    start_program();
+}
+
 /* The program ends well with `lines` of molt's about what it read. */
 #define CHECK_CONFIG(function, prefix, lines)                                                   \
     do {                                                                                        \
@@ -121,5 +140,19 @@ int main(int count, char **arguments)
     CHECK_CONFIG(with_directory, "molt: ", 0);
     CHECK_CONFIG(with_endless_link, "molt: ", 0);
     CHECK_CONFIG(with_huge_file, "molt: warning: /etc/molt.conf: longer than", 1);
+
+    /* Who asks is told. */
+    options = "strict";
+    CHECK_CONFIG(with_no_file, "molt: ", 0);
+    CHECK_CONFIG(with_device, "molt: warning: /etc/molt.conf: not read: no regular file", 1);
+    CHECK_CONFIG(with_directory, "molt: warning: /etc/molt.conf: not read: no regular file", 1);
+    CHECK_CONFIG(with_endless_link, "molt: warning: /etc/molt.conf: not read: error 40", 1);
+    if (geteuid() == 0)
+        CHECK_CONFIG(with_forbidden_file,
+                     "molt: warning: /etc/molt.conf: not read: permission denied", 1);
+    options = "verbose";
+    run_child(with_fifo, &end);
+    CHECK(ended_well(&end) && lines_with(&end, "molt: ") == 2 &&
+          lines_with(&end, "molt: warning: /etc/molt.conf: not read: no regular file") == 1);
     return case_end();
 }

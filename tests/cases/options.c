@@ -1,6 +1,6 @@
 /* What MOLT= says, and what it does when it is wrong.
  *
- * An unknown option gets one line with the nearest name, and the program runs; with strict=1 it
+ * Each wrong setting gets one line with what may be meant, and the program runs; with strict=1 it
  * does not run. No value of the variable, however long or broken, may crash the program. The case
  * starts itself again with each value and looks at standard error.
  */

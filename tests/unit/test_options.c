@@ -226,18 +226,56 @@ START_TEST(test_nearest_name)
     expect_words("deccay=1s", "did you mean 'decay'?");
     expect_words("drty=1M", "did you mean 'dirty'?");
     expect_words("dirty=1M,hugecache=1M", "did you mean 'huge_cache'?");
-    expect_words("statistics=1", "did you mean 'stats'?");
     expect_words("Verbose=1", "did you mean 'verbose'?");
     expect_words("strikt", "did you mean 'strict'?");
 }
 END_TEST
 
-START_TEST(test_bad_settings_are_told)
+/* Three typing errors are too many, and so are as many as there are letters. */
+START_TEST(test_no_near_name)
 {
-    expect_words("decay=5x", "'decay=5x' has no valid value");
-    expect_words("decay", "'decay' has no valid value");
-    expect_words("=5", "unknown option '=5'");
-    expect_words("decay=1s,dirty=big,nothing=1", "'dirty=big'"); /* only the first one */
+    static const char *const far[] = {"statistics=1", "decoys1=1s", "nothing", "=5",
+                                      "g=1",          "x",          "ab=1"};
+    for (size_t i = 0; i < COUNT_OF(far); i++) {
+        char list[64], text[2048];
+        strcpy(list, far[i]);
+        expect_words(list, "': the options are decay, dirty, huge_cache, ");
+        unit_child(parse, list, text, sizeof text);
+        REQUIRE(strstr(text, "did you mean") == NULL, "'%s': said '%s'", list, text);
+    }
+    expect_words("gv=generational", "did you mean 'gc'?");
+    expect_words("gc_slise=1", "did you mean 'gc_slice'?");
+}
+END_TEST
+
+/* Each type says what it takes. */
+START_TEST(test_bad_values_are_told)
+{
+    expect_words("decay=5x", "'decay=5x' has no valid value: a time, a number with ms, s ");
+    expect_words("decay", "'decay' has no valid value: a time");
+    expect_words("decay=99999999999999999999", "up to 18446744073709551s");
+    expect_words("dirty=big", "'dirty=big' has no valid value: a size, a number with K, M, G, T ");
+    expect_words("dirty=16777216T", "up to 16777215T");
+    expect_words("stats=2", "0 or 1, no or yes, off or on, false or true");
+    expect_words("gc=fast", "generational or incremental");
+    expect_words("gc_slice=1s", "a number from 0 to 18446744073709551615");
+}
+END_TEST
+
+/* All that is wrong is told, in its order, and what is right between is taken. */
+START_TEST(test_all_bad_settings_are_told)
+{
+    char list[] = "decay=soon,dirty=1M,nothing=1 dekay=3s # stats=9\nstats=9", text[4096];
+    ck_assert_int_eq(unit_child(parse, list, text, sizeof text), 0);
+    const char *at = text;
+    static const char *const told[] = {"'decay=soon'", "'nothing=1'", "'dekay=3s'", "'stats=9'"};
+    for (size_t i = 0; i < COUNT_OF(told); i++) {
+        REQUIRE(strncmp(at, "molt: warning: MOLT: ", 21) == 0, "%s", at);
+        const char *end = strchr(at, '\n'), *found = strstr(at, told[i]);
+        REQUIRE(end != NULL && found != NULL && found < end, "%s: %s", told[i], text);
+        at = end + 1;
+    }
+    ck_assert_str_eq(at, "");
 }
 END_TEST
 
@@ -256,6 +294,7 @@ START_TEST(test_strict)
 {
     unit_expect_abort(parse, (char[]){"strict=1,deccay=1s"}, "did you mean 'decay'?");
     unit_expect_abort(parse, (char[]){"decay=1x,strict"}, "'decay=1x' has no valid value");
+    unit_expect_abort(parse, (char[]){"decay=1x,strict,no=1"}, "error: MOLT: 2 wrong, and strict");
     char text[2048];
     ck_assert_int_eq(unit_child(parse, (char[]){"strict=1,decay=1s"}, text, sizeof text), 0);
     ck_assert_str_eq(text, "");
@@ -279,7 +318,9 @@ Suite *suite_options(void)
     tcase_add_test(tests, test_lists);
     tcase_add_test(tests, test_empty_lists);
     tcase_add_test(tests, test_nearest_name);
-    tcase_add_test(tests, test_bad_settings_are_told);
+    tcase_add_test(tests, test_no_near_name);
+    tcase_add_test(tests, test_bad_values_are_told);
+    tcase_add_test(tests, test_all_bad_settings_are_told);
     tcase_add_test(tests, test_long_settings_are_cut);
     tcase_add_test(tests, test_strict);
     suite_add_tcase(suite, tests);
