@@ -55,8 +55,9 @@ MOLT_API void *molt_realloc(void *block, size_t size)
 /* Gives a block back; NULL is allowed. errno is kept. Any thread may free any block. */
 MOLT_API void molt_free(void *block);
 
-/* C23: as molt_free; `size` must be what the block was asked for with, else the program aborts
- * with a message when the difference shows (another size class). */
+/* C23: as molt_free; `size` must be what the block was asked for with. It is looked at with
+ * MOLT=sized alone, as that of a sized operator delete: then the program aborts with a message when
+ * the difference shows (another size class). */
 MOLT_API void molt_free_sized(void *block, size_t size);
 
 /* At least `size` bytes at a multiple of `alignment`, any power of two. NULL and EINVAL when

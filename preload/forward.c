@@ -25,11 +25,11 @@ static void free_known(void *p, size_t size, bool aligned)
     if (operator_is_replaced(&target))
         free(p);
     else
-        free_checked(p, size, aligned);
+        free_sized_as("free_sized", p, size, aligned);
 }
 
-/* C23. The size and alignment are promises that the pool's record makes unnecessary; a size that
- * cannot be right stops the program. */
+/* C23. The size and alignment are promises that the pool's record makes unnecessary; with an option
+ * a size that cannot be right stops the program. */
 EXPORT void free_sized(void *p, size_t size)
 {
     free_known(p, size, false);

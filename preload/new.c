@@ -109,12 +109,29 @@ static NOINLINE void delete_slow(void *p, size_t alignment, enum operator_target
         free_fast(p);
 }
 
+static NOINLINE void delete_sized_slow(void *p, size_t size, size_t alignment,
+                                       enum operator_target target)
+{
+    if (thread_operators_open == 0 && !operator_is_replaced(&target))
+        free_sized_as("sized delete", p, size, alignment != 0);
+    else
+        delete_slow(p, alignment, target);
+}
+
 #define DEFINE_DELETE(mangled, target)   \
     EXPORT void mangled(void *p);        \
     EXPORT void mangled(void *p)         \
     {                                    \
         if (!delete_fast(p))             \
             delete_slow(p, 0, (target)); \
+    }
+
+#define DEFINE_DELETE_SIZED(mangled, target)         \
+    EXPORT void mangled(void *p, size_t size);       \
+    EXPORT void mangled(void *p, size_t size)        \
+    {                                                \
+        if (!delete_fast(p))                         \
+            delete_sized_slow(p, size, 0, (target)); \
     }
 
 #define DEFINE_DELETE_ALIGNED(mangled, target)      \
@@ -129,14 +146,15 @@ static NOINLINE void delete_slow(void *p, size_t alignment, enum operator_target
     EXPORT void mangled(void *p, size_t size, size_t alignment); \
     EXPORT void mangled(void *p, size_t size, size_t alignment)  \
     {                                                            \
-        (void)size;                                              \
         if (!delete_fast(p))                                     \
-            delete_slow(p, alignment, (target));                 \
+            delete_sized_slow(p, size, alignment, (target));     \
     }
 
-DEFINE_DELETE(_ZdlPv, TO_FREE)          /* delete(p) */
-DEFINE_DELETE(_ZdaPv, TO_DELETE)        /* delete[](p) */
-DEFINE_DELETE(_ZdaPvm, TO_DELETE_ARRAY) /* delete[](p, size) */
+DEFINE_DELETE(_ZdlPv, TO_FREE)                       /* delete(p) */
+DEFINE_DELETE(_ZdaPv, TO_DELETE)                     /* delete[](p) */
+DEFINE_DELETE(_ZdaPvRKSt9nothrow_t, TO_DELETE_ARRAY) /* delete[](p, nothrow) */
+DEFINE_DELETE_SIZED(_ZdlPvm, TO_DELETE)              /* delete(p, size) */
+DEFINE_DELETE_SIZED(_ZdaPvm, TO_DELETE_ARRAY)        /* delete[](p, size) */
 
 DEFINE_DELETE_ALIGNED(_ZdlPvSt11align_val_t, TO_FREE)           /* delete(p, align) */
 DEFINE_DELETE_ALIGNED(_ZdaPvSt11align_val_t, TO_DELETE_ALIGNED) /* delete[](p, align) */
@@ -146,9 +164,7 @@ DEFINE_DELETE_SIZED_ALIGNED(_ZdlPvmSt11align_val_t, TO_DELETE_ALIGNED)
 DEFINE_DELETE_SIZED_ALIGNED(_ZdaPvmSt11align_val_t, TO_DELETE_ARRAY_ALIGNED)
 
 /* The rest go on to the same as one of these. */
-SECOND_NAME(_ZdlPvm, _ZdaPv);               /* delete(p, size) */
-SECOND_NAME(_ZdlPvRKSt9nothrow_t, _ZdaPv);  /* delete(p, nothrow) */
-SECOND_NAME(_ZdaPvRKSt9nothrow_t, _ZdaPvm); /* delete[](p, nothrow) */
+SECOND_NAME(_ZdlPvRKSt9nothrow_t, _ZdaPv); /* delete(p, nothrow) */
 SECOND_NAME(_ZdlPvSt11align_val_tRKSt9nothrow_t,
             _ZdaPvSt11align_val_t); /* delete(p, align, nothrow) */
 

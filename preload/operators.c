@@ -1,7 +1,9 @@
 /* operators.c: which of the names that operators go on to lead elsewhere. */
 #include "operators.h"
 
+#include "alloc/init.h" // init_done
 #include "alloc/thread.h"
+#include "base/options.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -40,9 +42,12 @@ static bool is_stub(const void *address)
            symbol->st_shndx == SHN_UNDEF;
 }
 
-/* Until this has run, operators called by other libraries' constructors go by the table. */
+/* Until this has run, operators called by other libraries' constructors go by the table. Where
+ * sized deletes are checked they stay closed: the slow paths look at the sizes. */
 __attribute__((constructor)) static void open_operators(void)
 {
+    if (!init_done() || options.sized)
+        return;
     for (size_t i = 0; i < sizeof operator_table / sizeof operator_table[0]; i++) {
         const struct operator_definition *definition = &operator_table[i];
         if (definition->seen != definition->own && !is_stub(definition->seen))

@@ -48,7 +48,7 @@ void molt_free(void *block)
 
 void molt_free_sized(void *block, size_t size)
 {
-    free_checked(block, size, false);
+    free_sized_as("free_sized", block, size, false);
 }
 
 void *molt_aligned_alloc(size_t alignment, size_t size)

@@ -17,6 +17,7 @@
 #include "trim.h" // trim_mappings
 
 #include "base/fork.h"
+#include "base/options.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -257,13 +258,19 @@ static bool still_fits(size_t bytes, size_t size)
     return size <= bytes && size >= bytes / 2;
 }
 
-void free_checked(void *p, size_t size, bool aligned)
+static void check_size(const char *operation, const void *p, size_t size, bool aligned)
 {
-    size_t bytes = malloc_block_bytes(p, "free_sized");
+    size_t bytes = malloc_block_bytes(p, operation);
     bool too_small = !still_fits(bytes, size) && malloc_good_size(size) != bytes && !aligned &&
                      !atomic_load_explicit(&gave_larger, memory_order_relaxed);
-    if (p != NULL && (size > bytes || too_small))
-        misuse_report_size(p, size, bytes);
+    if (size > bytes || too_small)
+        misuse_report_size(operation, p, size, bytes);
+}
+
+void free_sized_as(const char *operation, void *p, size_t size, bool aligned)
+{
+    if (p != NULL && options.sized)
+        check_size(operation, p, size, aligned);
     free_fast(p);
 }
 

@@ -37,7 +37,9 @@ void *malloc_aligned(size_t alignment, size_t size); /* alignment: a power of tw
 void *malloc_resize(void *block, size_t size);       /* realloc */
 void free_slow(void *p);
 void free_drained(struct pool *pool);
-void free_checked(void *p, size_t size, bool aligned); /* free_sized, free_aligned_sized */
+/* free_sized and its like, whose name is `operation`; the size is looked at if an option says so.
+ * `aligned`: the block may be larger than its size needs. */
+void free_sized_as(const char *operation, void *p, size_t size, bool aligned);
 size_t malloc_block_bytes(const void *p, const char *operation); /* 0 for NULL */
 bool malloc_has_block(const void *p); /* p is the start of a block, live or not */
 size_t malloc_good_size(size_t size);

@@ -80,9 +80,9 @@ void misuse_report(const char *operation, const void *p)
     report_fatal("invalid %s of %p: not memory that molt gave out", operation, p);
 }
 
-void misuse_report_size(const void *p, size_t size, size_t block_bytes)
+void misuse_report_size(const char *operation, const void *p, size_t size, size_t block_bytes)
 {
-    report_fatal("invalid free_sized of %p: %zu bytes said, the block has %zu", p, size,
+    report_fatal("invalid %s of %p: %zu bytes said, the block has %zu", operation, p, size,
                  block_bytes);
 }
 

@@ -12,7 +12,8 @@
 COLD _Noreturn void misuse_report(const char *operation, const void *p);
 
 /* A sized free whose size is not the block's. */
-COLD _Noreturn void misuse_report_size(const void *p, size_t size, size_t block_bytes);
+COLD _Noreturn void misuse_report_size(const char *operation, const void *p, size_t size,
+                                       size_t block_bytes);
 
 /* A free block whose link has been overwritten. */
 COLD _Noreturn void misuse_report_written(const void *block, size_t bytes);

@@ -40,6 +40,9 @@ enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
       "how old objects are collected: generational (all at once) or incremental (in slices)")      \
     X(gc_slice, OPTION_COUNT, 1000, false,                                                         \
       "microseconds that a slice of an incremental collection may take")                           \
+    X(sized, OPTION_SWITCH, 0, true,                                                               \
+      "check the sizes that free_sized and sized operator delete are told; C++'s new and delete "  \
+      "take longer")                                                                               \
     X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \
     X(objects, OPTION_SWITCH, 0, false,                                                            \
       "write the live objects by type to standard error at exit, after a last collection")         \

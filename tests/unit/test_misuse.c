@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "alloc/thread.h"
+#include "base/options.h"
 #include "base/tunables.h" // RUN_CACHE_BYTES
 #include "molt.h"
 #include "os/os.h"
@@ -219,6 +220,7 @@ static void do_free_sized(void *argument)
 /* One size class, one page or more too large. */
 START_TEST(test_sized_free_too_large)
 {
+    options.sized = 1;
     static const size_t sizes[] = {8, 64, 1000, 5000, 100000, 5 << 20};
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         struct sized sized = {.p = molt_malloc(sizes[i])};
@@ -233,6 +235,7 @@ END_TEST
 
 START_TEST(test_sized_free_too_small)
 {
+    options.sized = 1;
     static const size_t sizes[] = {64, 1000, 5000, 100000, 5 << 20};
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         struct sized sized = {.p = molt_malloc(sizes[i]), .size = sizes[i] / 4};
@@ -242,8 +245,20 @@ START_TEST(test_sized_free_too_small)
 }
 END_TEST
 
+/* Unless asked for, a size is not looked at. */
+START_TEST(test_sized_free_unchecked)
+{
+    for (size_t size = 1; size < 5 << 20; size = size * 3 + 1) {
+        molt_free_sized(molt_malloc(size), size * 4);
+        molt_free_sized(molt_malloc(size), size / 4);
+    }
+    ck_assert_uint_eq(unit_live_blocks(), 0);
+}
+END_TEST
+
 START_TEST(test_sized_free_of_the_right_size)
 {
+    options.sized = 1;
     static const size_t sizes[] = {0, 1, 8, 9, 64, 1000, 5000, 100000, 5 << 20};
     for (size_t i = 0; i < COUNT_OF(sizes); i++)
         molt_free_sized(molt_malloc(sizes[i]), sizes[i]);
@@ -258,6 +273,7 @@ END_TEST
 /* Where there is no memory to move a block to, it keeps its place, however little is asked for. */
 START_TEST(test_sized_free_of_a_block_that_could_not_shrink)
 {
+    options.sized = 1;
     char *p = molt_malloc(20000);
     os_fail(1, true);
     for (size_t size = 1 << 20; size >= 2000; size /= 2)
@@ -272,6 +288,7 @@ END_TEST
 /* A signal handler that has interrupted a slow path gets whole pages. */
 START_TEST(test_sized_free_of_a_signal_handlers_block)
 {
+    options.sized = 1;
     molt_free(molt_malloc(1));
     struct heap *heap = thread_enter_existing();
     char *p = molt_malloc(64);
@@ -283,6 +300,7 @@ END_TEST
 
 START_TEST(test_sized_free_of_a_freed_block)
 {
+    options.sized = 1;
     struct sized sized = {.p = molt_malloc(64), .size = 64};
     molt_free(sized.p);
     unit_expect_error(do_free_sized, &sized, "invalid free_sized of %p", (void *)sized.p);
@@ -319,6 +337,7 @@ Suite *suite_misuse(void)
     tcase_add_test(tests, test_aliases);
     tcase_add_test(tests, test_sized_free_too_large);
     tcase_add_test(tests, test_sized_free_too_small);
+    tcase_add_test(tests, test_sized_free_unchecked);
     tcase_add_test(tests, test_sized_free_of_the_right_size);
     tcase_add_test(tests, test_sized_free_of_a_block_that_could_not_shrink);
     tcase_add_test(tests, test_sized_free_of_a_signal_handlers_block);
