@@ -2,6 +2,7 @@
 #include "export.h"
 
 #include "alloc/malloc.h"
+#include "alloc/perturb.h"
 #include "alloc/stats.h"
 #include "alloc/trim.h"
 
@@ -24,10 +25,12 @@ EXPORT int malloc_trim(size_t keep_bytes)
 
 #define MXFAST_MAX 160 /* the largest that glibc takes */
 
-/* The parameters of glibc's heap have no counterpart; a program that sets one must not take that
- * for an error. glibc says so of unknown ones, too. */
+/* But for M_PERTURB the parameters of glibc's heap have no counterpart; a program that sets one must
+ * not take that for an error. glibc says so of unknown ones, too. */
 EXPORT int mallopt(int parameter, int value)
 {
+    if (parameter == M_PERTURB)
+        perturb_set(value);
     return parameter != M_MXFAST || (value >= 0 && value <= MXFAST_MAX);
 }
 

@@ -5,6 +5,7 @@
 #include "init.h"
 
 #include "block.h"
+#include "perturb.h"
 #include "repair.h"
 #include "stats.h"
 #include "thread.h"
@@ -57,6 +58,7 @@ static void read_options(void)
         report_warning("MOLT: longer than %zu bytes: ignored", sizeof text - 1);
     else if (length > 0)
         options_parse(text, "MOLT");
+    perturb_init();
     if (file_length < 0 && file_length != -ENOENT && (options.strict || options.verbose))
         tell_unread(file_length);
 }

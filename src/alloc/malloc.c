@@ -10,6 +10,7 @@
 #include "huge.h"
 #include "init.h"
 #include "misuse.h"
+#include "perturb.h"
 #include "proof.h"
 #include "registry.h" // registry_claim
 #include "remote.h"
@@ -122,7 +123,11 @@ static void *alloc(size_t size, size_t alignment, bool zero)
     void *block = try_alloc(size, alignment, zero);
     if (UNLIKELY(block == NULL) && size < map.bytes && !thread_is_reentered() && trim_mappings())
         block = try_alloc(size, alignment, zero);
-    return LIKELY(block != NULL) ? block : malloc_no_memory();
+    if (UNLIKELY(block == NULL))
+        return malloc_no_memory();
+    if (perturb_is_on() && !zero)
+        perturb_new(block, size);
+    return block;
 }
 
 /* Sizes above the table find their list here; most calls end in this function. */
@@ -180,6 +185,8 @@ static void free_to_pool(struct pool *pool, void *p)
     check_live(pool, p, "free");
     if (UNLIKELY(pool_has_objects(pool)))
         misuse_report_object("free", p);
+    if (perturb_is_on())
+        perturb_freed(p, pool_block_bytes(pool));
     struct heap *heap = thread_enter_by_free(map_heap(pool_heap(pool)));
     if (heap == NULL) {
         remote_free_now(pool, p);
@@ -210,6 +217,8 @@ static void free_run(void *p)
     size_t bytes = run_retire(p);
     if (bytes == 0)
         misuse_report("free", p);
+    if (perturb_is_on())
+        perturb_freed(p, bytes);
     struct heap *heap = thread_enter_existing();
     leave_after_release(heap, run_release(heap != NULL ? &heap->runs : NULL, p, bytes));
 }

@@ -5,6 +5,7 @@
 #include "heap.h"
 #include "map.h"
 #include "misuse.h"
+#include "perturb.h"
 
 #define COUNT_SHIFT 48
 #define ADDRESS_MASK ((UINT64_C(1) << COUNT_SHIFT) - 1)
@@ -109,7 +110,8 @@ void remote_free(struct heap *heap, struct pool *pool, struct block *block)
         flush_slot(heap, number);
     if (!is_used(heap, number))
         begin_slot(heap, number, pool, block);
-    slot->limit = pool_has_objects(pool) ? 0 : pool_open_limit(pool); /* free() takes no object */
+    bool is_closed = pool_has_objects(pool) || perturb_is_on(); /* free() takes no object */
+    slot->limit = is_closed ? 0 : pool_open_limit(pool);
     outbox_push(slot, block);
     if (slot->room == 0)
         flush_slot(heap, number);

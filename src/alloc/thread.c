@@ -4,6 +4,7 @@
 #include "arena.h" // arena_lock
 #include "hooks.h"
 #include "huge.h" // huge_lock
+#include "perturb.h"
 #include "registry.h"
 #include "tick.h"
 
@@ -43,10 +44,12 @@ static void open_fast_paths(struct heap *heap)
 {
     atomic_signal_fence(memory_order_seq_cst);
     heap_end_slow(heap);
-    thread_self.cookie = heap_cookie(heap);
-    thread_self.small_limit = TABLE_MAX + 1;
-    thread_self.operator_cookie = thread_self.cookie & thread_operators_open;
-    thread_self.operator_limit = (TABLE_MAX + 1) & thread_operators_open;
+    if (!perturb_is_on()) {
+        thread_self.cookie = heap_cookie(heap);
+        thread_self.small_limit = TABLE_MAX + 1;
+        thread_self.operator_cookie = thread_self.cookie & thread_operators_open;
+        thread_self.operator_limit = (TABLE_MAX + 1) & thread_operators_open;
+    }
     atomic_signal_fence(memory_order_seq_cst);
     thread_self.outbox = heap->outbox;
 }

@@ -36,7 +36,8 @@ extern HIDDEN THREAD_LOCAL struct thread thread_self;
 extern HIDDEN uintptr_t thread_operators_open;
 
 /* Inside a slow path the fast ones are closed (no cookie, no size, no outbox): a signal handler
- * that comes then takes a slow path itself, and finds that it must not enter the heap. */
+ * that comes then takes a slow path itself, and finds that it must not enter the heap. While blocks
+ * are to be filled (perturb.h) the first two stay so, and no chain of the outbox takes a block. */
 
 /* Whether the caller is a signal handler that interrupted its own thread's slow path. */
 bool thread_is_reentered(void);

@@ -1,0 +1,82 @@
+/* perturb.c: the value, and where it comes from. */
+#include "perturb.h"
+
+#include "thread.h"
+
+#include "os/os.h" // os_environment
+
+#include <string.h>
+
+#define TUNABLE "glibc.malloc.perturb="
+#define VALUE_MAX 255u /* of the environment's */
+
+int perturb_value;
+
+void perturb_set(int value)
+{
+    __atomic_store_n(&perturb_value, value, __ATOMIC_RELAXED);
+    struct heap *heap = thread_enter_existing();
+    if (heap != NULL)
+        thread_leave(heap);
+}
+
+static unsigned digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    c |= 'a' ^ 'A';
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
+/* A number as in C, decimal, octal or hexadecimal, whatever stands behind it; one that is too large
+ * counts as none. */
+static void take_number(const char *text)
+{
+    unsigned base = 10, number = 0;
+    text += strspn(text, " \t");
+    if (text[0] == '0' && (text[1] | ('a' ^ 'A')) == 'x') {
+        base = 16;
+        text += 2;
+    } else if (text[0] == '0') {
+        base = 8;
+    }
+    for (; digit_of(*text) < base && number <= VALUE_MAX; text++)
+        number = number * base + digit_of(*text);
+    if (number <= VALUE_MAX)
+        perturb_value = (int)number;
+}
+
+/* The list is separated by colons. */
+static bool take_tunable(const char *list)
+{
+    while (*list != '\0') {
+        if (strncmp(list, TUNABLE, strlen(TUNABLE)) == 0) {
+            take_number(list + strlen(TUNABLE));
+            return true;
+        }
+        list += strcspn(list, ":");
+        list += *list == ':';
+    }
+    return false;
+}
+
+void perturb_init(void)
+{
+    char text[4096];
+    long length = os_environment("GLIBC_TUNABLES", text, sizeof text);
+    if (length > 0 && length < (long)sizeof text && take_tunable(text))
+        return;
+    length = os_environment("MALLOC_PERTURB_", text, sizeof text);
+    if (length > 0 && length < (long)sizeof text)
+        take_number(text);
+}
+
+void perturb_new(void *block, size_t bytes)
+{
+    memset(block, perturb_value ^ 0xff, bytes);
+}
+
+void perturb_freed(void *block, size_t bytes)
+{
+    memset(block, perturb_value, bytes);
+}
