@@ -30,6 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../patience.h"
+
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 #define GIB ((size_t)1 << 30)
@@ -104,11 +106,11 @@ static inline void case_on_alarm(int signal_number)
     _exit(1);
 }
 
-/* Ends the process with a message when it is still there after `seconds`. */
+/* Ends the process with a message when it is still there after `seconds`, and some patience. */
 static inline void case_watchdog(unsigned seconds)
 {
     signal(SIGALRM, case_on_alarm);
-    alarm(seconds);
+    alarm(patience(seconds));
 }
 
 /* ---- The library under test ------------------------------------------------------------- */
@@ -248,6 +250,35 @@ static inline const char *beside_program(const char *name, char out[PATH_MAX])
     return out;
 }
 
+/* ---- A timer that interrupts the program ---------------------------------------------------- */
+
+static timer_t case_timer;
+
+/* It rings once, by SIGUSR1. A handler that winds it up again at its end leaves time to what it
+ * interrupts, however slow it was itself: a timer with a period would have run out already. */
+static inline void timer_wind_up(long nanoseconds)
+{
+    struct itimerspec soon = {{0, 0}, {0, nanoseconds}};
+    if (timer_settime(case_timer, 0, &soon, NULL) != 0)
+        case_failed();
+}
+
+static inline void timer_start(long nanoseconds)
+{
+    struct sigevent event;
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = SIGUSR1;
+    REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &case_timer) == 0);
+    timer_wind_up(nanoseconds);
+}
+
+static inline void timer_end(void)
+{
+    signal(SIGUSR1, SIG_IGN);
+    REQUIRE(timer_delete(case_timer) == 0);
+}
+
 /* ---- Threads ---------------------------------------------------------------------------- */
 
 static inline pthread_t thread_start(void *(*body)(void *), void *argument)
@@ -281,8 +312,8 @@ struct child_end {
     char error[4096]; /* the first bytes of its standard error, NUL-terminated */
 };
 
-/* Runs fn in a child process that gets 20 seconds; its standard error is kept. A child whose fn
- * returns leaves with status 0, or 1 when a CHECK in it failed. */
+/* Runs fn in a child process that gets 20 seconds, and some patience; its standard error is kept. A
+ * child whose fn returns leaves with status 0, or 1 when a CHECK in it failed. */
 static inline void run_child(void (*fn)(void), struct child_end *end)
 {
     int pipe_ends[2];
@@ -295,7 +326,7 @@ static inline void run_child(void (*fn)(void), struct child_end *end)
         setrlimit(RLIMIT_CORE, &no_core);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         signal(SIGALRM, SIG_DFL);
-        alarm(20);
+        alarm(patience(20));
         dup2(pipe_ends[1], STDERR_FILENO);
         fn();
         _exit(case_failures > 0);

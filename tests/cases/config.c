@@ -30,7 +30,7 @@ static void start_program(void)
     unsetenv("MOLT");
     if (options)
         setenv("MOLT", options, 1);
-    alarm(5);
+    alarm(patience(5));
     execv("/proc/self/exe", arguments);
     _exit(5);
 }

@@ -101,7 +101,7 @@ static void *collect_in_thread(void *argument)
 static _Noreturn void child(int number, bool was_blocked)
 {
     signal(SIGALRM, SIG_DFL);
-    alarm(10);
+    alarm(patience(10));
     if (number % 8 < 2) {
         if (!was_blocked)
             molt_gc_blocking_begin();

@@ -75,7 +75,7 @@ static void expect_end(pid_t child, const char *who)
 static _Noreturn void child(enum kind kind, int number)
 {
     signal(SIGALRM, SIG_DFL);
-    alarm(10);
+    alarm(patience(10));
     if (kind == BY_FORK && number % 4 == 0)
         in_thread(allocate, NULL);
     CHECK(malloc_usable_size(huge) >= 8 * MIB && malloc_usable_size(small) >= 100);

@@ -45,7 +45,7 @@ static void *flush_all(void *argument)
 /* What a child of a threaded program does in practice: it allocates, opens a file, leaves. */
 static void child(void)
 {
-    alarm(10);
+    alarm(patience(10));
     signal(SIGALRM, SIG_DFL);
     for (size_t size = 1; size < 300000; size *= 3)
         free(malloc(size));

@@ -72,7 +72,7 @@ static void descend(uint64_t seed, int depth)
     signal(SIGALRM, SIG_DFL);
     pid_t pid = 0;
     for (int level = depth; pid == 0 && level >= 0; level--) {
-        alarm(10);
+        alarm(patience(10));
         allocate_a_while((void *)(uintptr_t)seed);
         in_thread(allocate_a_while, (void *)(uintptr_t)(seed + 1));
         pid = level > 0 ? fork() : 0;

@@ -40,7 +40,7 @@ static void *allocates(void *argument)
         unsigned char *block = malloc(size);
         REQUIRE(block);
         fill_bytes(block, size < 5000 ? size : 5000, 1);
-        bytes_passed += size;
+        __atomic_fetch_add(&bytes_passed, size, __ATOMIC_RELAXED);
         queue[head % QUEUE] = block;
         __atomic_store_n(&head, head + 1, __ATOMIC_RELEASE);
     }
@@ -61,7 +61,8 @@ static void *frees(void *argument)
     }
 }
 
-/* Two seconds of traffic; after the first half of one the RSS must stay where it is. */
+/* Two seconds of traffic, and until much has passed; after the first half of one the RSS must stay
+ * where it is. */
 static void handover(void *(*in_main)(void *), void *(*in_other)(void *))
 {
     stop = false;
@@ -76,6 +77,8 @@ static void handover(void *(*in_main)(void *), void *(*in_other)(void *))
         sleep_ms(20);
     }
     sleep_ms(1300);
+    while (__atomic_load_n(&bytes_passed, __ATOMIC_RELAXED) < 200 * MIB)
+        sleep_ms(100);
     size_t after = rss_bytes();
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     thread_join(again);
@@ -84,7 +87,6 @@ static void handover(void *(*in_main)(void *), void *(*in_other)(void *))
         free(queue[tail++ % QUEUE]);
     CHECK_MSG(growth(peak, after) < 16 * MIB, "RSS went from %zu to %zu (%zu bytes passed)", peak,
               after, bytes_passed);
-    CHECK(bytes_passed > 200 * MIB);
 }
 
 int main(void)

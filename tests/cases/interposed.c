@@ -85,7 +85,7 @@ static struct result run(const char *preloaded, const char *command)
         dup2(ends[1], STDERR_FILENO);
         close(ends[0]);
         close(ends[1]);
-        alarm(60);
+        alarm(patience(60));
         setenv("LD_PRELOAD", preloaded, 1);
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(127);

@@ -7,7 +7,7 @@
  */
 #include "case.h"
 
-enum { SLOTS = 500, HELD = 8 };
+enum { SLOTS = 500, HELD = 8, INTERVAL_NS = 50000 };
 
 static volatile sig_atomic_t signals, damaged;
 
@@ -28,16 +28,19 @@ static void on_timer(int signal_number)
         free(held[i]);
     }
     signals++;
+    timer_wind_up(INTERVAL_NS);
     errno = saved;
 }
 
+/* For these seconds, and until some signals have come. */
 static void churn(double seconds, size_t largest)
 {
     static unsigned char *slots[SLOTS];
     static size_t sizes[SLOTS];
     uint64_t seed = 5;
     double end = now_seconds() + seconds;
-    for (unsigned n = 0; n % 1000 || now_seconds() < end; n++) {
+    int enough = signals + 20;
+    for (unsigned n = 0; n % 1000 || now_seconds() < end || signals < enough; n++) {
         size_t i = random_between(&seed, 0, SLOTS - 1);
         if (slots[i])
             CHECK(has_bytes(slots[i], sizes[i], (unsigned)i));
@@ -55,18 +58,11 @@ static void churn(double seconds, size_t largest)
 
 static void interrupted(void)
 {
-    struct sigevent event = {0};
-    event.sigev_notify = SIGEV_SIGNAL;
-    event.sigev_signo = SIGUSR1;
-    struct itimerspec every = {{0, 50000}, {0, 50000}};
-    timer_t timer;
     signal(SIGUSR1, on_timer);
-    REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
-    REQUIRE(timer_settime(timer, 0, &every, NULL) == 0);
+    timer_start(INTERVAL_NS);
     churn(1.0, 1000);
     churn(1.0, 50000);
-    REQUIRE(timer_delete(timer) == 0);
-    CHECK_MSG(signals > 20, "only %d signals came", (int)signals);
+    timer_end();
     CHECK_MSG(damaged == 0, "%d blocks of the handler were overwritten", (int)damaged);
 }
 

@@ -32,6 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../patience.h"
+
 /* ---- What is tested ---- */
 
 struct heap_functions {
@@ -688,7 +690,7 @@ static int run_list(const struct op *ops, size_t count, unsigned timeout_seconds
     if (child == 0) {
         if (!loud)
             silence();
-        alarm(timeout_seconds);
+        alarm(patience(timeout_seconds));
         play_list(ops, count);
         _exit(0);
     }

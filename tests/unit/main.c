@@ -1,5 +1,6 @@
 /* main.c: runs all suites, or those named: unit [--list] [SUITE]… */
 #include "suites.h"
+#include "unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,9 @@ int main(int argc, char **argv)
         return os_failures_script();
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
         return list_suites();
+    char times[16];
+    snprintf(times, sizeof times, "%u", patience(1));
+    setenv("CK_TIMEOUT_MULTIPLIER", times, false); /* before the suites are made */
     SRunner *runner = srunner_create(NULL);
     for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++)
         if (is_wanted(suites[i].name, argc, argv))

@@ -295,16 +295,18 @@ START_TEST(test_numbers)
                 struct span span = numbering_span(all->at[i]);
                 size_t number = numbering_of(all->at[i]);
                 if (!takes_part(side, step, from)) {
-                    ck_assert(number == NUMBER_NONE && span.start == 1);
+                    REQUIRE(number == NUMBER_NONE && span.start == 1, "block %zu takes part", i);
                     continue;
                 }
-                ck_assert_uint_lt(number, edges.count);
-                ck_assert(step > 1 || entry_of((uintptr_t)all->at[i]) != NULL);
-                ck_assert_int_eq(edges.numbers[number]++, 0);
-                ck_assert_uint_eq(number,
-                                  numbering_of_side(side).first + side_index(side, all->at[i]));
-                ck_assert(span_has(&span, all->at[i]));
-                ck_assert_uint_eq(span.first + span_index(&span, all->at[i]), number);
+                REQUIRE(number < edges.count, "block %zu: number %zu", i, number);
+                REQUIRE(step > 1 || entry_of((uintptr_t)all->at[i]) != NULL, "block %zu: no entry",
+                        i);
+                REQUIRE(edges.numbers[number]++ == 0, "block %zu: number %zu again", i, number);
+                REQUIRE(number == numbering_of_side(side).first + side_index(side, all->at[i]),
+                        "block %zu: number %zu, by its side another", i, number);
+                REQUIRE(span_has(&span, all->at[i]), "block %zu: not in its span", i);
+                REQUIRE(span.first + span_index(&span, all->at[i]) == number,
+                        "block %zu: number %zu, by its span another", i, number);
             }
             numbering_end(sides[from]);
         }
@@ -359,7 +361,7 @@ Suite *suite_deduce(void)
     suite_add_tcase(suite, distant);
 
     TCase *numbers = tcase_create("numbers");
-    tcase_set_timeout(numbers, 60); /* Check is told of each assertion */
+    tcase_set_timeout(numbers, 60);
     tcase_add_test(numbers, test_numbers);
     tcase_add_test(numbers, test_numbers_of_large_objects);
     suite_add_tcase(suite, numbers);

@@ -302,7 +302,7 @@ static void fork_child(unsigned number, unsigned instruction)
     if (child->pid != 0)
         return;
     signal(SIGALRM, SIG_DFL);
-    alarm(CHILD_SECONDS);
+    alarm(patience(CHILD_SECONDS));
     if (is_blocked)
         molt_gc_blocking_end();
     use_all(number);
@@ -423,7 +423,7 @@ static unsigned count_instructions(void)
     ck_assert_ptr_ne(count, MAP_FAILED);
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(100);
+        alarm(patience(100));
         *count = step_through(0);
         _exit(0);
     }

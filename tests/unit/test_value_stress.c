@@ -523,7 +523,7 @@ START_TEST(test_fork_while_others_intern)
     for (unsigned i = 0; i < 100; i++) {
         pid_t child = fork();
         if (child == 0) {
-            alarm(20);
+            alarm(patience(20));
             molt_str *same = intern_number(1000);
             molt_release(intern_number(1));
             _exit(same == kept ? 0 : 1);

@@ -23,11 +23,11 @@
 #include <unistd.h>
 
 /* What a test waits for comes at once, or never. */
-#define PATIENCE_S 20
+#define LIMIT_S 20
 
 static bool comes_true(atomic_bool *condition)
 {
-    for (time_t end = time(NULL) + PATIENCE_S; !atomic_load(condition) && time(NULL) < end;)
+    for (time_t end = time(NULL) + patience(LIMIT_S); !atomic_load(condition) && time(NULL) < end;)
         sched_yield();
     return atomic_load(condition);
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../patience.h"
+
 /* ck_assert tells the parent process of every call; in long loops only failures are told, by the
  * place and the message. */
 #define REQUIRE(condition, ...)        \
