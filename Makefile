@@ -99,8 +99,11 @@ include tests/cases/cases.mk
 include tests/unit.mk
 include doc/examples/examples.mk
 
+# How busy the machine is when a part begins; the other runners ask for themselves.
+check-unit check-model check-objects check-bench: export PATIENCE = $(shell tests/patience)
+
 # All tests; installs what they need. ALSO= names further targets to run and count.
-check: deps
+check:
 	+@tests/all $(ALSO)
 
 layers: all
@@ -136,7 +139,8 @@ format-check:
 	clang-format --dry-run --Werror $(FORMATTED)
 
 check-shell:
-	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/examples tests/cases/run \
+	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/examples tests/patience \
+	    tests/steps tests/cases/run \
 	    tests/programs/run tests/programs/*.sh tests/world/*.sh findings/*.sh
 
 tidy:

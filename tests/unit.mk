@@ -51,24 +51,24 @@ check-unit: $(BUILD)/release/unit
 	$<
 
 # By one thread, by some and by many; all at once, and in slices.
-define collections
-	$(BUILD)/$(1)/collections --rounds $(2) --seed 1
-	MOLT=gc=incremental $(BUILD)/$(1)/collections --rounds $(2) --seed 2
-	$(BUILD)/$(1)/collections --threads 4 --rounds $(2) --seed 3
-	$(BUILD)/$(1)/collections --threads 16 --rounds $(2) --seed 4
-	MOLT=gc=incremental $(BUILD)/$(1)/collections --threads 4 --rounds $(2) --seed 5
-	MOLT=gc=incremental $(BUILD)/$(1)/collections --threads 16 --rounds $(2) --seed 6
-endef
+collections = \
+    "$(BUILD)/$(1)/collections --rounds $(2) --seed 1" \
+    "MOLT=gc=incremental $(BUILD)/$(1)/collections --rounds $(2) --seed 2" \
+    "$(BUILD)/$(1)/collections --threads 4 --rounds $(2) --seed 3" \
+    "$(BUILD)/$(1)/collections --threads 16 --rounds $(2) --seed 4" \
+    "MOLT=gc=incremental $(BUILD)/$(1)/collections --threads 4 --rounds $(2) --seed 5" \
+    "MOLT=gc=incremental $(BUILD)/$(1)/collections --threads 16 --rounds $(2) --seed 6"
 
 check-model: $(MODELS:%=$(BUILD)/release/%) $(BUILD)/tests/model-preload $(BUILD)/libmolt.so
-	$< --seed 1
-	$< --seed 1000 --seconds 6
-	$< --threads 4 --seed 2 --seconds 4
-	$< --threads 16 --seed 3 --seconds 4
-	LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) $(BUILD)/tests/model-preload --seed 4
-	LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) $(BUILD)/tests/model-preload --threads 4 --seconds 3
-	$(BUILD)/release/objects --seed 1 --streams 1000
-	$(call collections,release,15)
+	@tests/steps \
+	    "$< --seed 1" \
+	    "$< --seed 1000 --seconds 6" \
+	    "$< --threads 4 --seed 2 --seconds 4" \
+	    "$< --threads 16 --seed 3 --seconds 4" \
+	    "LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) $(BUILD)/tests/model-preload --seed 4" \
+	    "LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) $(BUILD)/tests/model-preload --threads 4 --seconds 3" \
+	    "$(BUILD)/release/objects --seed 1 --streams 1000" \
+	    $(call collections,release,15)
 
 $(BUILD)/tests/nodes.so: tests/objects/nodes.c
 	@mkdir -p $(@D)
@@ -81,30 +81,30 @@ DEBUG_PROGRAMS := bash g++ git lua perl python redis sqlite
 
 check-debug: $(addprefix $(BUILD)/debug/,unit $(MODELS) libmolt.so) $(BUILD)/tests/model-preload \
              $(CASES_ALL)
-	$<
-	$(BUILD)/debug/model --seed 8 --ops 300000
-	$(BUILD)/debug/model --threads 4 --seed 9 --ops 300000
-	LD_PRELOAD=$(abspath $(BUILD)/debug/libmolt.so) $(BUILD)/tests/model-preload --threads 4 --seconds 3
-	$(BUILD)/debug/objects --seed 10 --streams 100
-	$(call collections,debug,3)
-	BUILD=$(BUILD) tests/cases/run $(BUILD)/debug/libmolt.so
-	tests/programs/run --quick $(DEBUG_PROGRAMS:%=--only %) $(BUILD)/debug/libmolt.so
+	@tests/steps $< \
+	    "$(BUILD)/debug/model --seed 8 --ops 300000" \
+	    "$(BUILD)/debug/model --threads 4 --seed 9 --ops 300000" \
+	    "LD_PRELOAD=$(abspath $(BUILD)/debug/libmolt.so) $(BUILD)/tests/model-preload --threads 4 --seconds 3" \
+	    "$(BUILD)/debug/objects --seed 10 --streams 100" \
+	    $(call collections,debug,3) \
+	    "BUILD=$(BUILD) tests/cases/run $(BUILD)/debug/libmolt.so" \
+	    "tests/programs/run --quick $(DEBUG_PROGRAMS:%=--only %) $(BUILD)/debug/libmolt.so"
 
 # The time of assertions, and a sanitizer's memory and time, are no fault of the tests.
-check-debug check-asan check-tsan check-ubsan: export CK_TIMEOUT_MULTIPLIER = 20
+check-debug check-asan check-tsan check-ubsan: export PATIENCE = $(shell tests/patience 4)
 check-debug check-ubsan: export FORKS = 60
 check-tsan: export TSAN_OPTIONS = suppressions=tests/tsan.supp history_size=7
 check-asan: export ASAN_OPTIONS = detect_leaks=0 allocator_may_return_null=1
 
 check-asan check-tsan check-ubsan: check-%: $(addprefix $(BUILD)/%/,unit $(MODELS))
-	$(BUILD)/$*/unit
-	$(BUILD)/$*/model --seed 5 --ops 100000
-	$(BUILD)/$*/model --threads 4 --seed 6 --ops 200000
-	$(BUILD)/$*/objects --nodes 3 --seed 7 --streams 20
-	$(call collections,$*,2)
+	@tests/steps $(BUILD)/$*/unit \
+	    "$(BUILD)/$*/model --seed 5 --ops 100000" \
+	    "$(BUILD)/$*/model --threads 4 --seed 6 --ops 200000" \
+	    "$(BUILD)/$*/objects --nodes 3 --seed 7 --streams 20" \
+	    $(call collections,$*,2)
 
-# At the same time, each line's output in one piece.
+# At the same time, each one's output in one piece.
 check-sanitizers:
-	+@$(MAKE) --no-print-directory -Oline check-asan check-tsan check-ubsan
+	+@$(MAKE) --no-print-directory -Otarget check-asan check-tsan check-ubsan
 
 .PHONY: check-unit check-model check-objects check-debug check-asan check-tsan check-ubsan check-sanitizers

@@ -62,6 +62,11 @@ int main(void)
 }
 """
 
+def patience(seconds: float) -> float:
+    """A limit in a test, which ends what hangs: tests/patience says by what to multiply it."""
+    return seconds * int(os.environ.get("PATIENCE", "5"))
+
+
 _compiled = Path(tempfile.mkdtemp(prefix="molt-test-bench-"))
 atexit.register(shutil.rmtree, _compiled, ignore_errors=True)
 
@@ -90,9 +95,9 @@ class FakeItem(Item):
 
     group = "workload"
 
-    def __init__(self, command, name="fake", limit=20, work=None, read=None, environment=None):
+    def __init__(self, command, name="fake", limit=None, work=None, read=None, environment=None):
         super().__init__(name, "a fake")
-        self.limit = limit
+        self.limit = limit or patience(20)
         self._command = [str(word) for word in command]
         self._work, self._read, self._environment = work, read, environment or {}
 
@@ -123,7 +128,7 @@ class InTemporaryDirectory(unittest.TestCase):
     def assert_gone(self, pids: list[int]) -> None:
         """The processes end within a moment: they were told to, and nobody may have waited yet."""
         self.assertTrue(pids)
-        until = time.monotonic() + 5
+        until = time.monotonic() + patience(5)
         while left := [pid for pid in pids if is_alive(pid)]:
             self.assertLess(time.monotonic(), until, f"still running: {left}")
             time.sleep(0.01)
@@ -139,7 +144,7 @@ def is_alive(pid: int) -> bool:
 
 def wait_for(condition, seconds: float = 10):
     """What the condition returns as soon as that is true."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + patience(seconds)
     while not (value := condition()):
         if time.monotonic() > until:
             raise AssertionError(f"did not happen within {seconds} s")

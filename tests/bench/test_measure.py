@@ -8,7 +8,7 @@ import sys
 import time
 import unittest
 
-from support import (MEASURE, TOUCHES_64_MIB, InTemporaryDirectory, compiled, is_alive, wait_for)
+from support import (MEASURE, TOUCHES_64_MIB, InTemporaryDirectory, compiled, is_alive, patience, wait_for)
 
 MIB = 1 << 20
 
@@ -60,7 +60,7 @@ LEAVES_PIDS = "sleep 100 & echo $$ $! >pids; wait"
 class Measure(InTemporaryDirectory):
     def run_measure(self, *words, **options) -> subprocess.CompletedProcess:
         return subprocess.run([str(word) for word in (MEASURE, *words)], cwd=self.directory,
-                              capture_output=True, text=True, timeout=30, **options)
+                              capture_output=True, text=True, timeout=patience(30), **options)
 
     def figures(self, *words) -> dict[str, float]:
         path = self.directory / "figures"

@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from support import ROOT, InTemporaryDirectory, compiled, figures
+from support import ROOT, InTemporaryDirectory, compiled, figures, patience
 from harness import disassembly, objects, results, targets
 from harness.allocators import find_allocators
 from harness.item import Wrong
@@ -25,7 +25,7 @@ def run_of(subject: str, peer: str, round_: int = 1, **own: float) -> Run:
 class Quick(InTemporaryDirectory):
     def bench(self, *words) -> subprocess.CompletedProcess:
         return subprocess.run([sys.executable, ROOT / "bench/run", "objects", *map(str, words)],
-                              capture_output=True, text=True, timeout=300)
+                              capture_output=True, text=True, timeout=patience(300))
 
     def test_a_little_of_everything(self):
         """Every target finds its figure, so no program and no name in the targets rots."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from support import (DECLARATIONS, GOOD_LIBRARY, MALLOC, REST, USES_MALLOC, FakeItem,
-                     InTemporaryDirectory, compiled, good_allocator, library, wait_for)
+                     InTemporaryDirectory, compiled, good_allocator, library, patience, wait_for)
 from harness import results, session
 from harness.allocators import Allocator
 from harness.item import ROOT, Unavailable, Wrong
@@ -402,7 +402,7 @@ class Interrupted(InSession):
                          or output.exists() and output.stat().st_size, 30)
                 pids = wait_for(lambda: self.processes(process.pid)[1:])
                 process.send_signal(number)
-                text, _ = process.communicate(timeout=60)
+                text, _ = process.communicate(timeout=patience(60))
                 self.assertIn("Wall time", text)
                 self.assertTrue(results.read(output))
                 self.assert_gone(pids + self.processes(process.pid))
