@@ -12,7 +12,7 @@ from . import compare, counts, disassembly, gate, objects, render, report, resul
 from .allocators import MOLT, BadAllocator, find_allocators, unknown
 from .estimates import MIN_RUNS
 from .item import ROOT, Item, Wrong
-from .metrics import LATENCIES, PEAK_OVER_LIVE, PEAK_RSS, WALL
+from .metrics import CPU, LATENCIES, PEAK_OVER_LIVE, PEAK_RSS, WALL
 from .progress import Progress
 from .results import Writer
 from .rounds import Rounds
@@ -94,7 +94,7 @@ def positive(text: str) -> int:
 
 
 def print_summary(summary: Summary, skipped: dict[str, str]) -> None:
-    for metric in (WALL, PEAK_RSS, PEAK_OVER_LIVE, *LATENCIES):
+    for metric in (WALL, CPU, PEAK_RSS, PEAK_OVER_LIVE, *LATENCIES):
         table = summary.table(metric)
         if table.rows:
             print(f"\n{metric.title}: {summary.baseline}'s median, the others' ratio to it")
@@ -109,6 +109,8 @@ def print_summary(summary: Summary, skipped: dict[str, str]) -> None:
         print(f"FAILED: {line}")
     for item, reason in skipped.items():
         print(f"skipped: {item}: {reason}")
+    if conclusion := render.conclusion_of(summary):
+        print(f"\n{conclusion}")
 
 
 # ---- The other commands --------------------------------------------------------------------------

@@ -177,7 +177,8 @@ class Report:
     def overview_rows(self, metrics) -> list[list[str]]:
         """A heading, and for each metric the means of every group and of all."""
         names = self.summary.allocators
-        rows = [["", "items", *names, f"{MOLT} / best peer"]]
+        several = len(self.summary.peers) > 1
+        rows = [["", "items", *names] + ([f"{MOLT} / best peer"] if several else [])]
         groups = [*self.groups, self.all] if len(self.groups) > 1 else self.groups
         for metric in metrics:
             for group in groups:
@@ -186,8 +187,8 @@ class Report:
                     means = {self.summary.baseline: "1.00"} | {
                         name: f"{mean.value:.2f}" for name, mean in table.means.items()}
                     rows.append([f"{metric.title}: {group.title.lower()}", str(table.mean_items),
-                                 *(means.get(name, render.FAILED) for name in names),
-                                 render.interval(table.best_mean)])
+                                 *(means.get(name, render.FAILED) for name in names)]
+                                + ([render.interval(table.best_mean)] if several else []))
         return rows
 
     def _losses(self) -> list[str]:

@@ -63,10 +63,14 @@ class Summary:
         self.series = {(run.item, run.allocator): run.series for run in runs if run.series}
 
     @property
+    def peers(self) -> list[str]:
+        """Who has run beside molt."""
+        return [name for name in self.allocators if name != MOLT and name in self._ran]
+
+    @property
     def baseline(self) -> str:
         """jemalloc, or the first peer that has run."""
-        peers = [name for name in self.allocators if name != MOLT and name in self._ran]
-        return BASELINE if BASELINE in peers else (peers or [MOLT])[0]
+        return BASELINE if BASELINE in self.peers else (self.peers or [MOLT])[0]
 
     def sample(self, item: str, allocator: str, metric: Metric) -> list[float]:
         values = [metric.value(figures) for figures in self._figures.get((item, allocator), [])]

@@ -147,7 +147,7 @@ def wait_for(condition, seconds: float = 10):
     until = time.monotonic() + patience(seconds)
     while not (value := condition()):
         if time.monotonic() > until:
-            raise AssertionError(f"did not happen within {seconds} s")
+            raise AssertionError(f"did not happen within {patience(seconds):.0f} s")
         time.sleep(0.01)
     return value
 

@@ -81,8 +81,11 @@ class Significance(unittest.TestCase):
         return Summary(session(molt={"a": molt}, jemalloc={"a": jemalloc})).table(WALL).rows[0]
 
     def text(self, molt: list[float], jemalloc: list[float]) -> list[str]:
-        summary = Summary(session(molt={"a": molt}, jemalloc={"a": jemalloc}))
-        return render.rows_of(summary, summary.table(WALL))[1]
+        """The row with a second peer, which is three times as slow."""
+        summary = Summary(session(molt={"a": molt}, jemalloc={"a": jemalloc},
+                                  glibc={"a": scaled(3)}))
+        heading, row, *_ = render.rows_of(summary, summary.table(WALL))
+        return [cell for name, cell in zip(heading, row) if name != "glibc"]
 
     def test_six_runs_apart_are_significant(self):
         row = self.row(scaled(0.5), SIX)
@@ -105,7 +108,8 @@ class Significance(unittest.TestCase):
     def test_what_molt_loses_is_said(self):
         summary = Summary(session(
             molt={"won": scaled(0.5), "lost": scaled(2), "even": scaled(1.001)},
-            jemalloc={"won": SIX, "lost": SIX, "even": SIX}))
+            jemalloc={"won": SIX, "lost": SIX, "even": SIX},
+            glibc={"won": scaled(3), "lost": scaled(3), "even": scaled(3)}))
         self.assertEqual(render.notes_of(summary, summary.table(WALL)), [
             "Against the best peer of each: better 1, worse 1, no significant difference 1.",
             "Worse: lost 2.00 (jemalloc)."])
@@ -113,6 +117,54 @@ class Significance(unittest.TestCase):
     def test_below_six_rounds_nothing_is_called_better_or_worse(self):
         summary = Summary(session(molt={"a": scaled(2)[:5]}, jemalloc={"a": SIX[:5]}))
         self.assertEqual(render.notes_of(summary, summary.table(WALL)), [])
+
+
+class OnePeer(unittest.TestCase):
+    """Who is best among the peers is no question then."""
+
+    def setUp(self):
+        self.summary = Summary(session(molt={"a": scaled(0.5), "b": scaled(2), "c": scaled(0.5)},
+                                       glibc={"a": SIX, "b": SIX, "c": SIX}))
+
+    def test_there_is_no_column_of_the_best_peer(self):
+        heading, *rows = render.rows_of(self.summary, self.summary.table(WALL))
+        self.assertEqual(heading, ["", "glibc", "molt"])
+        self.assertEqual({len(row) for row in rows}, {3})
+
+    def test_molts_column_has_the_intervals(self):
+        _, first, *_, mean = render.rows_of(self.summary, self.summary.table(WALL))
+        self.assertRegex(first[2], r"^0\.50 \[0\.4\d, 0\.5\d\]$")
+        self.assertRegex(mean[2], r"^0\.79 \[0\.\d\d, 0\.\d\d\]$")
+
+    def test_the_peer_is_named(self):
+        self.assertEqual(render.notes_of(self.summary, self.summary.table(WALL)), [
+            "Against glibc: better 2, worse 1, no significant difference 0.",
+            "Worse: b 2.00 (glibc)."])
+
+    def test_a_second_peer_that_failed_everything_does_not_count(self):
+        summary = Summary(session(molt={"a": SIX}, glibc={"a": SIX}) + [failed_run("a", "broken")])
+        self.assertEqual(render.rows_of(summary, summary.table(WALL))[0],
+                         ["", "glibc", "molt", "broken"])
+
+
+class Conclusion(unittest.TestCase):
+    def test_it_is_one_sentence_on_time_cpu_and_memory(self):
+        summary = Summary(session(molt={"a": scaled(0.5), "b": scaled(1.5), "c": scaled(0.9)},
+                                  glibc={"a": SIX, "b": SIX, "c": SIX}))
+        self.assertEqual(
+            render.conclusion_of(summary),
+            "In 3 items molt took, beside glibc, 0.88 of its wall time (less in 2), 1.00 of its CPU "
+            "time (less in 0) and 1.00 of its peak resident set (less in 0); geometric means.")
+
+    def test_an_item_that_molt_failed_is_not_in_it(self):
+        summary = Summary(session(molt={"a": scaled(0.5)}, glibc={"a": SIX, "b": SIX})
+                          + [failed_run("b", "molt")])
+        self.assertTrue(render.conclusion_of(summary).startswith(
+            "In 1 item molt took, beside glibc, 0.50 of its wall time (less in 1), "))
+
+    def test_there_is_none_without_both(self):
+        for runs in (session(molt={"a": SIX}), session(glibc={"a": SIX}), []):
+            self.assertEqual(render.conclusion_of(Summary(runs)), "")
 
 
 class Means(unittest.TestCase):
