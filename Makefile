@@ -113,6 +113,10 @@ layers: all
 check-library: all
 	@tests/library $(BUILD)/libmolt.so
 
+# The ways to use it that README.md lists.
+check-uses: all
+	@tests/uses/run $(BUILD)
+
 check-programs: all
 	@tests/programs/run $(BUILD)/libmolt.so
 
@@ -140,7 +144,7 @@ format-check:
 
 check-shell:
 	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/examples tests/patience \
-	    tests/steps tests/cases/run \
+	    tests/steps tests/cases/run tests/uses/run \
 	    tests/programs/run tests/programs/*.sh tests/world/*.sh findings/*.sh
 
 tidy:
@@ -156,6 +160,15 @@ warnings:
 LIBDIR = $(DESTDIR)$(PREFIX)/lib
 INCDIR = $(DESTDIR)$(PREFIX)/include
 
+# The loader finds a library in its cache alone. What goes into DESTDIR is not installed yet.
+tell_loader = \
+    if [ -n '$(DESTDIR)' ]; then exit; fi; \
+    if [ "$$(id -u)" != 0 ]; then echo 'what is left to do, as root: ldconfig'; exit; fi; \
+    ldconfig; \
+    if ! ldconfig -p | grep -q ' $(PREFIX)/lib/$(SONAME)$$'; then \
+        echo 'the loader does not look in $(PREFIX)/lib: link with -Wl,-rpath,$(PREFIX)/lib'; \
+    fi
+
 install: all
 	install -d $(LIBDIR)/pkgconfig $(INCDIR)
 	install -m 755 $(BUILD)/$(SONAME) $(LIBDIR)/$(SONAME)
@@ -164,7 +177,11 @@ install: all
 	install -m 644 $(wildcard include/*.h include/*.hpp) $(INCDIR)
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	    'Name: molt' 'Description: a malloc that sheds' 'Version: $(VERSION)' \
-	    'Libs: -L$${libdir} -lmolt' 'Cflags: -I$${includedir}' > $(LIBDIR)/pkgconfig/molt.pc
+	    '# README.md has a table of the ways to use molt. These flags take it, shared or static, wherever they' \
+	    '# stand and whether or not the program itself refers to malloc.' \
+	    'Libs: -L$${libdir} -Wl,-u,malloc -Wl,--push-state,--no-as-needed -lmolt -Wl,--pop-state' \
+	    'Cflags: -I$${includedir}' > $(LIBDIR)/pkgconfig/molt.pc
+	@$(tell_loader)
 
 uninstall:
 	rm -f $(LIBDIR)/$(SONAME) $(LIBDIR)/libmolt.so $(LIBDIR)/libmolt.a \
@@ -185,6 +202,7 @@ help:
 	    'make check-unit    the modules          make check-model     random operations' \
 	    'make check-objects objects as Python'\''s' \
 	    'make check-cases   pitfalls, semantics  make check-programs  real programs' \
+	    'make check-library size, names          make check-uses      preloaded, linked, archive …' \
 	    'make check-debug   most of these with assertions' \
 	    'make check-asan    make check-tsan      make check-ubsan     the modules, sanitized' \
 	    'make check-bench   the benchmarks'\'' harness    make check-examples  doc/examples' \
@@ -198,5 +216,5 @@ help:
 	    'make clean'
 
 FORCE:
-.PHONY: all debug check layers check-library check-programs check-world deps format \
+.PHONY: all debug check layers check-library check-uses check-programs check-world deps format \
         format-check check-shell tidy warnings install uninstall clean help FORCE

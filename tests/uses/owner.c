@@ -1,0 +1,18 @@
+/* Says whose block it gets: from malloc, which it refers to, or from libc's strdup with -DNO_REFERENCE. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool molt_owns(const void *p) __attribute__((weak));
+
+int main(int count, char **arguments)
+{
+#ifdef NO_REFERENCE
+    char *block = strdup(arguments[count - 1]);
+#else
+    char *block = malloc(20 + strlen(arguments[count - 1]));
+#endif
+    puts(molt_owns && molt_owns(block) ? "molt" : "other");
+    return block == NULL;
+}
