@@ -11,7 +11,7 @@ if ((!QUICK)); then
         subprocess thread threading tuple unicode xml_etree zlib)
 fi
 status=0
-PYTHONMALLOC=malloc under $python -m test -j2 --timeout 60 --junit-xml "$PWD/results.xml" \
+PYTHONMALLOC=malloc under $python -m test -j2 --timeout $((60 * PATIENCE)) --junit-xml "$PWD/results.xml" \
     "${modules[@]/#/test_}" >&2 || status=$?
 $python "$inputs/failures.py" results.xml
 exit "$status"

@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # What tests/programs/run, its scripts and the benchmarks share; source it, do not run it.
 #
-# PRELOAD is the library under test, or empty for the system's malloc; QUICK is 1 for small inputs.
+# PRELOAD is the library under test, or empty for the system's malloc; QUICK is 1 for small inputs;
+# PATIENCE multiplies limits (tests/patience).
 # shellcheck disable=SC2034 # some of the variables are for those who source this
 set -euo pipefail
 shopt -s inherit_errexit
 
-: "${PRELOAD:=}" "${QUICK:=0}"
+: "${PRELOAD:=}" "${QUICK:=0}" "${PATIENCE:=5}"
 inputs=$(cd "${BASH_SOURCE[0]%/*}/inputs" && pwd)
 python=/usr/bin/python3 # the distribution's: a python3 earlier in PATH need not have its tests
 clean_env=(PATH="/usr/sbin:/usr/bin:$PATH" LC_ALL=C.UTF-8 TZ=UTC PYTHONDONTWRITEBYTECODE=1
@@ -127,12 +128,13 @@ serve()
     servers+=("$server")
 }
 
-# await COMMAND...: waits until it succeeds, for as long as the server runs and half a minute.
+# await COMMAND...: waits until it succeeds, for as long as the server runs and half a minute, with
+# patience.
 await()
 {
     local i
 
-    for ((i = 0; i < 300; i++)); do
+    for ((i = 0; i < 300 * PATIENCE; i++)); do
         if "$@" >/dev/null 2>&1; then
             return
         fi
