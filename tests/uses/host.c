@@ -1,5 +1,5 @@
-/* A program that is not linked with molt and uses a library that is. Says whose blocks the program's
- * malloc, the library's malloc and the library's molt_malloc are. */
+/* A program that is not linked with molt and uses a library that is. Says whose blocks come from
+ * the program's malloc, the library's malloc and the library's molt_malloc. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Says whose block it gets: from malloc, which it refers to, or from libc's strdup with -DNO_REFERENCE. */
+/* Says whose block it gets: from malloc, which it refers to; with -DNO_REFERENCE from libc's
+ * strdup. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
