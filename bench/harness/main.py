@@ -80,9 +80,12 @@ def command_run(arguments: list[str]) -> int:
     finally:
         writer.close()
         progress.clear()
-    print_summary(Summary(rounds.runs), skipped)
+    summary = Summary(rounds.runs)
+    print_summary(summary, skipped)
     print(f"\n{len(rounds.runs)} runs in {os.path.relpath(output)}; "
           f"bench/run report {os.path.relpath(output)} makes tables and plots")
+    if conclusion := render.conclusion_of(summary):
+        print(f"\n{conclusion}")
     return 1 if any(run.failure for run in rounds.runs if run.allocator == MOLT) or not ready else 0
 
 
@@ -109,8 +112,6 @@ def print_summary(summary: Summary, skipped: dict[str, str]) -> None:
         print(f"FAILED: {line}")
     for item, reason in skipped.items():
         print(f"skipped: {item}: {reason}")
-    if conclusion := render.conclusion_of(summary):
-        print(f"\n{conclusion}")
 
 
 # ---- The other commands --------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 """Summaries of small sessions whose figures can be checked by hand."""
 
+import contextlib
+import io
 import unittest
 
 from support import failed_run, figures, runs_of
 from harness import render
 from harness.estimates import Estimate
+from harness.main import print_summary
 from harness.metrics import CPU, FAULTS, PEAK_OVER_LIVE, PEAK_RSS, WALL
 from harness.results import Run
 from harness.summary import Summary
@@ -145,6 +148,16 @@ class OnePeer(unittest.TestCase):
         summary = Summary(session(molt={"a": SIX}, glibc={"a": SIX}) + [failed_run("a", "broken")])
         self.assertEqual(render.rows_of(summary, summary.table(WALL))[0],
                          ["", "glibc", "molt", "broken"])
+
+
+class Printed(unittest.TestCase):
+    def test_there_are_tables_of_wall_time_cpu_time_and_memory(self):
+        summary = Summary(session(molt={"a": SIX, "b": SIX}, glibc={"a": SIX, "b": SIX}))
+        with contextlib.redirect_stdout(io.StringIO()) as text:
+            print_summary(summary, {"c": "no such program"})
+        for metric in (WALL, CPU, PEAK_RSS):
+            self.assertEqual(text.getvalue().count(f"\n{metric.title}: glibc's median"), 1)
+        self.assertTrue(text.getvalue().endswith("skipped: c: no such program\n"))
 
 
 class Conclusion(unittest.TestCase):
