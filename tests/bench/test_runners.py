@@ -1,6 +1,7 @@
 """What runs the tests: tests/all, tests/steps, tests/patience, tests/install, tests/programs/run."""
 
 import os
+import re
 import signal
 import subprocess
 import unittest
@@ -132,6 +133,13 @@ class TestPatience(RunnersCase):
 
     def test_can_be_told(self):
         self.assertEqual(self.run_in_root("tests/patience", "4", PATIENCE=7).stdout, "7\n")
+
+    def test_no_alarm_is_without(self):
+        found = [f"{path.relative_to(ROOT)}: {line.strip()}"
+                 for path in (ROOT / "tests").rglob("*.[ch]*")
+                 for line in path.read_text(encoding="utf-8").splitlines()
+                 if re.search(r"\balarm\([1-9]", line)]
+        self.assertEqual(found, [])
 
 
 class TestInstall(RunnersCase):
