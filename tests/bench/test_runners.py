@@ -96,7 +96,7 @@ class TestAll(RunnersCase):
             [ROOT / "tests/all"], cwd=ROOT, start_new_session=True, text=True, stdout=subprocess.PIPE,
             preexec_fn=heed_interrupts,
             env=os.environ | {"PARTS": "totals waits quiet", "MAKE": str(self.script(
-                "make", '#!/bin/sh\ncase $* in *waits*) echo waiting; exec sleep 100 ;; esac\n'
+                "make", '#!/bin/sh\ncase $* in *waits*) echo FAILED one; echo waiting; exec sleep 999 ;; esac\n'
                         'echo 3 passed, 0 failed\n'))})
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.kill)
@@ -105,8 +105,8 @@ class TestAll(RunnersCase):
                 break
         os.killpg(process.pid, signal.SIGINT)
         text, _ = process.communicate(timeout=support.patience(10))
-        self.assertEqual(text.splitlines()[-2:], ["not finished: waits quiet",
-                                                  "3 passed, 0 failed, 0 skipped"])
+        self.assertEqual(text.splitlines()[-3:], ["failed: waits: one", "not finished: waits quiet",
+                                                  "3 passed, 1 failed, 0 skipped"])
         self.assertEqual(process.returncode, 130)
 
 
