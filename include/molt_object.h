@@ -99,7 +99,8 @@ struct molt_type {
     /* Clears (molt_clear) what traverse tells. Needed wherever there is a traverse. */
     void (*clear)(void *object);
     /* The object is about to die. Called once at most; all fields are intact, and the object may be
-     * retained again, which keeps it. May do anything, also collect. */
+     * retained again, which keeps it: it is young then, as a new one, also if it was frozen. May do
+     * anything, also collect. */
     void (*finalize)(void *object);
     /* The object dies, and nobody can prevent it: frees what it owns beside objects. The reference
      * fields are gone by then. Must not make objects of its own immortal again. */
@@ -414,7 +415,8 @@ MOLT_API void molt_gc_blocking_end(void);
 
 /* ---- Looking ----------------------------------------------------------------------------- */
 
-/* Visits the tracked objects of a generation, or of all (-1): how many there are. The visitor,
+/* Visits the tracked objects of a generation (0 to 2; else 0 and EINVAL), or of all, also those that
+ * are frozen (-1): how many there are. The visitor,
  * which may be NULL in all three, borrows, while the other threads stand still: it may retain and
  * use malloc, but not make or release objects, which ends the program, nor wait for a thread that
  * uses them. If a thread does not come to a safepoint nothing is visited: 0, and errno is EBUSY; as

@@ -8,9 +8,10 @@
  *   condemn         those that are still white lose their other weak references
  *   delete_white    their references are dropped, then their blocks are freed
  *
- * (The order is that of CPython 3.14.) The world stands still, and side_lock is held, but where
- * code of the program runs. A collection for which memory or a thread's safepoint is missing has
- * done nothing. */
+ * (Weak references without a callback outlive the finalizers, as in CPython since the change
+ * gh-135552, which is in 3.15; 3.14.2 lets them all die first.) The world stands still, and
+ * side_lock is held, but where code of the program runs. A collection for which memory or a
+ * thread's safepoint is missing has done nothing. */
 #ifndef OBJECT_COLLECT_H
 #define OBJECT_COLLECT_H
 

@@ -78,6 +78,18 @@ void death_finish(void *object)
 
 /* ---- Retire ---- */
 
+/* Its finalizer may have revived it: then it is young again, as a new object. Asked while the
+ * caller still has its reference, since afterwards others may let it die. */
+static void make_young(void *object)
+{
+    uint64_t header = header_of(object);
+    if ((header & HEADER_OLD) == 0 || (count_of(object) == 1 && !weak_has(object)))
+        return;
+    header_set(object, header & ~HEADER_OLD);
+    if (side_forget_old(object, header, owner_self))
+        side_add_young(side_of(object, header));
+}
+
 /* False: the finalizer has revived it. */
 static bool finalize(void *object, const struct descriptor *type)
 {
@@ -87,6 +99,7 @@ static bool finalize(void *object, const struct descriptor *type)
     header_set(object, header | HEADER_FINALIZED);
     count_revive(object);
     type->type->finalize(object);
+    make_young(object);
     return count_drop(object);
 }
 

@@ -47,6 +47,7 @@ static struct side *gather_ring(struct link *ring, size_t member, int generation
 struct side *deduce_gather(int generation)
 {
     struct side *sides;
+    generation_refresh();
     if (generation == 2) {
         sides = gather_ring(&side_all, offsetof(struct side, all), 2, NULL);
     } else {

@@ -94,7 +94,7 @@ static inline size_t cursor_of(const void *mark)
 static ALWAYS_INLINE void forget_tracked(void *object, uint64_t header, struct owner *self)
 {
     if (UNLIKELY((header & HEADER_OLD) != 0))
-        side_forget_dead(object, header, self);
+        side_forget_old(object, header, self);
     if (LIKELY(self != NULL && self->count > 0))
         self->count--;
 }

@@ -1,6 +1,8 @@
 /* generation.c: promotion, lists, and the permanent generation. */
 #include "generation.h"
 
+#include "world.h" // world_is_still
+
 static void promote(struct side *side, unsigned w, uint64_t bits, int collected)
 {
     side_bits(side, SIDE_OLD)[w] |= bits;
@@ -24,6 +26,23 @@ void generation_promote_one(struct side *side, unsigned index)
     promote(side, index / 64, UINT64_C(1) << (index % 64), 2);
 }
 
+static void refresh(struct side *side)
+{
+    for_each_bit (i, side, SIDE_OLD)
+        if ((header_of(side_object(side, i)) & HEADER_OLD) == 0)
+            side_forget(side, i);
+    atomic_store_explicit(&side->is_stale, false, memory_order_relaxed);
+    if (!link_is_linked(&side->young))
+        ring_add(&side_young, &side->young);
+}
+
+void generation_refresh(void)
+{
+    struct link *link;
+    while ((link = ring_pop(&side_stale)) != NULL)
+        refresh(LINK_OWNER(link, struct side, stale));
+}
+
 /* Young objects are where pools go on being allocated from; the survivors of a young collection are
  * in the middle, and those of others no longer. */
 void generation_update_lists(int collected)
@@ -45,6 +64,8 @@ size_t generation_visit(int generation, int (*visit)(void *, void *), void *arg)
 {
     size_t count = 0;
     int result = 0;
+    if (world_is_still())
+        generation_refresh();
     for (struct link *link = side_all.next; link != &side_all; link = link->next) {
         struct side *side = LINK_OWNER(link, struct side, all);
         for (unsigned w = 0; w < side->words; w++) {
@@ -79,6 +100,7 @@ void generation_freeze(void)
 
 void generation_unfreeze(void)
 {
+    generation_refresh();
     for (struct link *link = side_all.next; link != &side_all; link = link->next) {
         struct side *side = LINK_OWNER(link, struct side, all);
         for (unsigned w = 0; w < side->words; w++)

@@ -2,8 +2,9 @@
  * and middle-aged ones are.
  *
  * An object begins young, without any bit. When a collection has looked at it and it lives on, it
- * is promoted to the generation after that collection's. Bits may be left of objects that died with
- * another thread; who wants to know reads the header, too.
+ * is promoted to the generation after that collection's. One that its finalizer has revived when
+ * its last reference went is young again. Bits may be left of objects that died, or were revived,
+ * with another thread, until generation_refresh; who wants to know reads the header, too.
  *
  * Everything here under side_lock, in a world that stands still. */
 #ifndef OBJECT_GENERATION_H
@@ -52,6 +53,9 @@ void generation_promote(struct side *sides, int collected);
 
 /* One object joins the oldest. */
 void generation_promote_one(struct side *side, unsigned index);
+
+/* Bits of objects that are not old by their headers are forgotten. */
+void generation_refresh(void);
 
 /* Which sides may have young and middle-aged objects after a collection. */
 void generation_update_lists(int collected);

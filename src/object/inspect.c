@@ -6,6 +6,8 @@
 #include "side.h"
 #include "type.h"
 
+#include <errno.h>
+
 static int visit_none(void *object, void *arg)
 {
     (void)object, (void)arg;
@@ -33,8 +35,10 @@ static size_t visit_all(int generation, molt_visit *visit, void *arg)
 
 size_t molt_gc_objects(int generation, molt_visit *visit, void *arg)
 {
-    if (generation < -1 || generation > 2)
+    if (generation < -1 || generation > 2) {
+        errno = EINVAL;
         return 0;
+    }
     return visit_all(generation, visit != NULL ? visit : visit_none, arg);
 }
 

@@ -17,6 +17,7 @@ static struct lock side_lock = LOCK_INIT(RANK_SIDE);
 struct link side_all = RING_INIT(side_all);
 struct link side_young = RING_INIT(side_young);
 struct link side_middle = RING_INIT(side_middle);
+struct link side_stale = RING_INIT(side_stale);
 
 /* Empty pools that nobody has taken out of the lists yet: numbers, linked by their `next`. */
 static _Atomic uint32_t empty_pools;
@@ -43,6 +44,7 @@ static void remove_from_lists(struct side *side)
     link_remove(&side->all);
     link_remove(&side->young);
     link_remove(&side->middle);
+    link_remove(&side->stale);
     if (side->proposal != NULL)
         side->proposal->side = NULL;
 }
@@ -185,11 +187,25 @@ void side_remove_large(struct large *large)
     side_lock_release();
 }
 
-void side_forget_dead(const void *object, uint64_t header, const struct owner *self)
+static COLD void note_stale(struct side *side)
+{
+    side_lock_acquire();
+    if (!link_is_linked(&side->stale))
+        ring_add(&side_stale, &side->stale);
+    atomic_store_explicit(&side->is_stale, true, memory_order_relaxed);
+    side_lock_release();
+}
+
+bool side_forget_old(const void *object, uint64_t header, const struct owner *self)
 {
     struct side *side = side_of(object, header);
-    if (side->owner == self)
+    if (LIKELY(side->owner == self)) {
         side_forget(side, side_index(side, object));
+        return true;
+    }
+    if (!atomic_load_explicit(&side->is_stale, memory_order_relaxed))
+        note_stale(side);
+    return false;
 }
 
 void side_add_young(struct side *side)
@@ -285,6 +301,7 @@ void side_repair(bool was_collected)
         repair_ring(&side_all);
         repair_part(&side_young, offsetof(struct side, young));
         repair_part(&side_middle, offsetof(struct side, middle));
+        repair_part(&side_stale, offsetof(struct side, stale));
         repair_queues();
     }
     if (was_collected)

@@ -8,9 +8,9 @@
  *   white, due            of a collection that is going on: not known to be reachable (while it
  *                         deduces: a candidate); a finalizer that is due
  *
- * The owner clears an object's bits when it dies. When it dies with another thread they stay, until
- * a full collection compares them with the header: until then a new object in its place may count
- * as an older one, no more.
+ * The owner clears an object's bits when it dies, or is revived by its finalizer. With another
+ * thread they stay, and the side is stale: the next that looks at generations in a world that
+ * stands still compares it with the headers (generation_refresh), so that what lies there is young.
  *
  * The lists of sides, and the sides' links in them, are under side_lock. Who walks over them holds
  * it, and as long as it is held no pool goes that has a side or shares: the allocator, which may be
@@ -26,6 +26,7 @@
 #include "base/attributes.h"
 #include "base/list.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,8 @@ struct side {
     struct link all;           /* in the list of all sides */
     struct link young;         /* … of those that may have young objects */
     struct link middle;        /* … of those that may have middle ones */
+    struct link stale;         /* … of those whose bits may belong to none that is old */
+    atomic_bool is_stale;      /* in that list, as far as is known without side_lock */
     struct side *next;         /* in the collection's list of candidates */
     uint64_t *white;           /* side_bits(SIDE_WHITE) */
     struct proposal *proposal; /* of an incremental collection (propose.h), or NULL */
@@ -66,7 +69,7 @@ void side_lock_acquire(void);
 void side_lock_release(void);
 bool side_lock_is_mine(void);
 
-extern HIDDEN struct link side_all, side_young, side_middle;
+extern HIDDEN struct link side_all, side_young, side_middle, side_stale;
 
 /* The side of a pool of tracked objects, made if there is none; NULL when there is no memory.
  */
@@ -79,8 +82,9 @@ void side_remove_large(struct large *large);
 /* The side may have young objects from now on. */
 void side_add_young(struct side *side);
 
-/* An old object dies: its owner forgets its generation. */
-void side_forget_dead(const void *object, uint64_t header, const struct owner *self);
+/* An old object dies, or is revived: its generation is forgotten. False: that is left to who looks
+ * next, since the calling thread is not its owner. */
+bool side_forget_old(const void *object, uint64_t header, const struct owner *self);
 
 /* All pools that the heap takes tracked objects from get a side, if one lacks it. False: no memory.
  */

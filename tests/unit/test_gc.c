@@ -70,8 +70,9 @@ START_TEST(test_no_such_generation)
         errno = 0;
         ck_assert_int_eq(molt_gc_get_stats(generations[i], &stats), -1);
         ck_assert_int_eq(errno, EINVAL);
-        if (generations[i] != -1)
-            ck_assert_uint_eq(objects(generations[i]), 0);
+        errno = 0;
+        ck_assert_uint_eq(objects(generations[i]), 0);
+        ck_assert_int_eq(errno, generations[i] == -1 ? 0 : EINVAL);
     }
     errno = 0;
     ck_assert_int_eq(molt_gc_get_stats(0, NULL), -1);
@@ -1065,6 +1066,93 @@ START_TEST(test_untracked_by_its_finalizer)
 }
 END_TEST
 
+static void *retain_there(void *object)
+{
+    return molt_retain(object);
+}
+
+static void *release_there(void *object)
+{
+    molt_release(object);
+    return NULL;
+}
+
+/* The calling thread's one reference goes, which is the last: here or with another thread. */
+static void release_last(struct node *node, bool elsewhere)
+{
+    if (elsewhere)
+        unit_in_thread(retain_there, node);
+    molt_release(node);
+    if (elsewhere)
+        unit_in_thread(release_there, node);
+}
+
+/* An object that its finalizer has revived is young, whatever it was, and whoever released it. */
+START_TEST(test_age_of_the_revived)
+{
+    enum { MIDDLE, OLD, FROZEN } age = _i / 4;
+    bool elsewhere = _i % 2 != 0, is_large = _i / 2 % 2 != 0;
+    struct node *node = is_large ? molt_new_extra(&telling_type, 100000) : leaf(1);
+    struct node *other = leaf(2);
+    node->on_finalize = save;
+    molt_set(&node->a, node);
+    molt_gc_collect(age == MIDDLE ? 0 : 2);
+    if (age == FROZEN)
+        molt_gc_freeze();
+    molt_clear(&node->a);
+    release_last(node, elsewhere);
+    ck_assert_ptr_eq(saved, node);
+    ck_assert_uint_eq(molt_refcount(node), 1);
+    ck_assert_uint_eq(objects(0), 1);
+    ck_assert_uint_eq(objects(-1), 2);
+    ck_assert_uint_eq(molt_gc_frozen_count(), age == FROZEN);
+    molt_set(&node->a, node);
+    molt_release(node);
+    ck_assert_int_eq(molt_gc_collect(0), 1);
+    ck_assert_uint_eq(disposed_nodes(), 1);
+    molt_release(other);
+}
+END_TEST
+
+/* One that only looks at itself is not revived. */
+static void retain_for_a_moment(struct node *node)
+{
+    molt_release(molt_retain(node));
+}
+
+START_TEST(test_finalizer_that_revives_nothing)
+{
+    struct node *node = leaf(1), *other = leaf(2);
+    node->on_finalize = retain_for_a_moment;
+    molt_gc_freeze();
+    release_last(node, _i != 0);
+    ck_assert_uint_eq(disposed_nodes(), 1);
+    ck_assert_uint_eq(molt_gc_frozen_count(), 1);
+    molt_release(other);
+}
+END_TEST
+
+/* A new object is young where an old one, or a frozen one, has died with another thread. */
+START_TEST(test_new_where_one_died_elsewhere)
+{
+    struct node *nodes[100];
+    for (size_t i = 0; i < COUNT_OF(nodes); i++)
+        nodes[i] = leaf(0);
+    if (_i == 0)
+        molt_gc_collect(2);
+    else
+        molt_gc_freeze();
+    for (size_t i = 0; i < COUNT_OF(nodes); i++)
+        release_last(nodes[i], true);
+    ck_assert_uint_eq(disposed_nodes(), COUNT_OF(nodes));
+    for (size_t i = 0; i < 50; i++) /* more than the pool has, so that their places are taken */
+        make_garbage(COUNT_OF(nodes));
+    ck_assert_uint_eq(molt_gc_frozen_count(), 0);
+    expect_objects(50 * COUNT_OF(nodes), 0, 0);
+    ck_assert_int_eq(molt_gc_collect(0), 50 * COUNT_OF(nodes));
+}
+END_TEST
+
 /* Revived objects grow old as others do. */
 START_TEST(test_generation_of_the_revived)
 {
@@ -1426,6 +1514,9 @@ Suite *suite_gc(void)
     tcase_add_test(finalizers, test_resurrection);
     tcase_add_test(finalizers, test_untracked_by_its_finalizer);
     tcase_add_test(finalizers, test_generation_of_the_revived);
+    tcase_add_loop_test(finalizers, test_age_of_the_revived, 0, 12);
+    tcase_add_loop_test(finalizers, test_finalizer_that_revives_nothing, 0, 2);
+    tcase_add_loop_test(finalizers, test_new_where_one_died_elsewhere, 0, 2);
     tcase_add_test(finalizers, test_finalizer_collects);
     tcase_add_test(finalizers, test_finalizer_breaks_the_ring);
     tcase_add_test(finalizers, test_revived_by_new_objects);
