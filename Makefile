@@ -117,6 +117,10 @@ check-library: all
 check-uses: all
 	@tests/uses/run $(BUILD)
 
+# What the public headers let through and what they refuse, by both compilers.
+check-headers:
+	@tests/headers
+
 check-programs: all
 	@tests/programs/run $(BUILD)/libmolt.so
 
@@ -143,7 +147,7 @@ format-check:
 	clang-format --dry-run --Werror $(FORMATTED)
 
 check-shell:
-	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/examples tests/patience \
+	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/headers tests/examples tests/patience \
 	    tests/steps tests/cases/run tests/uses/run \
 	    tests/programs/run tests/programs/*.sh tests/world/*.sh findings/*.sh
 
@@ -208,7 +212,7 @@ help:
 	    'make check-bench   the benchmarks'\'' harness    make check-examples  doc/examples' \
     'make bench-objects  objects beside those of CPython, Boehm and GLib' \
     'make gate          instructions and memory against what is recorded' \
-	    'make layers        no file uses a layer above its own' \
+	    'make layers        no file uses a layer above its own   make check-headers  what they let through' \
 	    'make warnings      gcc and clang, all warnings as errors' \
 	    'make format        clang-format (format-check only looks)   make tidy  clang-tidy' \
 	    'make install       PREFIX=/usr/local, DESTDIR=    make uninstall' \
@@ -216,5 +220,5 @@ help:
 	    'make clean'
 
 FORCE:
-.PHONY: all debug check layers check-library check-uses check-programs check-world deps format \
+.PHONY: all debug check layers check-library check-headers check-uses check-programs check-world deps format \
         format-check check-shell tidy warnings install uninstall clean help FORCE

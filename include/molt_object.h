@@ -85,6 +85,7 @@ struct molt_type {
     unsigned flags;       /* MOLT_LEAF … */
     const uint16_t *refs; /* offsets of reference fields */
     size_t ref_count;
+    const char *ref_names;      /* theirs, with commas between, for messages; or NULL */
     const uint64_t *ref_bitmap; /* bit n: the struct's nth word of 8 bytes is a reference */
     size_t ref_bitmap_words;
 
@@ -110,25 +111,31 @@ struct molt_type {
     uint64_t molt_private[2];
 };
 
-/* Defines a type. What follows the struct are initializers: MOLT_REFS(…), .finalize = …, … */
+/* Defines a type. What follows the struct are initializers: MOLT_REFS(…), .finalize = …, … The
+ * compiler refuses a struct that does not begin with MOLT_OBJECT; molt_type_check tells the rest.
+ */
 #define MOLT_TYPE(type_name, struct_name, ...)                        \
     static molt_type type_name = {.name = #struct_name,               \
                                   .size = sizeof(struct_name),        \
                                   .alignment = _Alignof(struct_name), \
-                                  __VA_ARGS__}
+                                  __VA_ARGS__};                       \
+    _Static_assert(offsetof(struct_name, molt_base) == 0,             \
+                   "MOLT_TYPE: MOLT_OBJECT must be the first member of " #struct_name)
 
-/* Reference fields, 1 to 16 of them. */
+/* Reference fields, 1 to 16 of them, each once. The compiler refuses what is no pointer. */
 #define MOLT_REFS(struct_name, ...)                                     \
     .refs = (const uint16_t[]){MOLT_OFFSETS(struct_name, __VA_ARGS__)}, \
-    .ref_count = MOLT_COUNT(__VA_ARGS__)
+    .ref_count = MOLT_COUNT(__VA_ARGS__), .ref_names = #__VA_ARGS__
 
 /* A bitmap of reference words: MOLT_REF_BITMAP(0x6) says that words 1 and 2 are. */
 #define MOLT_REF_BITMAP(...) \
     .ref_bitmap = (const uint64_t[]){__VA_ARGS__}, .ref_bitmap_words = MOLT_COUNT(__VA_ARGS__)
 
-/* An array of references behind a pointer field, and the integer field with its length. */
-#define MOLT_REF_ARRAY(struct_name, pointer, length)                                        \
-    .array = offsetof(struct_name, pointer), .array_length = offsetof(struct_name, length), \
+/* An array of references behind a pointer field, and the integer field with its length. The
+ * compiler refuses fields of other types. */
+#define MOLT_REF_ARRAY(struct_name, pointer, length)          \
+    .array = MOLT_REF_OFFSET(struct_name, pointer),           \
+    .array_length = MOLT_INTEGER_OFFSET(struct_name, length), \
     .array_length_bytes = sizeof(((struct_name *)0)->length)
 
 #define MOLT_COUNT(...) \
@@ -137,27 +144,56 @@ struct molt_type {
 #define MOLT_JOIN(a, b) MOLT_JOIN_(a, b)
 #define MOLT_JOIN_(a, b) a##b
 #define MOLT_OFFSETS(s, ...) MOLT_JOIN(MOLT_OFFSETS_, MOLT_COUNT(__VA_ARGS__))(s, __VA_ARGS__)
-#define MOLT_OFFSETS_1(s, a) offsetof(s, a)
-#define MOLT_OFFSETS_2(s, a, ...) offsetof(s, a), MOLT_OFFSETS_1(s, __VA_ARGS__)
-#define MOLT_OFFSETS_3(s, a, ...) offsetof(s, a), MOLT_OFFSETS_2(s, __VA_ARGS__)
-#define MOLT_OFFSETS_4(s, a, ...) offsetof(s, a), MOLT_OFFSETS_3(s, __VA_ARGS__)
-#define MOLT_OFFSETS_5(s, a, ...) offsetof(s, a), MOLT_OFFSETS_4(s, __VA_ARGS__)
-#define MOLT_OFFSETS_6(s, a, ...) offsetof(s, a), MOLT_OFFSETS_5(s, __VA_ARGS__)
-#define MOLT_OFFSETS_7(s, a, ...) offsetof(s, a), MOLT_OFFSETS_6(s, __VA_ARGS__)
-#define MOLT_OFFSETS_8(s, a, ...) offsetof(s, a), MOLT_OFFSETS_7(s, __VA_ARGS__)
-#define MOLT_OFFSETS_9(s, a, ...) offsetof(s, a), MOLT_OFFSETS_8(s, __VA_ARGS__)
-#define MOLT_OFFSETS_10(s, a, ...) offsetof(s, a), MOLT_OFFSETS_9(s, __VA_ARGS__)
-#define MOLT_OFFSETS_11(s, a, ...) offsetof(s, a), MOLT_OFFSETS_10(s, __VA_ARGS__)
-#define MOLT_OFFSETS_12(s, a, ...) offsetof(s, a), MOLT_OFFSETS_11(s, __VA_ARGS__)
-#define MOLT_OFFSETS_13(s, a, ...) offsetof(s, a), MOLT_OFFSETS_12(s, __VA_ARGS__)
-#define MOLT_OFFSETS_14(s, a, ...) offsetof(s, a), MOLT_OFFSETS_13(s, __VA_ARGS__)
-#define MOLT_OFFSETS_15(s, a, ...) offsetof(s, a), MOLT_OFFSETS_14(s, __VA_ARGS__)
-#define MOLT_OFFSETS_16(s, a, ...) offsetof(s, a), MOLT_OFFSETS_15(s, __VA_ARGS__)
+#ifdef __cplusplus
+#define MOLT_REF_OFFSET(s, a) offsetof(s, a)
+#define MOLT_INTEGER_OFFSET(s, a) offsetof(s, a)
+#else
+#define MOLT_REF_OFFSET(s, a)                                                            \
+    MOLT_CHECKED_OFFSET(s, a, MOLT_POINTER_CLASS, sizeof(((s *)0)->a) == sizeof(void *), \
+                        #s "." #a " is no pointer")
+#define MOLT_INTEGER_OFFSET(s, a) \
+    MOLT_CHECKED_OFFSET(s, a, MOLT_INTEGER_CLASS, 1, #s "." #a " is no integer")
+#define MOLT_CHECKED_OFFSET(s, a, type_class, condition, message)                              \
+    (offsetof(s, a) + 0 * sizeof(struct {                                                      \
+                          _Static_assert(__builtin_classify_type(((s *)0)->a) == type_class && \
+                                             (condition),                                      \
+                                         message);                                             \
+                          int molt_unused;                                                     \
+                      }))
+#endif
+/* Results of __builtin_classify_type. */
+#define MOLT_INTEGER_CLASS 1
+#define MOLT_POINTER_CLASS 5
+#define MOLT_OFFSETS_1(s, a) MOLT_REF_OFFSET(s, a)
+#define MOLT_OFFSETS_2(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_1(s, __VA_ARGS__)
+#define MOLT_OFFSETS_3(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_2(s, __VA_ARGS__)
+#define MOLT_OFFSETS_4(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_3(s, __VA_ARGS__)
+#define MOLT_OFFSETS_5(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_4(s, __VA_ARGS__)
+#define MOLT_OFFSETS_6(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_5(s, __VA_ARGS__)
+#define MOLT_OFFSETS_7(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_6(s, __VA_ARGS__)
+#define MOLT_OFFSETS_8(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_7(s, __VA_ARGS__)
+#define MOLT_OFFSETS_9(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_8(s, __VA_ARGS__)
+#define MOLT_OFFSETS_10(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_9(s, __VA_ARGS__)
+#define MOLT_OFFSETS_11(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_10(s, __VA_ARGS__)
+#define MOLT_OFFSETS_12(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_11(s, __VA_ARGS__)
+#define MOLT_OFFSETS_13(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_12(s, __VA_ARGS__)
+#define MOLT_OFFSETS_14(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_13(s, __VA_ARGS__)
+#define MOLT_OFFSETS_15(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_14(s, __VA_ARGS__)
+#define MOLT_OFFSETS_16(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_15(s, __VA_ARGS__)
+
+/* Whether molt_new takes the type: 0, or -1 and EINVAL, and then why not, in one line without a new
+ * line, in `reason`: NUL-terminated, cut to `size` bytes; NULL and 0 if it does not matter.
+ *
+ *     struct node: the reference field next (+8) is declared twice
+ *
+ * Refused are a size without room for the header, a reference field that is not aligned, lies
+ * outside the struct or is declared twice, a traverse without a clear, and the 65,001st type.
+ * Nothing is registered. From any thread. */
+MOLT_API int molt_type_check(const molt_type *type, char *reason, size_t size);
 
 /* A new object with count 1, all fields zero. NULL and ENOMEM when there is no memory; NULL and
- * EINVAL when the type contradicts itself (a size without room for the header, a reference that is
- * not aligned or not inside the struct, a traverse without a clear) or is the 65,001st. May
- * collect. */
+ * EINVAL when molt_type_check refuses the type: the first time a warning on standard error says
+ * why. May collect. */
 MOLT_API void *molt_new(const molt_type *type) __attribute__((malloc, warn_unused_result));
 
 /* The same with `extra` more zeroed bytes behind the struct. */
@@ -415,13 +451,13 @@ MOLT_API void molt_gc_blocking_end(void);
 
 /* ---- Looking ----------------------------------------------------------------------------- */
 
-/* Visits the tracked objects of a generation (0 to 2; else 0 and EINVAL), or of all, also those that
- * are frozen (-1): how many there are. The visitor,
- * which may be NULL in all three, borrows, while the other threads stand still: it may retain and
- * use malloc, but not make or release objects, which ends the program, nor wait for a thread that
- * uses them. If a thread does not come to a safepoint nothing is visited: 0, and errno is EBUSY; as
- * it is inside a traverse callback and a blocking region. ENOMEM: no memory to look with. Who has
- * to tell this from an empty heap sets errno to 0 before. */
+/* Visits the tracked objects of a generation (0 to 2; else 0 and EINVAL), or of all, also those
+ * that are frozen (-1): how many there are. The visitor, which may be NULL in all three, borrows,
+ * while the other threads stand still: it may retain and use malloc, but not make or release
+ * objects, which ends the program, nor wait for a thread that uses them. If a thread does not come
+ * to a safepoint nothing is visited: 0, and errno is EBUSY; as it is inside a traverse callback and
+ * a blocking region. ENOMEM: no memory to look with. Who has to tell this from an empty heap sets
+ * errno to 0 before. */
 MOLT_API size_t molt_gc_objects(int generation, molt_visit *visit, void *arg);
 /* Visits the tracked objects that refer to `object`, each once. */
 MOLT_API size_t molt_gc_referrers(void *object, molt_visit *visit, void *arg);

@@ -1,11 +1,13 @@
 /* type.c: registering types, and the references that lie outside the struct. */
 #include "type.h"
 
+#include "declaration.h"
 #include "owner.h" // owner_begin_pause
 
 #include "alloc/malloc.h"
 #include "alloc/size_class.h"
 #include "base/lock.h"
+#include "base/report.h"
 
 #include <errno.h>
 #include <string.h>
@@ -22,86 +24,72 @@ unsigned type_count(void)
 
 /* ---- Is the type in order? ---- */
 
-static bool is_alignment(unsigned alignment)
+/* Every number is given out: the line says so. */
+static bool has_number_left(const molt_type *type, struct report_line *why)
 {
-    return alignment == 0 || ((alignment & (alignment - 1)) == 0 && alignment <= 4096);
-}
-
-/* A reference field lies behind the header, inside the struct, at a multiple of 8. */
-static bool is_field(const molt_type *type, size_t offset)
-{
-    return offset >= sizeof(molt_object) && offset % sizeof(void *) == 0 &&
-           offset + sizeof(void *) <= type->size;
-}
-
-static bool bitmap_has(const molt_type *type, size_t word)
-{
-    return (type->ref_bitmap[word / 64] >> (word % 64) & 1) != 0;
-}
-
-static bool fields_are_valid(const molt_type *type)
-{
-    for (size_t i = 0; i < type->ref_count; i++)
-        if (!is_field(type, type->refs[i]))
-            return false;
-    for (size_t word = 0; word < type->ref_bitmap_words * 64; word++)
-        if (bitmap_has(type, word) && !is_field(type, word * 8))
-            return false;
-    return true;
-}
-
-static bool array_is_valid(const molt_type *type)
-{
-    unsigned bytes = type->array_length_bytes;
-    if (bytes == 0)
+    if (type_count() < TYPE_MAX)
         return true;
-    return bytes <= 8 && (bytes & (bytes - 1)) == 0 && is_field(type, type->array) &&
-           type->array_length >= sizeof(molt_object) && type->array_length % bytes == 0 &&
-           (size_t)type->array_length + bytes <= type->size;
+    report_append(why, "%s: there are %u types already, and no more can be", type->name, TYPE_MAX);
+    return false;
 }
 
-static bool is_valid(const molt_type *type)
+static bool can_register(const molt_type *type, struct report_line *why)
 {
-    return type != NULL && type->name != NULL && type->size >= sizeof(molt_object) &&
-           type->size <= UINT16_MAX * (size_t)8 && is_alignment(type->alignment) &&
-           (type->ref_count == 0 || type->refs != NULL) &&
-           (type->ref_bitmap_words == 0 || type->ref_bitmap != NULL) && fields_are_valid(type) &&
-           array_is_valid(type) && (type->traverse == NULL) == (type->clear == NULL);
+    return declaration_is_valid(type, why) && has_number_left(type, why);
+}
+
+static bool is_registered(const molt_type *type)
+{
+    return type != NULL && type_number(type_cache(type)) != 0;
+}
+
+int molt_type_check(const molt_type *type, char *reason, size_t size)
+{
+    struct report_line why = {.length = 0};
+    bool is_valid = is_registered(type) || can_register(type, &why);
+    size_t length = why.length < size ? why.length : size - 1;
+    if (reason != NULL && size != 0) {
+        memcpy(reason, why.text, length);
+        reason[length] = '\0';
+    }
+    if (is_valid)
+        return 0;
+    errno = EINVAL;
+    return -1;
+}
+
+/* A line for each type that cannot be registered, the first time that it is tried. */
+static COLD void say_why(const molt_type *type, struct report_line *why)
+{
+    static _Atomic uint16_t null_is_told;
+    _Atomic uint16_t *is_told = type != NULL ? &type_cache(type)->is_refused : &null_is_told;
+    if (atomic_exchange(is_told, 1) != 0)
+        return;
+    if (why->length == sizeof why->text)
+        why->length--;
+    why->text[why->length] = '\0';
+    report_warning("molt_new: %s", why->text);
 }
 
 /* ---- Registering ---- */
 
-static int compare_offsets(const void *a, const void *b)
-{
-    return *(const uint16_t *)a - *(const uint16_t *)b;
-}
-
-/* The offsets of list and bitmap in one list without doubles; NULL when there is no memory. */
+/* The offsets of list and bitmap in one list, in the order of the declaration, which is the order
+ * of dying; NULL when there is no memory. */
 static uint16_t *merge_fields(const molt_type *type, uint32_t *count)
 {
     size_t words = type->ref_bitmap_words * 64, n = 0;
     size_t most = type->ref_count;
     for (size_t word = 0; word < words; word++)
-        most += bitmap_has(type, word);
+        most += declaration_has_word(type, word);
     uint16_t *fields = molt_malloc((most + 1) * sizeof *fields);
     if (fields == NULL)
         return NULL;
     for (size_t i = 0; i < type->ref_count; i++)
         fields[n++] = (uint16_t)(type->refs[i] / 8);
     for (size_t word = 0; word < words; word++)
-        if (bitmap_has(type, word))
+        if (declaration_has_word(type, word))
             fields[n++] = (uint16_t)word;
-    /* In the order of the declaration, which is the order of dying; doubles would be counted twice.
-     */
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        size_t seen = 0;
-        while (seen < kept && compare_offsets(&fields[seen], &fields[i]) != 0)
-            seen++;
-        if (seen == kept)
-            fields[kept++] = fields[i];
-    }
-    *count = (uint32_t)kept;
+    *count = (uint32_t)n;
     return fields;
 }
 
@@ -168,10 +156,6 @@ static void fill_cache(struct type_cache *cache, const struct descriptor *descri
 static struct descriptor *add(const molt_type *type)
 {
     unsigned number = type_count() + 1;
-    if (number > TYPE_MAX) {
-        errno = EINVAL;
-        return NULL;
-    }
     struct descriptor *descriptor = describe(type);
     if (descriptor == NULL)
         return malloc_no_memory();
@@ -182,18 +166,29 @@ static struct descriptor *add(const molt_type *type)
     return descriptor;
 }
 
+/* Under type_lock. */
+static const struct descriptor *register_locked(const molt_type *type, struct report_line *why)
+{
+    if (is_registered(type))
+        return type_by_number(type_number(type_cache(type)));
+    return has_number_left(type, why) ? add(type) : NULL;
+}
+
 const struct descriptor *type_register(const molt_type *type)
 {
-    if (type != NULL && type_number(type_cache(type)) != 0)
+    if (is_registered(type))
         return type_by_number(type_number(type_cache(type)));
-    if (!is_valid(type)) {
-        errno = EINVAL;
-        return NULL;
+    struct report_line why = {.length = 0};
+    const struct descriptor *descriptor = NULL;
+    if (declaration_is_valid(type, &why)) {
+        lock_acquire(&type_lock);
+        descriptor = register_locked(type, &why);
+        lock_release(&type_lock);
     }
-    lock_acquire(&type_lock);
-    unsigned number = atomic_load_explicit(&type_cache(type)->number, memory_order_relaxed);
-    const struct descriptor *descriptor = number != 0 ? type_by_number(number) : add(type);
-    lock_release(&type_lock);
+    if (why.length != 0) {
+        say_why(type, &why);
+        errno = EINVAL;
+    }
     return descriptor;
 }
 

@@ -37,7 +37,8 @@ struct descriptor {
 /* Descriptors by type number; number 0 is none. */
 extern HIDDEN _Atomic(struct descriptor *) type_table[1 << 16];
 
-/* A type's descriptor, registering it if need be; NULL and errno. */
+/* A type's descriptor, registering it if need be; NULL and ENOMEM, or EINVAL, whose reason has been
+ * written to standard error then. */
 const struct descriptor *type_register(const molt_type *type);
 
 /* The size class for an object of `bytes` bytes, or 0: it is large. */
@@ -55,7 +56,8 @@ struct type_cache {
     uint32_t bytes;          /* of the size class */
     _Atomic uint32_t list; /* where in a heap the class's free blocks hang, told last of all; 0: ask
                               the descriptor */
-    uint32_t tracked;
+    uint16_t tracked;
+    _Atomic uint16_t is_refused; /* and why has been said */
 };
 
 _Static_assert(sizeof(struct type_cache) == sizeof(((molt_type *)0)->molt_private),

@@ -58,9 +58,13 @@ MOLT_TYPE(node_type, struct node, MOLT_REFS(struct node, next, other));
 MOLT_TYPE(array_type, struct array, MOLT_REF_ARRAY(struct array, items, count));
 MOLT_TYPE(told_type, struct told, .traverse = traverse_first, .clear = clear_first);
 MOLT_TYPE(acyclic_type, struct node, MOLT_REFS(struct node, next), .flags = MOLT_ACYCLIC);
-MOLT_TYPE(table_type, molt_object, .flags = MOLT_TRAILING_REFS);
+struct bare {
+    MOLT_OBJECT;
+};
+
+MOLT_TYPE(table_type, struct bare, .flags = MOLT_TRAILING_REFS);
 MOLT_TYPE(leaf_table_type, struct leaf, .flags = MOLT_TRAILING_REFS);
-MOLT_TYPE(bytes_type, molt_object, .flags = MOLT_LEAF);
+MOLT_TYPE(bytes_type, struct bare, .flags = MOLT_LEAF);
 
 #define LARGE ((size_t)1 << 20)
 
@@ -152,7 +156,7 @@ START_TEST(test_report)
     molt_release(molt_new(&told_type));
     expect(report, NULL, 0,
            "  bytes  objects  tracked  untracked  large  immortal  type\n"
-           "1048576        1        1          0      1         0  molt_object\n"
+           "1048576        1        1          0      1         0  struct bare\n"
            "     96        3        0          3      0         1  struct leaf\n"
            "     64        2        1          1      0         0  struct node\n"
            "1048736        6        2          4      1         1  total\n");
@@ -290,7 +294,7 @@ START_TEST(test_why_path)
            "%p struct node: 1 reference from outside\n"
            "  +8 -> %p struct array\n"
            "  [3] -> %p struct told\n"
-           "  traverse -> %p molt_object\n"
+           "  traverse -> %p struct bare\n"
            "  +16 -> %p struct leaf\n",
            (void *)c.root, (void *)c.array, (void *)c.told, (void *)c.table, c.leaf);
     expect(molt_gc_why, c.root, 0, "%p struct node: 1 reference from outside\n", (void *)c.root);
@@ -300,7 +304,7 @@ START_TEST(test_why_path)
     molt_retain(c.table);
     expect(molt_gc_why, c.leaf, 0,
            "%p struct leaf: 1 reference from outside\n"
-           "%p molt_object: 2 references from outside\n"
+           "%p struct bare: 2 references from outside\n"
            "  +16 -> %p struct leaf\n",
            c.leaf, (void *)c.table, c.leaf);
 }
@@ -313,14 +317,14 @@ START_TEST(test_large_untracked)
     root->other = bytes;
     bytes[100] = root;
     expect(molt_gc_why, bytes, 0,
-           "%p struct node: 1 reference from outside\n  +24 -> %p molt_object\n", (void *)root,
+           "%p struct node: 1 reference from outside\n  +24 -> %p struct bare\n", (void *)root,
            (void *)bytes);
     expect(audit, NULL, 1,
-           "molt_object extra words: undeclared reference to struct node (1 object, e.g. %p)\n",
+           "struct bare extra words: undeclared reference to struct node (1 object, e.g. %p)\n",
            (void *)bytes);
     expect(report, NULL, 0,
            "  bytes  objects  tracked  untracked  large  immortal  type\n"
-           "1048576        1        0          1      1         0  molt_object\n"
+           "1048576        1        0          1      1         0  struct bare\n"
            "     32        1        1          0      0         0  struct node\n"
            "1048608        2        1          1      1         0  total\n");
 }
@@ -645,7 +649,7 @@ START_TEST(test_graph_of_all_kinds)
            "  \"%p\" [label=\"a \\\"b\\\\c\\\"\\n%p\\ncount 1\"];\n"
            "  \"%p\" [label=\"struct told\\n%p\\ncount 1\"];\n"
            "  \"%p\" -> \"%p\" [label=\"traverse\"];\n"
-           "  \"%p\" [label=\"molt_object\\n%p\\ncount 1\"];\n}\n",
+           "  \"%p\" [label=\"struct bare\\n%p\\ncount 1\"];\n}\n",
            (void *)c.array, (void *)c.array, (void *)c.array, wild, (void *)c.array, odd,
            (void *)c.array, (void *)c.told, odd, odd, (void *)c.told, (void *)c.told,
            (void *)c.told, (void *)c.table, (void *)c.table, (void *)c.table);
@@ -704,8 +708,8 @@ START_TEST(test_audit_traverse_and_extra)
     table[LARGE / 8] = node;
     table[5] = (void *)0x77;
     expect(audit, NULL, 2,
-           "molt_object extra words: undeclared reference to struct leaf (1 object, e.g. %p)\n"
-           "molt_object extra words: wrong reference to no known memory (1 object, e.g. %p has "
+           "struct bare extra words: undeclared reference to struct leaf (1 object, e.g. %p)\n"
+           "struct bare extra words: wrong reference to no known memory (1 object, e.g. %p has "
            "0x77)\n",
            (void *)extra, (void *)table);
     extra[2] = extra[4] = table[5] = NULL;
@@ -752,7 +756,7 @@ START_TEST(test_audit_wrong)
     expect_wrong(node, (char *)node + 8, "into the middle of struct node");
     node->parent = (void *)(uintptr_t)node->molt_base.molt_header; /* a word like a header */
     expect_wrong(node, (char *)node + 16, "into the middle of struct node");
-    expect_wrong(node, large + LARGE - 3, "into the middle of molt_object");
+    expect_wrong(node, large + LARGE - 3, "into the middle of struct bare");
     expect_wrong(node, large - 8, "into memory of malloc");
     expect_wrong(node, small, "into memory of malloc");
     expect_wrong(node, small + 3, "into memory of malloc");
@@ -843,7 +847,7 @@ START_TEST(test_many_large)
     const char *at = said;
     for (unsigned i = 0; i < LARGES; i++) {
         char word[32];
-        snprintf(word, sizeof word, "%p molt_object", (void *)objects[i]);
+        snprintf(word, sizeof word, "%p struct bare", (void *)objects[i]);
         at = strstr(at, word);
         ck_assert_ptr_nonnull(at);
     }

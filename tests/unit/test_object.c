@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -76,14 +77,14 @@ struct mapped {
 };
 
 MOLT_TYPE(mapped_type, struct mapped, MOLT_REF_BITMAP(0x1c, 0x6));
-/* Words that the list names, too, are one reference each. */
-MOLT_TYPE(mapped_twice_type, struct mapped, MOLT_REF_BITMAP(0x1c, 0x6),
-          .refs = (const uint16_t[]){16, 16, 24}, .ref_count = 3);
+/* Some words in the list, the others in the bitmap. */
+MOLT_TYPE(mapped_and_listed_type, struct mapped, MOLT_REF_BITMAP(0x10, 0x6),
+          MOLT_REFS(struct mapped, first[0], first[1]));
 
 START_TEST(test_bitmap)
 {
     make_leaves();
-    struct mapped *holder = molt_new(_i == 0 ? &mapped_type : &mapped_twice_type);
+    struct mapped *holder = molt_new(_i == 0 ? &mapped_type : &mapped_and_listed_type);
     holder->number = -1;
     memset(holder->filling, 0xff, sizeof holder->filling);
     for (int i = 0; i < 3; i++)
@@ -304,43 +305,150 @@ static const uint64_t word_0[] = {1}, word_3[] = {8}, word_64[] = {0, 1};
         .name = "invalid", .size = 24, __VA_ARGS__ \
     }
 
-static molt_type invalid_types[] = {
-    {.size = 24},
-    {.name = "without a size"},
-    {.name = "invalid", .size = 7},
-    {.name = "invalid", .size = (size_t)1 << 20},
-    INVALID(.alignment = 24),
-    INVALID(.alignment = 8192),
-    INVALID(.refs = at_0, .ref_count = 1),
-    INVALID(.refs = at_4, .ref_count = 1),
-    INVALID(.refs = at_12, .ref_count = 1),
-    INVALID(.refs = at_24, .ref_count = 1),
-    {.name = "invalid", .size = 15, .refs = at_8, .ref_count = 1},
-    INVALID(.ref_count = 1),
-    INVALID(.ref_bitmap = word_0, .ref_bitmap_words = 1),
-    INVALID(.ref_bitmap = word_3, .ref_bitmap_words = 1),
-    INVALID(.ref_bitmap = word_64, .ref_bitmap_words = 2),
-    INVALID(.ref_bitmap_words = 1),
-    INVALID(.array = 8, .array_length = 16, .array_length_bytes = 3),
-    INVALID(.array = 8, .array_length = 16, .array_length_bytes = 16),
-    INVALID(.array = 0, .array_length = 16, .array_length_bytes = 8),
-    INVALID(.array = 24, .array_length = 16, .array_length_bytes = 8),
-    INVALID(.array = 12, .array_length = 20, .array_length_bytes = 4),
-    INVALID(.array = 8, .array_length = 4, .array_length_bytes = 4),
-    INVALID(.array = 8, .array_length = 18, .array_length_bytes = 4),
-    INVALID(.array = 8, .array_length = 24, .array_length_bytes = 1),
-    INVALID(.traverse = traverse_nothing),
-    INVALID(.clear = clear_nothing),
+struct refused {
+    molt_type type;
+    const char *reason; /* that is told, or its end */
 };
+
+static const uint16_t at_8_16_8[] = {8, 16, 8};
+static const uint64_t word_1[] = {2};
+
+static struct refused refused[] = {
+    {{.size = 24}, "the type has no name"},
+    {{.name = "sizeless"}, "sizeless: the size has no room for the header"},
+    {{.name = "invalid", .size = 7}, "invalid: the size has no room for the header"},
+    {{.name = "invalid", .size = (size_t)1 << 20}, "larger than 524,280 bytes; see molt_new_extra"},
+    {INVALID(.alignment = 24), "the alignment is no power of two up to 4096"},
+    {INVALID(.alignment = 8192), "the alignment is no power of two up to 4096"},
+    {INVALID(.refs = at_0, .ref_count = 1),
+     "invalid: the reference field +0 lies in the header: the struct begins with MOLT_OBJECT"},
+    {INVALID(.refs = at_4, .ref_count = 1),
+     "+4 lies in the header: the struct begins with MOLT_OBJECT"},
+    {INVALID(.refs = at_12, .ref_count = 1), "+12 is not aligned: its offset is no multiple of 8"},
+    {INVALID(.refs = at_24, .ref_count = 1), "+24 does not lie inside the struct"},
+    {{.name = "invalid", .size = 15, .refs = at_8, .ref_count = 1},
+     "+8 does not lie inside the struct"},
+    {INVALID(.ref_count = 1), "there is a ref_count, but refs is NULL"},
+    {INVALID(.ref_bitmap = word_0, .ref_bitmap_words = 1),
+     "+0 lies in the header: the struct begins with MOLT_OBJECT"},
+    {INVALID(.ref_bitmap = word_3, .ref_bitmap_words = 1), "+24 does not lie inside the struct"},
+    {INVALID(.ref_bitmap = word_64, .ref_bitmap_words = 2), "+512 does not lie inside the struct"},
+    {INVALID(.ref_bitmap_words = 1), "there are ref_bitmap_words, but ref_bitmap is NULL"},
+    {INVALID(.array = 8, .array_length = 16, .array_length_bytes = 3),
+     "no integer of 1, 2, 4 or 8 bytes"},
+    {INVALID(.array = 8, .array_length = 16, .array_length_bytes = 16),
+     "no integer of 1, 2, 4 or 8 bytes"},
+    {INVALID(.array = 0, .array_length = 16, .array_length_bytes = 8),
+     "the array's pointer is not aligned, or not in the struct behind the header"},
+    {INVALID(.array = 24, .array_length = 16, .array_length_bytes = 8),
+     "the array's pointer is not aligned, or not in the struct behind the header"},
+    {INVALID(.array = 12, .array_length = 20, .array_length_bytes = 4),
+     "the array's pointer is not aligned, or not in the struct behind the header"},
+    {INVALID(.array = 8, .array_length = 4, .array_length_bytes = 4),
+     "the array's length is not aligned, or not in the struct behind the header"},
+    {INVALID(.array = 8, .array_length = 18, .array_length_bytes = 4),
+     "the array's length is not aligned, or not in the struct behind the header"},
+    {INVALID(.array = 8, .array_length = 24, .array_length_bytes = 1),
+     "the array's length is not aligned, or not in the struct behind the header"},
+    {INVALID(.traverse = traverse_nothing), "there is a traverse callback, but no clear"},
+    {INVALID(.clear = clear_nothing), "there is a clear callback, but no traverse"},
+    {INVALID(.refs = at_8_16_8, .ref_count = 3),
+     "invalid: the reference field +8 is declared twice"},
+    {{.name = "struct pair",
+      .size = 24,
+      .refs = at_8_16_8,
+      .ref_count = 3,
+      .ref_names = "a,  second , a"},
+     "struct pair: the reference field a (+8) is declared twice"},
+    {{.name = "struct pair",
+      .size = 16,
+      .refs = at_8_16_8,
+      .ref_count = 3,
+      .ref_names = "a, b.c[1]"},
+     "struct pair: the reference field b.c[1] (+16) does not lie inside the struct"},
+    {{.name = "too few names", .size = 24, .refs = at_8_16_8, .ref_count = 3, .ref_names = "a, b"},
+     "too few names: the reference field +8 is declared twice"},
+    {INVALID(.refs = at_8, .ref_count = 1, .ref_bitmap = word_1, .ref_bitmap_words = 1),
+     "+8 is declared twice, in the list and in the bitmap"},
+    {INVALID(.refs = at_8, .ref_count = 1, .array = 8, .array_length = 16, .array_length_bytes = 8),
+     "+8 is the array's pointer or length, too"},
+    {INVALID(.refs = at_8, .ref_count = 1, .array = 16, .array_length = 12,
+             .array_length_bytes = 4),
+     "+8 is the array's pointer or length, too"},
+    {INVALID(.ref_bitmap = word_1, .ref_bitmap_words = 1, .array = 16, .array_length = 15,
+             .array_length_bytes = 1),
+     "+8 is the array's pointer or length, too"},
+};
+
+static void expect_reason(const molt_type *type, const char *expected)
+{
+    char reason[600];
+    errno = 0;
+    ck_assert_int_eq(molt_type_check(type, reason, sizeof reason), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    size_t length = strlen(reason), end = strlen(expected);
+    ck_assert_msg(length >= end && strcmp(reason + length - end, expected) == 0, "'%s'", reason);
+    ck_assert_int_eq(molt_type_check(type, NULL, 0), -1);
+    char little[8] = "#######";
+    ck_assert_int_eq(molt_type_check(type, little, 5), -1);
+    ck_assert_int_eq(strncmp(little, reason, 4), 0);
+    ck_assert_int_eq(little[4], '\0');
+    ck_assert_int_eq(little[5], '#');
+}
+
+static void make_three(void *type)
+{
+    for (int i = 0; i < 3; i++)
+        if (molt_new(type) != NULL)
+            abort();
+}
+
+/* molt_type_check tells it, and molt_new the first time, in one line. */
+START_TEST(test_reason)
+{
+    char text[2000], line[700], reason[600];
+    molt_type *type = &refused[_i].type;
+    expect_reason(type, refused[_i].reason);
+    molt_type_check(type, reason, sizeof reason);
+    snprintf(line, sizeof line, "molt: warning: molt_new: %s\n", reason);
+    ck_assert_int_eq(unit_child(make_three, type, text, sizeof text), 0);
+    ck_assert_str_eq(text, line);
+}
+END_TEST
+
+START_TEST(test_reason_of_no_type)
+{
+    char text[200], reason[40] = "#";
+    expect_reason(NULL, "the type is NULL");
+    ck_assert_int_eq(unit_child(make_three, NULL, text, sizeof text), 0);
+    ck_assert_str_eq(text, "molt: warning: molt_new: the type is NULL\n");
+    errno = 0;
+    ck_assert_int_eq(molt_type_check(&node_type, reason, sizeof reason), 0);
+    ck_assert_str_eq(reason, "");
+    molt_release(node_take(&node_type, 0, NULL, NULL));
+    ck_assert_int_eq(molt_type_check(&node_type, NULL, 0), 0);
+    ck_assert_int_eq(errno, 0);
+}
+END_TEST
+
+/* However long the name is. */
+START_TEST(test_reason_of_a_long_name)
+{
+    static char name[5000];
+    memset(name, 'x', sizeof name - 1);
+    molt_type type = {.name = name, .size = 8, .refs = at_8, .ref_count = 1, .ref_names = name};
+    expect_reason(&type, "x (+8) does not lie inside the struct");
+}
+END_TEST
 
 START_TEST(test_invalid_type)
 {
     for (int again = 0; again < 2; again++) {
         errno = 0;
-        ck_assert_ptr_null(molt_new(&invalid_types[_i]));
+        ck_assert_ptr_null(molt_new(&refused[_i].type));
         ck_assert_int_eq(errno, EINVAL);
         errno = 0;
-        ck_assert_ptr_null(molt_new_extra(&invalid_types[_i], 8));
+        ck_assert_ptr_null(molt_new_extra(&refused[_i].type, 8));
         ck_assert_int_eq(errno, EINVAL);
     }
 }
@@ -368,6 +476,8 @@ START_TEST(test_too_many_types)
     errno = 0;
     ck_assert_ptr_null(molt_new(&many_types[COUNT_OF(many_types) - 1]));
     ck_assert_int_eq(errno, EINVAL);
+    expect_reason(&many_types[COUNT_OF(many_types) - 1],
+                  "one of many: there are 65000 types already, and no more can be");
     ck_assert_ptr_nonnull(molt_new(&many_types[0]));
 }
 END_TEST
@@ -1389,7 +1499,10 @@ Suite *suite_object(void)
     tcase_add_test(types, test_extra_bytes_that_are_no_references);
     tcase_add_test(types, test_traverse_and_clear);
     tcase_add_test(types, test_traverse_in_a_cycle);
-    tcase_add_loop_test(types, test_invalid_type, 0, (int)COUNT_OF(invalid_types));
+    tcase_add_loop_test(types, test_reason, 0, (int)COUNT_OF(refused));
+    tcase_add_test(types, test_reason_of_no_type);
+    tcase_add_test(types, test_reason_of_a_long_name);
+    tcase_add_loop_test(types, test_invalid_type, 0, (int)COUNT_OF(refused));
     tcase_add_test(types, test_no_type);
     tcase_add_test(types, test_too_many_types);
     tcase_add_test(types, test_no_memory_for_so_much);

@@ -25,7 +25,11 @@ static void count_finalized(void *object)
 
 MOLT_TYPE(ring_type, struct ring, MOLT_REFS(struct ring, next, other));
 MOLT_TYPE(told_type, struct ring, MOLT_REFS(struct ring, next, other), .finalize = count_finalized);
-MOLT_TYPE(table_type, molt_object, .flags = MOLT_TRAILING_REFS);
+struct bare {
+    MOLT_OBJECT;
+};
+
+MOLT_TYPE(table_type, struct bare, .flags = MOLT_TRAILING_REFS);
 
 static void set_option(const char *name, const char *value)
 {

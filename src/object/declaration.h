@@ -1,0 +1,20 @@
+/* declaration.h: whether what a type declares of its objects can be true, and if not, why. */
+#ifndef OBJECT_DECLARATION_H
+#define OBJECT_DECLARATION_H
+
+#include "molt_object.h"
+
+#include "base/report.h"
+
+#include <stdbool.h>
+
+/* False: the line says why, beginning with the type's name, if it has one. */
+bool declaration_is_valid(const molt_type *type, struct report_line *why);
+
+/* Whether the type's bitmap has that word of 8 bytes for a reference. */
+static inline bool declaration_has_word(const molt_type *type, size_t word)
+{
+    return (type->ref_bitmap[word / 64] >> (word % 64) & 1) != 0;
+}
+
+#endif
