@@ -397,9 +397,16 @@ struct molt_gc_stats {
     uint64_t skipped;       /* collections for which memory or a thread's safepoint was missing */
     uint64_t duration_ns;   /* in all */
     uint64_t longest_ns;
+    uint64_t skipped_busy; /* of those skipped: for which a thread's safepoint was missing */
+    /* At the moment, the same for all generations: a thread that collections have waited for in
+     * vain and that has come to no safepoint since: its id, as gettid(2) gives it, or 0, and for
+     * how long it has not, to some milliseconds. */
+    uint64_t missing_thread;
+    uint64_t missing_ns;
 };
 
-/* 0, or -1 and EINVAL: no such generation. */
+/* 0, or -1 and EINVAL: no such generation, or `out` is NULL. From any thread, without waiting;
+ * while another thread collects the numbers may not fit together. */
 MOLT_API int molt_gc_get_stats(int generation, struct molt_gc_stats *out);
 
 /* All tracked objects become permanent: no collection looks at them, or writes near them, until

@@ -1,6 +1,7 @@
 /* census.c: live objects by type. Reads no more than headers, so that it may be taken, nearly
  * right, of threads that do not stand still. */
 #include "look.h"
+#include "pace.h" // pace_append_missing
 #include "side.h"
 #include "type.h"
 
@@ -140,6 +141,24 @@ static int write_all(struct census *census, int fd)
     return result == 0 ? write_row(total, total, fd) : result;
 }
 
+/* A thread that keeps collections from being done. */
+static int write_missing(int fd)
+{
+    struct report_line line = {.length = 0};
+    struct molt_gc_stats stats;
+    uint64_t skipped = 0;
+    for (int generation = 0; generation < 3; generation++) {
+        molt_gc_get_stats(generation, &stats);
+        skipped += stats.skipped_busy;
+    }
+    bool is_missing = pace_append_missing(&line);
+    if (is_missing || skipped != 0)
+        report_append(&line, "%s%zu %s skipped%s", is_missing ? "; " : "", (size_t)skipped,
+                      skipped == 1 ? "collection was" : "collections were",
+                      is_missing ? "" : " because a thread came to no safepoint in time");
+    return line.length != 0 ? report_write_line(fd, &line) : 0;
+}
+
 int molt_gc_report(int fd)
 {
     struct look look;
@@ -155,6 +174,8 @@ int molt_gc_report(int fd)
     if (census.rows == NULL)
         return look_fail(ENOMEM);
     int result = write_all(&census, fd);
+    if (result == 0)
+        result = write_missing(fd);
     os_unmap(census.rows, bytes);
     return result;
 }

@@ -6,6 +6,7 @@
 #include "deduce.h"
 #include "error.h"
 #include "generation.h"
+#include "pace.h" // pace_note_progress
 #include "propose.h"
 #include "scratch.h"
 #include "side.h"
@@ -129,6 +130,7 @@ static void call_finalizers(struct side *white)
         for_each_bit (i, side, SIDE_DUE) {
             void *object = side_object(side, i);
             side_unset(side, SIDE_DUE, i);
+            pace_note_progress();
             type_by_number(header_type(header_of(object)))->type->finalize(object);
         }
 }
@@ -147,6 +149,7 @@ static void end_white(struct side *white, void (*end)(void *object))
                 continue;
             side_unset(side, SIDE_WHITE, i);
             left--;
+            pace_note_progress();
             end(side_object(side, i));
         }
     }
@@ -251,8 +254,10 @@ static void delete_white(struct side *white)
     death_begin_defer();
     is_deleting = true;
     for_each_side (side, white)
-        for_each_bit (i, side, SIDE_WHITE)
+        for_each_bit (i, side, SIDE_WHITE) {
+            pace_note_progress();
             drop_references(side_object(side, i));
+        }
     is_deleting = false;
     end_white(white, death_finish);
     death_end_defer();

@@ -3,14 +3,15 @@
 
 #include "collect.h"
 #include "count.h"
-#include "error.h"
+#include "gc_stats.h"
+#include "pace.h"
 #include "propose.h"
 #include "side.h"
 #include "world.h"
 
 #include "base/lock.h"
 #include "base/options.h"
-#include "base/report.h"
+#include "base/report.h" // report_stderr
 #include "os/os.h"
 
 #include <errno.h>
@@ -20,8 +21,7 @@
 
 #define GENERATIONS 3
 
-/* Waiting for other threads: short in a molt_new, longer for who asked for it. */
-#define STOP_MS_AUTOMATIC 20
+/* Waiting for other threads, for who asked for it; pace.h says how long a molt_new does. */
 #define STOP_MS_EXPLICIT 1000
 
 /* Written by who collects, or by the configuring functions; read anywhere. */
@@ -50,8 +50,6 @@ static size_t cycle_collected;
 /* A full collection does not wait for its threshold when so many objects have become old: so
  * garbage that gets old stays below what lives, also where little does. */
 #define GROWTH_MIN 10000u
-
-static struct molt_gc_stats stats[GENERATIONS];
 
 /* ---- Callbacks ---- */
 
@@ -135,7 +133,7 @@ static void begin_count_anew(struct owner *owner)
     if (atomic_load_explicit(&owner->resets, memory_order_relaxed) == last)
         return;
     atomic_store_explicit(&owner->resets, last, memory_order_relaxed);
-    owner->count = 0;
+    owner->count = owner->wait_at = 0;
 }
 
 /* Before the collection, so that what its finalizers make is counted. */
@@ -172,34 +170,6 @@ static void note_sizes(const struct collection *done, int error)
     new_old_objects = 0;
 }
 
-static void note_duration(struct molt_gc_stats *of, uint64_t duration_ns)
-{
-    of->duration_ns += duration_ns;
-    if (duration_ns > of->longest_ns)
-        of->longest_ns = duration_ns;
-}
-
-static void note_stats(const struct collection *done, int error, uint64_t duration_ns)
-{
-    struct molt_gc_stats *of = &stats[done->generation];
-    of->collections++;
-    of->skipped += error != 0;
-    of->candidates += done->candidates;
-    of->collected += done->saves_all ? 0 : done->unreachable;
-    of->uncollectable += done->revived + (done->saves_all ? done->unreachable : 0);
-    note_duration(of, duration_ns);
-}
-
-static void say_stats(const struct collection *done, int error, uint64_t duration_ns)
-{
-    struct report_line line = {.length = 0};
-    report_append(&line,
-                  "molt: gc: generation %d: %zu objects, %zu unreachable, %zu revived, %zu us%s\n",
-                  done->generation, done->candidates, done->unreachable, done->revived,
-                  (size_t)(duration_ns / 1000), error != 0 ? ", skipped" : "");
-    report_write(report_stderr(), line.text, line.length);
-}
-
 static void abandon_cycle(void)
 {
     side_lock_acquire();
@@ -225,7 +195,7 @@ static long run(int generation, bool automatic)
 {
     unsigned debug = atomic_load(&debug_flags);
     struct collection collection =
-        new_collection(generation, automatic ? STOP_MS_AUTOMATIC : STOP_MS_EXPLICIT);
+        new_collection(generation, automatic ? pace_patience_ms() : STOP_MS_EXPLICIT);
     struct molt_gc_info info = {.generation = generation};
     call_callbacks(MOLT_GC_START, &info);
     gc_reset_counts(generation);
@@ -234,12 +204,13 @@ static long run(int generation, bool automatic)
     uint64_t start = os_now_ns();
     int error = collect(&collection);
     uint64_t duration = os_now_ns() - start;
+    pace_note_attempt(error == 0);
     note_sizes(&collection, error);
     if (automatic && generation == 2 && error == 0)
         note_yield(collection.unreachable, collection.candidates);
-    note_stats(&collection, error, duration);
+    gc_stats_note(&collection, error, duration);
     if ((debug & MOLT_GC_STATS) != 0)
-        say_stats(&collection, error, duration);
+        gc_stats_say(&collection, error, duration);
     info.collected = collection.saves_all ? 0 : collection.unreachable;
     info.uncollectable = collection.revived + (collection.saves_all ? collection.unreachable : 0);
     info.candidates = collection.candidates;
@@ -279,8 +250,7 @@ long molt_gc_collect(int generation)
 
 static void note_cycle(size_t candidates)
 {
-    stats[2].collections++;
-    stats[2].candidates += candidates;
+    gc_stats_note_cycle(candidates);
     old_objects = candidates > cycle_collected ? candidates - cycle_collected : 0;
     cycle_collected = 0;
     new_old_objects = 0;
@@ -288,33 +258,33 @@ static void note_cycle(size_t candidates)
     large_bytes_old = large_bytes;
 }
 
-/* The next piece of an incremental collection, which begins one if there is none. */
-static void run_slice(void)
+/* In a world that stands still: the slice's work, and what it has found. 0, or an error number. */
+static int work_on_slice(struct collection *slice)
 {
-    uint64_t start = os_now_ns();
-    struct collection collection = new_collection(2, STOP_MS_AUTOMATIC);
-    collection.is_partial = true;
     size_t candidates = 0;
-    if (!world_stop(STOP_MS_AUTOMATIC)) {
-        stats[2].skipped++;
-        return;
-    }
     side_lock_acquire();
     struct side *sides = NULL;
     bool runs = propose_is_running() || propose_begin();
     if (runs)
         sides = propose_slice((size_t)threshold[0] * SLICE_PER_OBJECT,
-                              start + options.gc_slice * 1000, &candidates);
+                              os_now_ns() + options.gc_slice * 1000, &candidates);
     bool ended = runs && !propose_is_running();
-    int error = collect_sides(&collection, sides);
-    stats[2].skipped += !runs || error != 0;
-    cycle_collected += collection.unreachable;
-    stats[2].collected += collection.saves_all ? 0 : collection.unreachable;
-    stats[2].uncollectable +=
-        collection.revived + (collection.saves_all ? collection.unreachable : 0);
+    int error = collect_sides(slice, sides);
+    cycle_collected += slice->unreachable;
     if (ended)
         note_cycle(candidates);
-    note_duration(&stats[2], os_now_ns() - start);
+    return runs ? error : ENOMEM;
+}
+
+/* The next piece of an incremental collection, which begins one if there is none. */
+static void run_slice(void)
+{
+    uint64_t start = os_now_ns();
+    struct collection slice = new_collection(2, pace_patience_ms());
+    slice.is_partial = true;
+    int error = world_stop(slice.stop_ms) ? work_on_slice(&slice) : EBUSY;
+    pace_note_attempt(error == 0);
+    gc_stats_note_slice(&slice, error, os_now_ns() - start);
 }
 
 /* ---- When ---- */
@@ -323,7 +293,7 @@ int32_t gc_limit(void)
 {
     unsigned t0 = atomic_load_explicit(&threshold[0], memory_order_relaxed);
     return t0 == 0 || atomic_load_explicit(&is_disabled, memory_order_relaxed) ? INT32_MAX
-                                                                               : (int32_t)t0;
+                                                                               : pace_limit(t0);
 }
 
 static int due_young(void)
@@ -344,8 +314,12 @@ static bool full_due(void)
 
 static void collect_due(int generation)
 {
-    if (world_is_mine() || !world_try_collect())
+    if (world_is_mine())
         return;
+    if (!world_try_collect()) {
+        pace_wait(owner_self, gc_limit());
+        return;
+    }
     int saved = errno;
     bool in_slices = options.gc == GC_INCREMENTAL && new_old_objects <= old_objects;
     bool slice = in_slices && (generation == 2 || propose_is_running());
@@ -375,7 +349,7 @@ void gc_note_new(struct owner *owner, const struct descriptor *type)
         return;
     if (large_bytes_due())
         collect_due(2);
-    else if (owner->count > limit)
+    else if (owner->count > limit || pace_is_pressing())
         collect_due(full_due() ? 2 : due_young());
 }
 
@@ -461,16 +435,6 @@ void molt_gc_get_count(unsigned out[3])
             out[0] += (unsigned)__atomic_load_n(&owner->count, __ATOMIC_RELAXED);
     out[1] = younger_collections[1];
     out[2] = younger_collections[2];
-}
-
-int molt_gc_get_stats(int generation, struct molt_gc_stats *out)
-{
-    if (generation < 0 || generation >= GENERATIONS || out == NULL) {
-        errno = EINVAL;
-        return -1;
-    }
-    *out = stats[generation];
-    return 0;
 }
 
 void molt_gc_set_debug(unsigned flags)

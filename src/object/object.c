@@ -5,6 +5,7 @@
 #include "error.h"
 #include "gc.h"
 #include "owner.h"
+#include "pace.h" // pace_note_memory
 #include "type.h"
 #include "world.h"
 
@@ -12,6 +13,7 @@
 #include "alloc/object_block.h"
 #include "alloc/size_class.h"
 #include "base/fork.h"
+#include "os/os.h" // os_page_bytes
 
 #include <errno.h>
 #include <string.h>
@@ -57,6 +59,8 @@ static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
     block = object_block_refill(size_class);
     if (block == NULL || !tracked)
         return block;
+    size_t bytes = size_class_bytes(size_class);
+    pace_note_memory(bytes > os_page_bytes() ? bytes : os_page_bytes()); /* as pools are carved */
     struct side *side = side_of_pool(map_pool(block));
     if (side == NULL) {
         object_block_undo_refill(size_class, block);
@@ -82,6 +86,7 @@ static void *make_large(struct owner *owner, const struct descriptor *type, size
     if (type->tracked) {
         side_add_young(&large->side);
         gc_note_large((ptrdiff_t)bytes);
+        pace_note_memory(bytes);
     }
     return block + front;
 }

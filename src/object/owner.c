@@ -5,6 +5,7 @@
 #include "count.h"   // count_settle_queue
 #include "death.h"   // death_end_all
 #include "gc.h"
+#include "pace.h"    // pace_arrive
 #include "propose.h" // propose_end
 #include "side.h"
 #include "type.h"
@@ -14,6 +15,7 @@
 #include "alloc/hooks.h"
 #include "alloc/object_block.h"
 #include "base/fork.h"
+#include "os/os.h" // os_thread_id
 
 #include <limits.h> // PTHREAD_DESTRUCTOR_ITERATIONS
 #include <stdlib.h>
@@ -76,6 +78,7 @@ struct owner *owner_attach(void)
     struct owner *owner = heap->objects.owner != NULL ? heap->objects.owner : make(heap);
     if (owner == NULL || !has_all_sides(owner))
         return NULL;
+    atomic_store_explicit(&owner->thread, os_thread_id(), memory_order_relaxed);
     lock_acquire(&owner->lock);
     world_enter(owner);
     lock_release(&owner->lock);
@@ -130,6 +133,7 @@ static void detach(struct owner *owner)
     do {
         leave_everything(); /* also what a finalizer has begun */
         count_settle_queue(owner);
+        pace_arrive(owner);
         lock_acquire(&owner->lock);
         world_leave(owner);
         is_settled = atomic_load(&owner->queue) == NULL;
@@ -169,8 +173,11 @@ static void detach_gone(void)
         owner_in_use(fork_survivors(&owner_self), fork_survivors(&owner_pause));
     for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next) {
         lock_free_left(&owner->lock);
-        if (owner == own || owner == survivor)
+        if (owner == own || owner == survivor) {
+            uint32_t thread = owner == survivor ? os_process_id() : os_thread_id();
+            atomic_store_explicit(&owner->thread, thread, memory_order_relaxed);
             continue;
+        }
         if (owner_state(owner) == OWNER_RUNNING)
             owner_running_lost = true;
         owner->lacks_side = true;

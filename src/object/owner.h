@@ -35,8 +35,13 @@ struct owner {
     _Atomic uint32_t resets; /* … the last one that the count knows of (gc.c) */
     _Atomic int32_t limit;   /* what the count may be; -1: come to a safepoint */
     _Atomic uint8_t state;   /* enum owner_state */
-    bool lacks_side;         /* perhaps: in a forked child, the heap's pools (side_complete) */
-    struct lock lock;        /* attaching, detaching, and counting for a detached owner */
+    int32_t wait_at;         /* the count at which it waits for who collects (pace.c) */
+    _Atomic uint32_t thread; /* the attached thread's id */
+    _Atomic uint32_t safepoint_ms; /* when it was at one, the lower half of the clock */
+    atomic_bool is_missing;        /* a collection has waited for it in vain (pace.c) … */
+    atomic_bool is_stuck;          /* … with much patience */
+    bool lacks_side;  /* perhaps: in a forked child, the heap's pools (side_complete) */
+    struct lock lock; /* attaching, detaching, and counting for a detached owner */
     _Atomic(struct shares *)
         queue;          /* shares with objects whose count others brought to be settled */
     struct owner *next; /* of all owners, from owner_first */

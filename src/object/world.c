@@ -4,6 +4,7 @@
 #include "count.h" // count_settle_queue
 #include "error.h"
 #include "gc.h" // gc_limit
+#include "pace.h"
 
 #include "base/fork.h"
 #include "os/os.h"
@@ -44,6 +45,11 @@ int world_begin_collect(bool *begins)
 bool world_is_mine(void)
 {
     return lock_is_mine(&collect_lock);
+}
+
+bool world_is_collected(void)
+{
+    return atomic_load(&collect_lock.word) != 0;
 }
 
 bool world_is_still(void)
@@ -99,11 +105,21 @@ static void take_limit(struct owner *owner)
         atomic_exchange_explicit(&owner->limit, gc_limit(), memory_order_acq_rel);
 }
 
+#define REST_US 200
+
+void world_rest(struct owner *owner)
+{
+    set_state(owner, OWNER_STOPPED);
+    os_sleep_us(REST_US);
+    run(owner, OWNER_STOPPED);
+}
+
 /* In a visitor calls have to wait. */
 void world_safepoint(struct owner *owner)
 {
     if (UNLIKELY(world_is_still()))
         return;
+    pace_arrive(owner);
     take_limit(owner);
     while (must_stop()) {
         run(owner, OWNER_STOPPED);
@@ -149,20 +165,27 @@ void world_resume(void)
     lock_release(&stop_lock);
 }
 
+#define YIELD_MS 8 /* before the wait becomes a sleep */
+
 bool world_stop(unsigned ms)
 {
     lock_acquire(&stop_lock);
     atomic_store(&stopping, true);
-    uint64_t deadline = 0;
+    uint64_t start = 0;
     while (!all_stand_still()) {
         uint64_t now = os_now_ms();
-        deadline = deadline == 0 ? now + ms : deadline;
-        if (now > deadline) {
+        start = start == 0 ? now : start;
+        if (now > start + ms) {
+            pace_note_missing(ms);
             world_resume();
             return false;
         }
-        os_yield();
+        if (now < start + YIELD_MS)
+            os_yield();
+        else
+            os_sleep_us(REST_US);
     }
+    pace_note_still();
     return true;
 }
 
@@ -170,14 +193,19 @@ bool world_stop(unsigned ms)
 
 void molt_gc_safepoint(void)
 {
-    if (owner_self != NULL)
-        world_safepoint(owner_self);
+    struct owner *owner = owner_self;
+    if (owner == NULL || world_is_still())
+        return;
+    if (UNLIKELY(pace_arrive(owner)))
+        pace_linger(owner);
+    world_safepoint(owner);
 }
 
 void molt_gc_blocking_begin(void)
 {
     if (owner_pause.blocks == 0 && owner_self != NULL) {
         count_settle_queue(owner_self);
+        pace_arrive(owner_self);
         owner_begin_pause(&owner_pause.blocks);
         set_state(owner_pause.owner, OWNER_BLOCKED);
         return;

@@ -16,7 +16,8 @@ bool world_try_collect(void);
  * error number: EBUSY where the thread must leave objects alone, or ENOMEM. */
 int world_begin_collect(bool *begins);
 void world_end_collect(void);
-bool world_is_mine(void); /* the calling thread collects */
+bool world_is_mine(void);      /* the calling thread collects */
+bool world_is_collected(void); /* some thread does */
 
 /* All other owners stand still; false: some did not within `ms` milliseconds, and all run again.
  * Only while collecting. */
@@ -26,6 +27,9 @@ bool world_is_still(void); /* the calling thread has stopped it */
 
 /* The calling thread's owner stands still if someone asks for it. */
 void world_safepoint(struct owner *owner);
+
+/* The same for a moment in any case, and lets others run: for who waits for something. */
+void world_rest(struct owner *owner);
 
 /* The calling thread leaves all blocking regions that it is in. */
 void world_end_blocking(void);

@@ -311,6 +311,22 @@ void os_yield(void)
     SYSCALL(sched_yield);
 }
 
+void os_sleep_us(unsigned us)
+{
+    struct timespec time = {.tv_nsec = (long)us * 1000};
+    SYSCALL(nanosleep, &time, NULL);
+}
+
+unsigned os_thread_id(void)
+{
+    return (unsigned)SYSCALL(gettid);
+}
+
+unsigned os_process_id(void)
+{
+    return (unsigned)SYSCALL(getpid);
+}
+
 /* The kernel reads a signal mask from there before it refuses what is to be done with it. */
 static bool is_readable_word(uintptr_t address)
 {

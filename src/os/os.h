@@ -50,8 +50,13 @@ uint64_t os_now_ms(void);
 /* Nanoseconds of the same, precise, for some tens of them. */
 uint64_t os_now_ns(void);
 
-/* Lets other threads run. */
+/* Lets other threads run; at once, or for some microseconds. */
 void os_yield(void);
+void os_sleep_us(unsigned us);
+
+/* The calling thread's id, and that of the process, which is its first thread's. */
+unsigned os_thread_id(void);
+unsigned os_process_id(void);
 
 /* Whether all bytes can be read at the moment. Any address may be asked for. */
 bool os_is_readable(const void *p, size_t bytes);

@@ -43,6 +43,7 @@ static const struct {
     {"object_threads", suite_object_threads},
     {"weak", suite_weak},
     {"gc", suite_gc},
+    {"pace", suite_pace},
     {"deduce", suite_deduce},
     {"value", suite_value},
     {"value_containers", suite_value_containers},

@@ -35,6 +35,7 @@ Suite *suite_object_memory(void);
 Suite *suite_object_threads(void);
 Suite *suite_weak(void);
 Suite *suite_gc(void);
+Suite *suite_pace(void);
 Suite *suite_deduce(void);
 Suite *suite_value(void);
 Suite *suite_value_containers(void);

@@ -1,0 +1,414 @@
+/* test_pace.c: threads that come to no safepoint, or too late; threads that make objects faster
+ * than others collect them. */
+#include "objects.h"
+#include "suites.h"
+#include "unit.h"
+
+#include "object/gc.h"
+#include "object/owner.h"
+#include "object/pace.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct molt_gc_stats stats_of(int generation)
+{
+    struct molt_gc_stats stats;
+    ck_assert_int_eq(molt_gc_get_stats(generation, &stats), 0);
+    return stats;
+}
+
+static uint64_t skipped_busy(void)
+{
+    return stats_of(0).skipped_busy + stats_of(1).skipped_busy + stats_of(2).skipped_busy;
+}
+
+static uint64_t collected(void)
+{
+    return stats_of(0).collected + stats_of(1).collected + stats_of(2).collected;
+}
+
+static void sleep_ms(long ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&time, NULL);
+}
+
+/* ---- A thread that comes to no safepoint ---- */
+
+static atomic_bool is_running, may_come, may_end;
+static atomic_uint stuck_id;
+
+static void wait_for(atomic_bool *condition)
+{
+    while (!atomic_load(condition))
+        sleep_ms(1);
+}
+
+static void *be_stuck(void *unused)
+{
+    pthread_setname_np(pthread_self(), "the stuck one");
+    molt_release(ring_new(&node_type, 0, 1));
+    atomic_store(&stuck_id, os_thread_id());
+    atomic_store(&is_running, true);
+    wait_for(&may_come);
+    molt_gc_safepoint();
+    molt_gc_blocking_begin();
+    wait_for(&may_end);
+    return unused;
+}
+
+static pthread_t stuck;
+
+static void start_stuck(void)
+{
+    ck_assert_int_eq(pthread_create(&stuck, NULL, be_stuck, NULL), 0);
+    wait_for(&is_running);
+}
+
+static void end_stuck(void)
+{
+    atomic_store(&may_come, true);
+    atomic_store(&may_end, true);
+    molt_gc_blocking_begin();
+    ck_assert_int_eq(pthread_join(stuck, NULL), 0);
+    molt_gc_blocking_end();
+}
+
+/* The attempts become rare: 700 objects, 1400 … */
+START_TEST(test_attempts_become_rare)
+{
+    enum { MADE = 200000 };
+    start_stuck();
+    make_garbage(MADE);
+    uint64_t skipped = skipped_busy();
+    ck_assert_uint_ge(skipped, 2);
+    ck_assert_uint_le(skipped, 10);
+    ck_assert_uint_eq(collected(), 0);
+    ck_assert_int_gt(gc_limit(), 700);
+    end_stuck();
+    ck_assert_int_eq(molt_gc_collect(2), MADE + 1);
+    ck_assert_int_eq(gc_limit(), 700);
+}
+END_TEST
+
+/* As soon as the thread has come, what was put off is done; and the pace is the usual one again. */
+START_TEST(test_thread_that_comes)
+{
+    start_stuck();
+    make_garbage(50000);
+    ck_assert_uint_eq(collected(), 0);
+    atomic_store(&may_come, true);
+    for (int i = 0; i < 10000 && collected() == 0; i++) {
+        make_garbage(1);
+        sleep_ms(1);
+    }
+    ck_assert_uint_ge(collected(), 50000);
+    uint64_t skipped = skipped_busy();
+    make_garbage(50000);
+    ck_assert_uint_eq(skipped_busy(), skipped);
+    ck_assert_uint_ge(collected(), 99000);
+    end_stuck();
+}
+END_TEST
+
+/* Who it is, and since when. */
+START_TEST(test_who_is_missing)
+{
+    ck_assert_uint_eq(stats_of(0).missing_thread, 0);
+    ck_assert_uint_eq(stats_of(0).missing_ns, 0);
+    start_stuck();
+    sleep_ms(100);
+    errno = 0;
+    ck_assert_int_eq(molt_gc_collect(0), -1);
+    ck_assert_int_eq(errno, EBUSY);
+    ck_assert_uint_eq(stats_of(0).skipped_busy, 1);
+    ck_assert_uint_eq(stats_of(1).skipped_busy, 0);
+    for (int generation = 0; generation < 3; generation++) {
+        struct molt_gc_stats stats = stats_of(generation);
+        ck_assert_uint_eq(stats.missing_thread, atomic_load(&stuck_id));
+        ck_assert_uint_ge(stats.missing_ns, UINT64_C(1050000000));
+    }
+    atomic_store(&may_come, true);
+    for (int i = 0; i < 10000 && stats_of(0).missing_thread != 0; i++)
+        sleep_ms(1);
+    ck_assert_uint_eq(stats_of(0).missing_thread, 0);
+    ck_assert_uint_eq(stats_of(0).missing_ns, 0);
+    end_stuck();
+}
+END_TEST
+
+static void report_stuck(void *unused)
+{
+    (void)unused;
+    start_stuck();
+    molt_gc_collect(2);
+    molt_gc_report(STDERR_FILENO);
+    end_stuck();
+    molt_gc_report(STDERR_FILENO);
+}
+
+START_TEST(test_report)
+{
+    char text[4000], words[200];
+    ck_assert_int_eq(unit_child(report_stuck, NULL, text, sizeof text), 0);
+    snprintf(words, sizeof words, " (the stuck one) has come to no safepoint for ");
+    const char *line = strstr(text, words);
+    ck_assert_msg(line != NULL, "%s", text);
+    ck_assert_msg(strstr(line, " s; 1 collection was skipped\n") != NULL, "%s", text);
+    const char *later =
+        strstr(line, "\n1 collection was skipped because a thread came to no safepoint in time\n");
+    ck_assert_msg(later != NULL, "%s", text);
+}
+END_TEST
+
+static void make_much(void *twice)
+{
+    start_stuck();
+    for (int i = 0; i < (twice != NULL ? 2 : 1) * 100; i++) {
+        make_garbage(20000);
+        if (i < 4)
+            sleep_ms(150);
+    }
+    end_stuck();
+}
+
+/* Once, however long it lasts. */
+START_TEST(test_warning)
+{
+    char text[4000];
+    ck_assert_int_eq(unit_child(make_much, _i == 0 ? NULL : text, text, sizeof text), 0);
+    const char *line = strstr(text, "molt: warning: thread ");
+    ck_assert_msg(line == text, "%s", text);
+    ck_assert_msg(strstr(text, " (the stuck one) has come to no safepoint for ") != NULL, "%s",
+                  text);
+    ck_assert_msg(strchr(text, '\n') == text + strlen(text) - 1, "%s", text);
+}
+END_TEST
+
+static void use_two_threads(void *unused)
+{
+    (void)unused;
+    atomic_store(&may_come, true);
+    start_stuck();
+    make_garbage(100000);
+    end_stuck();
+    make_garbage(100000);
+}
+
+START_TEST(test_no_warning)
+{
+    char text[1000];
+    ck_assert_int_eq(unit_child(use_two_threads, NULL, text, sizeof text), 0);
+    ck_assert_str_eq(text, "");
+}
+END_TEST
+
+/* In a forked child the thread is gone, and who is left has another id. */
+static void collect_in_child(void *unused)
+{
+    (void)unused;
+    struct molt_gc_stats stats;
+    molt_gc_get_stats(2, &stats);
+    if (stats.missing_thread != 0 || owner_self->thread != os_thread_id())
+        _exit(1);
+    if (molt_gc_collect(2) < 10000)
+        _exit(2);
+    make_garbage(2000);
+    molt_gc_get_stats(0, &stats);
+    if (stats.skipped_busy != stats.skipped || gc_limit() != 700)
+        _exit(3);
+}
+
+START_TEST(test_child)
+{
+    char text[1000];
+    start_stuck();
+    make_garbage(10000);
+    ck_assert_uint_ge(skipped_busy(), 1);
+    ck_assert_int_eq(unit_child(collect_in_child, NULL, text, sizeof text), 0);
+    end_stuck();
+}
+END_TEST
+
+/* ---- A thread that comes too late ---- */
+
+enum { LATE_MS = 400, COMINGS = 9 };
+
+static atomic_uint comings;
+
+static void *come_late(void *unused)
+{
+    molt_release(ring_new(&node_type, 0, 1));
+    atomic_store(&is_running, true);
+    while (!atomic_load(&may_end)) {
+        for (uint64_t end = os_now_ms() + LATE_MS; os_now_ms() < end;)
+            sched_yield();
+        molt_gc_safepoint();
+        atomic_fetch_add(&comings, 1);
+    }
+    return unused;
+}
+
+/* It is at a safepoint now and then, but never within the time that a molt_new waits: it stays
+ * there until a collection has been. */
+START_TEST(test_late_thread)
+{
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, come_late, NULL), 0);
+    wait_for(&is_running);
+    while (atomic_load(&comings) < COMINGS) {
+        make_garbage(200);
+        sleep_ms(1);
+    }
+    uint64_t done = 0;
+    for (int generation = 0; generation < 3; generation++)
+        done += stats_of(generation).collections - stats_of(generation).skipped;
+    ck_assert_uint_ge(skipped_busy(), 1);
+    ck_assert_uint_ge(done, COMINGS * 2 / 3);
+    atomic_store(&may_end, true);
+    molt_gc_blocking_begin();
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    molt_gc_blocking_end();
+}
+END_TEST
+
+/* ---- Makers and collectors ---- */
+
+enum { MAKERS = 4 };
+
+static atomic_size_t made;
+
+static void *make_rings(void *unused)
+{
+    while (!atomic_load(&may_end)) {
+        make_garbage(100);
+        atomic_fetch_add(&made, 100);
+    }
+    return unused;
+}
+
+/* Several make rings as fast as they can, and one is away for a while again and again. */
+START_TEST(test_makers)
+{
+    pthread_t threads[MAKERS];
+    size_t most = 0;
+    for (int i = 0; i < MAKERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, make_rings, NULL), 0);
+    molt_release(ring_new(&node_type, 0, 1));
+    for (int i = 0; i < 10; i++) {
+        sleep_ms(i % 2 == 0 ? 30 : 800); /* at no safepoint */
+        uint64_t freed = collected();
+        size_t now = atomic_load(&made) - (size_t)freed;
+        most = now > most ? now : most;
+        molt_gc_blocking_begin();
+        sleep_ms(5);
+        molt_gc_blocking_end();
+    }
+    atomic_store(&may_end, true);
+    molt_gc_blocking_begin();
+    for (int i = 0; i < MAKERS; i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    molt_gc_blocking_end();
+    ck_assert_uint_le(most, ((size_t)64 << 20) / 48); /* bytes of a node */
+}
+END_TEST
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static atomic_size_t disposed;
+
+static void dispose_slowly(void *object)
+{
+    (void)object;
+    atomic_store(&is_running, true);
+    sleep_ms(1);
+    atomic_fetch_add(&disposed, 1);
+}
+
+static void dispose_under_lock(void *object)
+{
+    (void)object;
+    atomic_store(&is_running, true);
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    atomic_fetch_add(&disposed, 1);
+}
+
+MOLT_TYPE(slow_type, struct node, MOLT_REFS(struct node, a, b), .dispose = dispose_slowly);
+MOLT_TYPE(locking_type, struct node, MOLT_REFS(struct node, a, b), .dispose = dispose_under_lock);
+
+static void *make_and_collect(void *type)
+{
+    for (int i = 0; i < 300; i++)
+        molt_release(ring_new(type, 0, 1));
+    molt_gc_collect(2);
+    return NULL;
+}
+
+/* While another thread collects, slowly, who makes objects waits for it, but makes some. */
+START_TEST(test_maker_waits_for_a_slow_collection)
+{
+    pthread_t thread;
+    molt_release(ring_new(&node_type, 0, 1));
+    ck_assert_int_eq(pthread_create(&thread, NULL, make_and_collect, &slow_type), 0);
+    while (!atomic_load(&is_running))
+        molt_gc_safepoint();
+    unsigned count[3];
+    make_garbage(200000);
+    ck_assert_uint_eq(atomic_load(&disposed), 300); /* else it would have gone on long before */
+    molt_gc_get_count(count);
+    ck_assert_uint_lt(count[0], 200000);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
+/* … but not if that waits for the maker. */
+START_TEST(test_maker_that_a_collection_waits_for)
+{
+    pthread_t thread;
+    molt_release(ring_new(&node_type, 0, 1));
+    pthread_mutex_lock(&mutex);
+    ck_assert_int_eq(pthread_create(&thread, NULL, make_and_collect, &locking_type), 0);
+    while (!atomic_load(&is_running))
+        molt_gc_safepoint();
+    uint64_t start = os_now_ms();
+    make_garbage(200000);
+    ck_assert_uint_eq(atomic_load(&disposed), 0);
+    ck_assert_uint_lt(os_now_ms() - start, 10000); /* a few waits, each of 20 ms */
+    pthread_mutex_unlock(&mutex);
+    molt_gc_blocking_begin();
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    molt_gc_blocking_end();
+    ck_assert_uint_eq(atomic_load(&disposed), 300);
+}
+END_TEST
+
+Suite *suite_pace(void)
+{
+    Suite *suite = suite_create("pace");
+    TCase *missing = tcase_create("missing");
+    tcase_set_timeout(missing, 60);
+    tcase_add_test(missing, test_attempts_become_rare);
+    tcase_add_test(missing, test_thread_that_comes);
+    tcase_add_test(missing, test_who_is_missing);
+    tcase_add_test(missing, test_report);
+    tcase_add_loop_test(missing, test_warning, 0, 2);
+    tcase_add_test(missing, test_no_warning);
+    tcase_add_test(missing, test_child);
+    tcase_add_test(missing, test_late_thread);
+    suite_add_tcase(suite, missing);
+    TCase *makers = tcase_create("makers");
+    tcase_set_timeout(makers, 60);
+    tcase_add_test(makers, test_makers);
+    tcase_add_test(makers, test_maker_waits_for_a_slow_collection);
+    tcase_add_test(makers, test_maker_that_a_collection_waits_for);
+    suite_add_tcase(suite, makers);
+    return suite;
+}
