@@ -416,6 +416,30 @@ MOLT_API void molt_gc_freeze(void);
 MOLT_API void molt_gc_unfreeze(void);
 MOLT_API size_t molt_gc_frozen_count(void);
 
+/* Deferred collections, for programs that make objects where none of their callbacks may run: with
+ * a lock held that a callback takes, say. While it is on (in the whole process; off at the start)
+ * molt_new runs no code of the program in any thread: neither does a collection come by itself, nor
+ * do objects die of references that other threads have released. Both wait until the program asks:
+ * garbage in circles stays until then, and memory grows with it.
+ *
+ * What stays as it is: an object whose last reference is released dies in that release, with its
+ * callbacks; molt_gc_collect collects at once; molt_gc_safepoint, and the beginning and the end of
+ * a blocking region, let die what other threads have released, as a thread's end does; and at exit
+ * garbage is collected. From any thread; a forked child inherits it. */
+MOLT_API void molt_gc_set_deferred(bool deferred);
+MOLT_API bool molt_gc_is_deferred(void);
+
+/* Whether molt_gc_run_deferred has something to do: a collection has become due by the thresholds,
+ * or others have released objects of the calling thread. A few instructions; from any thread. */
+MOLT_API bool molt_gc_is_due(void);
+
+/* Does what is due, in the calling thread: the callbacks run in here. How many unreachable objects
+ * it found; 0 when nothing is due, in a collection, and in a blocking region. -1 and EBUSY: a
+ * thread did not come to a safepoint in time; ENOMEM: no memory to collect with: it stays due. A
+ * collection of another thread is waited for. Does the same while collections are not deferred, but
+ * finds little to do then. */
+MOLT_API long molt_gc_run_deferred(void);
+
 enum molt_gc_phase { MOLT_GC_START, MOLT_GC_STOP };
 
 struct molt_gc_info {

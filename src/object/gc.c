@@ -3,6 +3,7 @@
 
 #include "collect.h"
 #include "count.h"
+#include "deferral.h"
 #include "gc_stats.h"
 #include "pace.h"
 #include "propose.h"
@@ -205,6 +206,8 @@ static long run(int generation, bool automatic)
     int error = collect(&collection);
     uint64_t duration = os_now_ns() - start;
     pace_note_attempt(error == 0);
+    if (error == 0)
+        deferral_forget();
     note_sizes(&collection, error);
     if (automatic && generation == 2 && error == 0)
         note_yield(collection.unreachable, collection.candidates);
@@ -276,8 +279,8 @@ static int work_on_slice(struct collection *slice)
     return runs ? error : ENOMEM;
 }
 
-/* The next piece of an incremental collection, which begins one if there is none. */
-static void run_slice(void)
+/* The next piece of an incremental collection, which begins one if there is none. As run(). */
+static long run_slice(void)
 {
     uint64_t start = os_now_ns();
     struct collection slice = new_collection(2, pace_patience_ms());
@@ -285,6 +288,10 @@ static void run_slice(void)
     int error = world_stop(slice.stop_ms) ? work_on_slice(&slice) : EBUSY;
     pace_note_attempt(error == 0);
     gc_stats_note_slice(&slice, error, os_now_ns() - start);
+    if (error == 0)
+        return (long)slice.unreachable;
+    errno = error;
+    return -1;
 }
 
 /* ---- When ---- */
@@ -292,8 +299,16 @@ static void run_slice(void)
 int32_t gc_limit(void)
 {
     unsigned t0 = atomic_load_explicit(&threshold[0], memory_order_relaxed);
-    return t0 == 0 || atomic_load_explicit(&is_disabled, memory_order_relaxed) ? INT32_MAX
-                                                                               : pace_limit(t0);
+    bool never = t0 == 0 || atomic_load_explicit(&is_disabled, memory_order_relaxed) ||
+                 (deferral_on() && deferral_is_due());
+    return never ? INT32_MAX : pace_limit(t0);
+}
+
+/* Threads take it at their next safepoint. */
+void gc_tell_limit(void)
+{
+    for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
+        owner_call(owner);
 }
 
 static int due_young(void)
@@ -312,7 +327,25 @@ static bool full_due(void)
            (younger_collections[2] > threshold[2] || new_old_objects > GROWTH_MIN);
 }
 
-static void collect_due(int generation)
+static int due_generation(void)
+{
+    return large_bytes_due() || full_due() ? 2 : due_young();
+}
+
+/* By who collects: that generation, in the way that the options want. As run(). */
+static long run_due(int generation)
+{
+    bool in_slices = options.gc == GC_INCREMENTAL && new_old_objects <= old_objects;
+    bool slice = in_slices && (generation == 2 || propose_is_running());
+    if (slice && generation == 2)
+        generation = due_young();
+    long found = run(generation, true);
+    long more = slice ? run_slice() : 0;
+    return found < 0 || more < 0 ? -1 : found + more;
+}
+
+/* Inside molt_new. */
+static void collect_now(void)
 {
     if (world_is_mine())
         return;
@@ -321,15 +354,22 @@ static void collect_due(int generation)
         return;
     }
     int saved = errno;
-    bool in_slices = options.gc == GC_INCREMENTAL && new_old_objects <= old_objects;
-    bool slice = in_slices && (generation == 2 || propose_is_running());
-    if (slice && generation == 2)
-        generation = due_young();
-    run(generation, true);
-    if (slice)
-        run_slice();
+    run_due(due_generation());
     errno = saved;
     world_end_collect();
+}
+
+long gc_collect_due(void)
+{
+    bool begins;
+    int error = world_begin_collect(&begins);
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    long found = run_due(due_generation());
+    world_end_collect();
+    return found;
 }
 
 void gc_note_large(ptrdiff_t bytes)
@@ -341,16 +381,16 @@ void gc_note_new(struct owner *owner, const struct descriptor *type)
 {
     if (!type->tracked)
         return;
-    int32_t limit = gc_limit();
     begin_count_anew(owner);
     if (owner->count < INT32_MAX)
         owner->count++;
-    if (limit == INT32_MAX)
+    int32_t limit = gc_limit();
+    if (limit == INT32_MAX || !(owner->count > limit || large_bytes_due() || pace_is_pressing()))
         return;
-    if (large_bytes_due())
-        collect_due(2);
-    else if (owner->count > limit || pace_is_pressing())
-        collect_due(full_due() ? 2 : due_young());
+    if (deferral_on())
+        deferral_note_due();
+    else
+        collect_now();
 }
 
 void gc_take_back_new(struct owner *owner, const struct descriptor *type)
@@ -384,23 +424,16 @@ void gc_at_exit(void)
 
 /* ---- Configuration ---- */
 
-/* Threads take their new limit at their next safepoint. */
-static void tell_limit(void)
-{
-    for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
-        owner_call(owner);
-}
-
 void molt_gc_enable(void)
 {
     atomic_store(&is_disabled, false);
-    tell_limit();
+    gc_tell_limit();
 }
 
 void molt_gc_disable(void)
 {
     atomic_store(&is_disabled, true);
-    tell_limit();
+    gc_tell_limit();
 }
 
 bool molt_gc_is_enabled(void)
@@ -417,7 +450,7 @@ int molt_gc_set_threshold(unsigned t0, unsigned t1, unsigned t2)
     threshold[0] = t0;
     threshold[1] = t1;
     threshold[2] = t2;
-    tell_limit();
+    gc_tell_limit();
     return 0;
 }
 

@@ -14,6 +14,12 @@ int32_t gc_limit(void);
 /* The owner is about to make an object: collects if that is due. */
 void gc_note_new(struct owner *owner, const struct descriptor *type);
 
+/* The collection that is due by now: the unreachable objects, or -1 and errno. */
+long gc_collect_due(void);
+
+/* All owners take their limits anew. */
+void gc_tell_limit(void);
+
 /* It could not be made. */
 void gc_take_back_new(struct owner *owner, const struct descriptor *type);
 

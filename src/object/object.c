@@ -2,6 +2,7 @@
 #include "object.h"
 
 #include "count.h"
+#include "deferral.h" // deferral_on
 #include "error.h"
 #include "gc.h"
 #include "owner.h"
@@ -104,6 +105,8 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
     if (descriptor == NULL)
         return NULL;
     world_safepoint(owner);
+    if (!deferral_on())
+        count_settle_queue(owner);
     gc_note_new(owner, descriptor);
 
     size_t bytes = (descriptor->size + extra + 7) & ~(size_t)7;

@@ -125,7 +125,6 @@ void world_safepoint(struct owner *owner)
         run(owner, OWNER_STOPPED);
         take_limit(owner);
     }
-    count_settle_queue(owner);
 }
 
 /* As in run(). An owner that is new joins the list before its state is stored, and the collector
@@ -199,6 +198,7 @@ void molt_gc_safepoint(void)
     if (UNLIKELY(pace_arrive(owner)))
         pace_linger(owner);
     world_safepoint(owner);
+    count_settle_queue(owner);
 }
 
 void molt_gc_blocking_begin(void)

@@ -25,7 +25,8 @@ bool world_stop(unsigned ms);
 void world_resume(void);
 bool world_is_still(void); /* the calling thread has stopped it */
 
-/* The calling thread's owner stands still if someone asks for it. */
+/* The calling thread's owner stands still if someone asks for it. Who lets objects die at that
+ * place settles its queue, too (count.h). */
 void world_safepoint(struct owner *owner);
 
 /* The same for a moment in any case, and lets others run: for who waits for something. */

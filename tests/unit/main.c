@@ -44,6 +44,7 @@ static const struct {
     {"weak", suite_weak},
     {"gc", suite_gc},
     {"pace", suite_pace},
+    {"deferral", suite_deferral},
     {"deduce", suite_deduce},
     {"value", suite_value},
     {"value_containers", suite_value_containers},

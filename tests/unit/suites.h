@@ -36,6 +36,7 @@ Suite *suite_object_threads(void);
 Suite *suite_weak(void);
 Suite *suite_gc(void);
 Suite *suite_pace(void);
+Suite *suite_deferral(void);
 Suite *suite_deduce(void);
 Suite *suite_value(void);
 Suite *suite_value_containers(void);
