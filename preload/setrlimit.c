@@ -1,7 +1,9 @@
-/* setrlimit.c: a limit on address space that is set while the program runs (ulimit -v in a shell).
- * The reservation would be over it at once, and stacks could grow no more: it goes first. */
+/* setrlimit.c: a limit on memory that is set while the program runs (ulimit -v or -d in a shell).
+ * The reservation would be over one on address space at once, and stacks could grow no more: it
+ * goes first. From either on nothing is mapped that is not asked for. */
 #include "export.h"
 
+#include "alloc/span.h"
 #include "alloc/trim.h"
 
 #include "base/syscall.h"
@@ -16,9 +18,12 @@ _Static_assert(sizeof(struct rlimit) == sizeof(struct rlimit64), "one and the sa
 EXPORT int prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *new_limit,
                    struct rlimit *old_limit)
 {
-    if (resource == RLIMIT_AS && new_limit != NULL && new_limit->rlim_cur != RLIM_INFINITY &&
-        (pid == 0 || pid == SYSCALL(getpid)))
+    bool limits_us = new_limit != NULL && new_limit->rlim_cur != RLIM_INFINITY &&
+                     (pid == 0 || pid == SYSCALL(getpid));
+    if (limits_us && resource == RLIMIT_AS)
         trim_to_address_limit(new_limit->rlim_cur);
+    if (limits_us && resource == RLIMIT_DATA)
+        span_set_counted();
     long result = SYSCALL(prlimit64, pid, resource, new_limit, old_limit);
     if (result == 0)
         return 0;

@@ -6,6 +6,7 @@
 #include "huge.h"
 #include "purge.h"
 #include "remote.h"
+#include "span.h"
 
 #include "base/attributes.h"
 #include "base/tunables.h"
@@ -25,7 +26,7 @@ static size_t resident(void)
     return (pages << os_page_shift) -
            atomic_load_explicit(&remote_emptied_bytes, memory_order_relaxed) +
            __atomic_load_n(&huge_totals.bytes, __ATOMIC_RELAXED) +
-           __atomic_load_n(&huge_totals.cached_bytes, __ATOMIC_RELAXED);
+           __atomic_load_n(&span_totals.cached_bytes, __ATOMIC_RELAXED);
 }
 
 static size_t excess_over(size_t bytes)

@@ -1,7 +1,7 @@
-/* huge.c: the table of huge blocks and the cache of their mappings. */
+/* huge.c: the table of huge blocks. */
 #include "huge.h"
 
-#include "footprint.h"
+#include "span.h"
 
 #include "base/options.h"
 #include "base/tunables.h"
@@ -17,6 +17,7 @@ struct huge_totals huge_totals;
 struct entry {
     uintptr_t address; /* 0: empty; with FREED in it: was freed; written last */
     size_t bytes;
+    size_t span_bytes; /* of memory behind it: written after it has grown, before it shrinks */
 };
 
 #define FREED ((uintptr_t)1)
@@ -60,7 +61,7 @@ static struct entry *find(const void *p, uintptr_t freed)
 }
 
 /* There must be room. */
-static void insert(struct table *into, uintptr_t address, size_t bytes)
+static void insert(struct table *into, uintptr_t address, size_t bytes, size_t span_bytes)
 {
     size_t i = hash(address);
     while (is_live(&into->entries[i & (into->capacity - 1)]))
@@ -68,6 +69,7 @@ static void insert(struct table *into, uintptr_t address, size_t bytes)
     struct entry *entry = &into->entries[i & (into->capacity - 1)];
     into->filled += entry->address == 0;
     entry->bytes = bytes;
+    entry->span_bytes = span_bytes;
     __atomic_store_n(&entry->address, address, __ATOMIC_RELEASE);
 }
 
@@ -76,7 +78,8 @@ static void replace_table(struct table *bigger)
     struct table *old = table;
     for (size_t i = 0; old != NULL && i < old->capacity; i++)
         if (is_live(&old->entries[i]))
-            insert(bigger, old->entries[i].address, old->entries[i].bytes);
+            insert(bigger, old->entries[i].address, old->entries[i].bytes,
+                   old->entries[i].span_bytes);
     __atomic_store_n(&table, bigger, __ATOMIC_RELEASE);
     huge_totals.table_bytes = table_bytes(bigger->capacity);
     if (old != NULL)
@@ -99,9 +102,9 @@ static bool make_room(void)
     return true;
 }
 
-static void add_block(uintptr_t address, size_t bytes)
+static void add_block(const struct span *span, size_t bytes)
 {
-    insert(table, address, bytes);
+    insert(table, (uintptr_t)span->start, bytes, span->bytes);
     huge_totals.bytes += bytes;
     huge_totals.blocks++;
 }
@@ -113,121 +116,7 @@ static void remove_block(struct entry *entry)
     __atomic_store_n(&entry->address, entry->address | FREED, __ATOMIC_RELEASE);
 }
 
-/* ---- The cache ---- */
-
-struct cached {
-    void *address; /* NULL: an empty place */
-    size_t bytes;
-    uint64_t since_ms;
-};
-
-static struct cached cache[HUGE_CACHE_SLOTS];
-
-/* Gives a mapping back. Too many mappings make munmap fail where it would split one: then at least
- * the pages go. */
-static bool give_back(void *address, size_t bytes)
-{
-    bool gone = os_unmap(address, bytes) || os_purge(address, bytes);
-    if (gone) {
-        huge_totals.purged_bytes += bytes;
-        footprint_shrink(bytes);
-    }
-    return gone;
-}
-
-static bool drop(struct cached *cached)
-{
-    if (!give_back(cached->address, cached->bytes))
-        return false;
-    huge_totals.cached_bytes -= cached->bytes;
-    cached->address = NULL;
-    return true;
-}
-
-/* The mapping that has been kept longest, or an empty place. */
-static struct cached *oldest(void)
-{
-    struct cached *oldest = &cache[0];
-    for (struct cached *c = cache + 1; c < cache + HUGE_CACHE_SLOTS; c++)
-        if (c->address != NULL && (oldest->address == NULL || c->since_ms < oldest->since_ms))
-            oldest = c;
-    return oldest;
-}
-
-static struct cached *empty_place(void)
-{
-    for (struct cached *c = cache; c < cache + HUGE_CACHE_SLOTS; c++)
-        if (c->address == NULL)
-            return c;
-    return NULL;
-}
-
-/* Keeps a mapping, at the cost of the oldest ones; one above the whole budget goes at once. */
-static void keep(void *address, size_t bytes)
-{
-    bool fits = bytes <= options.huge_cache;
-    while (fits && (empty_place() == NULL || huge_totals.cached_bytes + bytes > options.huge_cache))
-        fits = drop(oldest());
-    if (!fits) {
-        give_back(address, bytes);
-        return;
-    }
-    *empty_place() = (struct cached){address, bytes, os_now_ms()};
-    huge_totals.cached_bytes += bytes;
-}
-
-static void note_resized(size_t from, size_t to)
-{
-    if (to > from)
-        footprint_grow(to - from);
-    else
-        footprint_shrink(from - to);
-}
-
-/* The cached mapping nearest in size, resized to `bytes`; NULL if there is none. `*carried` becomes
- * the bytes that may not be zero. */
-static void *take_cached(size_t bytes, size_t *carried)
-{
-    struct cached *best = NULL;
-    size_t best_difference = SIZE_MAX;
-    for (struct cached *c = cache; c < cache + HUGE_CACHE_SLOTS; c++) {
-        size_t difference = c->bytes > bytes ? c->bytes - bytes : bytes - c->bytes;
-        if (c->address != NULL && difference < best_difference) {
-            best = c;
-            best_difference = difference;
-        }
-    }
-    if (best == NULL)
-        return NULL;
-    void *address = best->address;
-    if (best->bytes != bytes)
-        address = os_remap(best->address, best->bytes, bytes);
-    if (address == NULL)
-        return NULL;
-    *carried = best->bytes < bytes ? best->bytes : bytes;
-    note_resized(best->bytes, bytes);
-    huge_totals.cached_bytes -= best->bytes;
-    best->address = NULL;
-    return address;
-}
-
-/* ---- Mappings ---- */
-
-/* A fresh mapping at a multiple of the alignment: maps more and gives the ends back. */
-static void *map_aligned(size_t bytes, size_t alignment)
-{
-    size_t slack = alignment - os_page_bytes();
-    char *start = bytes + slack < bytes ? NULL : os_map(bytes + slack);
-    if (start == NULL || slack == 0)
-        return start;
-    char *aligned = (char *)(((uintptr_t)start + alignment - 1) & ~(alignment - 1));
-    size_t before = (size_t)(aligned - start), behind = slack - before;
-    if (before > 0)
-        os_unmap(start, before);
-    if (behind > 0)
-        os_unmap(aligned + bytes, behind);
-    return aligned;
-}
+/* ---- Blocks ---- */
 
 /* Memory that was carried over from another block: above this many bytes it is cheaper to let the
  * kernel zero it when touched. */
@@ -241,42 +130,63 @@ static void zero_carried(void *address, size_t carried)
 
 /* A large block is mostly written from end to end, and faults in faster by huge pages. One of
  * calloc may stay untouched for the most part: it is left to the system's setting, or kept free of
- * them if the mapping's last block asked for them. */
-static void advise_huge_pages(void *p, size_t bytes, bool zero, bool carried)
+ * them if the span's last block asked for them. */
+static void advise_huge_pages(const struct span *span, bool zero)
 {
-    if (bytes < HUGE_PAGE_BLOCK_MIN || !options.thp)
+    if (span->bytes < HUGE_PAGE_BLOCK_MIN || !options.thp)
         return;
     if (!zero)
-        os_allow_huge_pages(p, bytes);
-    else if (carried)
-        os_forbid_huge_pages(p, bytes);
+        os_allow_huge_pages(span->start, span->bytes);
+    else if (span->carried > 0)
+        os_forbid_huge_pages(span->start, span->bytes);
+}
+
+/* What grows is written as it grows, from its first huge page on. */
+static void advise_growing(const struct span *span)
+{
+    if (span->bytes >= HUGE_PAGE_BYTES && options.thp)
+        os_allow_huge_pages(span->start, span->bytes);
+}
+
+/* In whole pages; 0: there cannot be so much. */
+static size_t block_bytes(size_t size)
+{
+    return size > PTRDIFF_MAX ? 0 : os_round_to_pages(size == 0 ? 1 : size);
 }
 
 void *huge_alloc(size_t size, size_t alignment, bool zero)
 {
-    size_t bytes = os_round_to_pages(size == 0 ? 1 : size);
-    if (bytes < size)
-        return NULL;
+    size_t bytes = block_bytes(size);
+    struct span span = {0};
     if (alignment < os_page_bytes())
         alignment = os_page_bytes();
     lock_acquire(&huge_lock);
-    size_t carried = 0;
-    void *p = NULL;
-    if (make_room()) {
-        if (alignment == os_page_bytes())
-            p = take_cached(bytes, &carried);
-        if (p == NULL && (p = map_aligned(bytes, alignment)) != NULL)
-            footprint_grow(bytes);
-        if (p != NULL)
-            add_block((uintptr_t)p, bytes);
-    }
+    if (bytes != 0 && make_room())
+        span = zero ? span_take_zeroed(bytes, alignment) : span_take(bytes, alignment);
+    if (span.start != NULL)
+        add_block(&span, bytes);
     lock_release(&huge_lock);
-    if (p == NULL)
+    if (span.start == NULL)
         return NULL;
-    advise_huge_pages(p, bytes, zero, carried > 0);
-    if (zero && carried > 0)
-        zero_carried(p, carried);
-    return p;
+    advise_huge_pages(&span, zero);
+    if (zero && span.carried > 0)
+        zero_carried(span.start, span.carried);
+    return span.start;
+}
+
+void *huge_alloc_to_grow(size_t size)
+{
+    size_t bytes = block_bytes(size);
+    struct span span = {0};
+    lock_acquire(&huge_lock);
+    if (bytes != 0 && make_room())
+        span = span_take_to_grow(bytes);
+    if (span.start != NULL)
+        add_block(&span, bytes);
+    lock_release(&huge_lock);
+    if (span.start != NULL)
+        advise_growing(&span);
+    return span.start;
 }
 
 size_t huge_bytes(const void *p)
@@ -298,40 +208,97 @@ size_t huge_free(void *p)
     size_t bytes = entry != NULL ? entry->bytes : 0;
     if (entry != NULL) {
         remove_block(entry);
-        keep(p, bytes);
+        span_keep(p, entry->span_bytes);
     }
     lock_release(&huge_lock);
     return bytes;
 }
 
-/* The entry is marked freed while the mapping moves: a forked child that sees it half-way loses the
+static void set_bytes(struct entry *entry, size_t bytes)
+{
+    huge_totals.bytes += bytes - entry->bytes;
+    __atomic_store_n(&entry->bytes, bytes, __ATOMIC_RELAXED);
+}
+
+static void set_span_bytes(struct entry *entry, size_t bytes)
+{
+    __atomic_store_n(&entry->span_bytes, bytes, __ATOMIC_RELEASE);
+}
+
+static struct span span_of(const struct entry *entry)
+{
+    return (struct span){(char *)entry->address, entry->span_bytes, entry->span_bytes};
+}
+
+static void shrink(struct entry *entry, size_t bytes)
+{
+    struct span span = span_of(entry);
+    size_t needed = span_needed(&span, bytes);
+    set_bytes(entry, bytes);
+    if (needed == span.bytes)
+        return;
+    set_span_bytes(entry, needed);
+    set_span_bytes(entry, span_trim(&span, needed));
+}
+
+static bool grow_in_place(struct entry *entry, size_t bytes)
+{
+    if (bytes > entry->span_bytes) {
+        struct span span = span_of(entry);
+        set_span_bytes(entry, span_extend(&span, bytes));
+    }
+    if (bytes > entry->span_bytes)
+        return false;
+    set_bytes(entry, bytes);
+    return true;
+}
+
+/* The entry is marked freed while the span moves: a forked child that sees it half-way loses the
  * block, but holds no entry for an address that is no block. */
+static struct span move(struct entry *entry, size_t bytes)
+{
+    struct span span = span_of(entry);
+    size_t old_bytes = entry->bytes;
+    remove_block(entry);
+    struct span moved = span_move(&span, bytes);
+    if (moved.start != NULL)
+        add_block(&moved, bytes);
+    else
+        add_block(&span, old_bytes);
+    return moved;
+}
+
+/* The block's span once it has `bytes`; its start is NULL if it cannot. */
+static struct span resize(struct entry *entry, size_t bytes)
+{
+    void *p = (void *)entry->address;
+    if (bytes < entry->bytes)
+        shrink(entry, bytes);
+    else if (bytes > entry->bytes && !grow_in_place(entry, bytes))
+        return make_room() ? move(find(p, 0), bytes) : (struct span){0};
+    return span_of(entry);
+}
+
 void *huge_resize(void *p, size_t size)
 {
-    size_t bytes = os_round_to_pages(size);
-    if (bytes < size)
-        return NULL;
-    void *moved = NULL;
+    size_t bytes = block_bytes(size), old_span_bytes = 0;
+    struct span span = {0};
     lock_acquire(&huge_lock);
-    struct entry *entry = find(p, 0);
-    if (entry != NULL && entry->bytes == bytes) {
-        moved = p;
-    } else if (make_room() && (entry = find(p, 0)) != NULL) {
-        size_t old_bytes = entry->bytes;
-        remove_block(entry);
-        moved = os_remap(p, old_bytes, bytes);
-        if (moved != NULL)
-            note_resized(old_bytes, bytes);
-        add_block((uintptr_t)(moved != NULL ? moved : p), moved != NULL ? bytes : old_bytes);
+    struct entry *entry = bytes != 0 ? find(p, 0) : NULL;
+    if (entry != NULL) {
+        old_span_bytes = entry->span_bytes;
+        span = resize(entry, bytes);
     }
     lock_release(&huge_lock);
-    return moved;
+    if (span.start != NULL && span.bytes > old_span_bytes)
+        advise_growing(&span);
+    return span.start;
 }
 
 void huge_repair(void)
 {
-    memset(cache, 0, sizeof cache); /* one may be unmapped or moved already */
-    huge_totals.cached_bytes = huge_totals.bytes = huge_totals.blocks = 0;
+    span_forget();
+    huge_totals.bytes = huge_totals.blocks = 0;
     for (size_t i = 0; table != NULL && i < table->capacity; i++) {
         if (!is_live(&table->entries[i]))
             continue;
@@ -364,41 +331,34 @@ size_t huge_freed_bytes(const void *p)
     return bytes;
 }
 
-/* Whether there is something to drop, and the lock with it. */
-static bool enter_cache(void)
+/* Whether something is kept, and the lock is free. */
+static bool enter_kept(void)
 {
-    return __atomic_load_n(&huge_totals.cached_bytes, __ATOMIC_RELAXED) > 0 && lock_try(&huge_lock);
+    return __atomic_load_n(&span_totals.cached_bytes, __ATOMIC_RELAXED) > 0 && lock_try(&huge_lock);
 }
 
 void huge_tick(uint64_t now_ms)
 {
-    if (!enter_cache())
+    if (now_ms < options.decay || !enter_kept())
         return;
-    for (struct cached *c = cache; c < cache + HUGE_CACHE_SLOTS; c++)
-        if (c->address != NULL && now_ms - c->since_ms >= options.decay)
-            drop(c);
+    span_decay(now_ms - options.decay);
     lock_release(&huge_lock);
 }
 
 void huge_drop_oldest(size_t bytes)
 {
-    if (bytes == 0 || !enter_cache())
+    if (bytes == 0 || !enter_kept())
         return;
-    size_t before = huge_totals.cached_bytes;
-    while (huge_totals.cached_bytes > 0 && before - huge_totals.cached_bytes < bytes)
-        if (!drop(oldest()))
-            break;
+    span_drop_oldest(bytes);
     lock_release(&huge_lock);
 }
 
 size_t huge_purge_all(void)
 {
     lock_acquire(&huge_lock);
-    size_t before = huge_totals.cached_bytes;
-    for (struct cached *c = cache; c < cache + HUGE_CACHE_SLOTS; c++)
-        if (c->address != NULL)
-            drop(c);
-    size_t returned = before - huge_totals.cached_bytes;
+    size_t before = span_totals.cached_bytes;
+    span_decay(UINT64_MAX);
+    size_t returned = before - span_totals.cached_bytes;
     lock_release(&huge_lock);
     return returned;
 }

@@ -1,10 +1,9 @@
 /* huge.h: blocks with a mapping of their own: above RUN_MAX bytes, or more strictly aligned than a
  * run can be.
  *
- * A hash table by address says which mappings are blocks. It is kept out of line, grows by
- * replacement, and each change is completed by one store, so a forked child finds it whole.
- * Mappings of freed blocks are kept for a while; the next block takes the one nearest in size and
- * resizes it with mremap, so that its pages need not be faulted in again. */
+ * A hash table by address says which spans of memory (span.h) are blocks. It is kept out of line,
+ * grows by replacement, and each change is completed by one store, so a forked child finds it
+ * whole. */
 #ifndef ALLOC_HUGE_H
 #define ALLOC_HUGE_H
 
@@ -15,11 +14,9 @@
 #include <stdint.h>
 
 struct huge_totals {
-    size_t bytes;        /* in live blocks */
-    size_t blocks;       /* live */
-    size_t cached_bytes; /* in mappings kept for the next block */
+    size_t bytes;  /* in live blocks */
+    size_t blocks; /* live */
     size_t table_bytes;
-    size_t purged_bytes; /* unmapped so far */
 };
 
 extern HIDDEN struct lock huge_lock;
@@ -27,13 +24,16 @@ extern HIDDEN struct huge_totals huge_totals;
 
 void *huge_alloc(size_t size, size_t alignment, bool zero);
 
+/* A block that a smaller one goes on in: more steps are to be expected. */
+void *huge_alloc_to_grow(size_t size);
+
 /* The bytes of the block that starts at p, or 0: no huge block starts there. */
 size_t huge_bytes(const void *p);
 
 /* Frees the block that starts at p: its bytes, or 0: no huge block starts there. */
 size_t huge_free(void *p);
 
-/* Resizes the block, moving it with its pages if need be; NULL leaves it as it was. */
+/* Resizes the block where it is, or moves it with its pages; NULL leaves it as it was. */
 void *huge_resize(void *p, size_t size);
 
 /* Derives the totals from the table again and forgets the cache, in a forked child whose parent was
@@ -46,14 +46,14 @@ uintptr_t huge_find(const void *p, size_t *bytes);
 /* The bytes of a block that was at p and has been freed; 0 if nothing is known. For messages. */
 size_t huge_freed_bytes(const void *p);
 
-/* Unmaps cached mappings older than the decay time. */
+/* Gives back what has been kept for longer than the decay time. */
 void huge_tick(uint64_t now_ms);
 
-/* Unmaps the mappings that have been cached for longest: at least `bytes`, if there is so much;
- * skipped when another thread is at it. */
+/* Gives back what has been kept for longest: at least `bytes`, if there is so much; skipped when
+ * another thread is at it. */
 void huge_drop_oldest(size_t bytes);
 
-/* Unmaps all cached mappings; the bytes returned. */
+/* Gives back all that is kept; the bytes returned. */
 size_t huge_purge_all(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include "block.h"
 #include "perturb.h"
 #include "repair.h"
+#include "span.h" // span_set_counted
 #include "stats.h"
 #include "thread.h"
 
@@ -73,6 +74,8 @@ static void prepare_once(void)
     report_init();
     os_init();
     read_options();
+    if (os_counts_mappings())
+        span_set_counted();
     os_fail(options.fail_os, true);
     block_key = block_key_from(os_random());
 }

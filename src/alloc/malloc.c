@@ -320,7 +320,7 @@ static void *resize_in_place(void *block, size_t bytes, size_t size)
         return still_fits(bytes, size) ? block : NULL;
     if (map_in_arena(block))
         return size <= RUN_MAX && run_resize(block, size) ? block : NULL;
-    if (size <= RUN_MAX)
+    if (size <= RUN_MAX && size <= bytes)
         return still_fits(bytes, size) ? block : NULL;
     void *resized = huge_resize(block, size);
     growth_check(NULL);
@@ -336,6 +336,16 @@ static COLD void *not_moved(void *block, size_t bytes, size_t size)
     return block;
 }
 
+/* For a block that was outgrown, and may be again. */
+static void *alloc_to_grow(size_t size)
+{
+    if (size <= RUN_MAX || lock_is_mine(&huge_lock))
+        return NULL;
+    void *block = huge_alloc_to_grow(size);
+    growth_check(NULL);
+    return block;
+}
+
 /* Blocks of other threads, runs and huge blocks. */
 static NOINLINE void *resize_slow(void *block, size_t size)
 {
@@ -343,7 +353,10 @@ static NOINLINE void *resize_slow(void *block, size_t size)
     void *resized = size <= PTRDIFF_MAX ? resize_in_place(block, bytes, size) : NULL;
     if (resized != NULL)
         return resized;
-    resized = malloc_fast(size);
+    if (size > bytes)
+        resized = alloc_to_grow(size);
+    if (resized == NULL)
+        resized = malloc_fast(size);
     if (resized == NULL)
         return not_moved(block, bytes, size);
     memcpy(resized, block, bytes < size ? bytes : size);

@@ -7,6 +7,7 @@
 #include "huge.h"
 #include "map.h"
 #include "registry.h"
+#include "span.h"
 
 #include "base/report.h"
 
@@ -66,11 +67,11 @@ void stats_get(struct molt_stats *out)
     stats.live_bytes = stats.pool_bytes + stats.run_bytes + stats.huge_bytes;
     stats.dirty_bytes = arena_totals.idle_pages << os_page_shift;
     stats.free_bytes += stats.dirty_bytes;
-    stats.cached_bytes += huge_totals.cached_bytes;
+    stats.cached_bytes += span_totals.cached_bytes;
     stats.committed_bytes = footprint_now();
     stats.peak_bytes = footprint_peak();
     stats.metadata_bytes = map.metadata_bytes + huge_totals.table_bytes;
-    stats.purged_bytes = (arena_totals.purged_pages << os_page_shift) + huge_totals.purged_bytes;
+    stats.purged_bytes = (arena_totals.purged_pages << os_page_shift) + span_totals.purged_bytes;
     stats.arenas = arenas;
     registry_count(&stats.heaps, &stats.parked_heaps);
     *out = stats;

@@ -8,6 +8,7 @@
 #include "purge.h"
 #include "registry.h"
 #include "remote.h"
+#include "span.h" // span_set_counted
 #include "thread.h"
 
 #include "base/fork.h"
@@ -45,6 +46,7 @@ bool trim_mappings(void)
 void trim_to_address_limit(size_t bytes)
 {
     size_t heaps, parked;
+    span_set_counted();
     if (!init_done())
         return;
     fork_check();

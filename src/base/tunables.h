@@ -76,8 +76,14 @@
 /* A heap that has released this much looks at the clock at once. */
 #define ARM_BYTES ((size_t)1 << 20)
 
-/* Mappings of freed huge blocks that are kept for the next one. */
-#define HUGE_CACHE_SLOTS 16
+/* Spans of huge blocks (span.h): what may be lost to whole huge pages, how many freed ones are
+ * kept, how much address space a block that is moved finds behind it, and for how many places it
+ * asks. */
+#define SPAN_SLACK_PARTS 8
+#define SPAN_PIECES 32
+#define SPAN_ROOM_TIMES 8
+#define SPAN_ROOM_MAX ((size_t)64 << 30)
+#define SPAN_PLACES_TRIED 8
 
 _Static_assert(OUTBOX_SLOTS == 64, "an outbox's slots fit the bits of one word");
 _Static_assert(ARENA_POOLS == 64, "an arena's pools fit the bits of one word");

@@ -98,12 +98,12 @@ void *os_map(size_t bytes)
     return map(NULL, bytes, PROT_READ | PROT_WRITE, 0);
 }
 
-void *os_map_at(void *address, size_t bytes, bool *taken)
+static void *map_at(void *address, size_t bytes, int protection, int flags, bool *taken)
 {
     *taken = false;
     if (refused_by_test())
         return NULL;
-    long p = map_anonymous(address, bytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE);
+    long p = map_anonymous(address, bytes, protection, flags | MAP_FIXED_NOREPLACE);
     if (p == (long)address)
         return address;
     *taken = p == -EEXIST;
@@ -112,6 +112,16 @@ void *os_map_at(void *address, size_t bytes, bool *taken)
         *taken = true;
     }
     return NULL;
+}
+
+void *os_map_at(void *address, size_t bytes, bool *taken)
+{
+    return map_at(address, bytes, PROT_READ | PROT_WRITE, 0, taken);
+}
+
+void *os_reserve_at(void *address, size_t bytes, bool *taken)
+{
+    return map_at(address, bytes, PROT_NONE, MAP_NORESERVE, taken);
 }
 
 bool os_unmap(void *address, size_t bytes)
@@ -125,6 +135,17 @@ void *os_remap(void *address, size_t old_bytes, size_t new_bytes)
         return NULL;
     long p = SYSCALL(mremap, address, old_bytes, new_bytes, MREMAP_MAYMOVE);
     return syscall_failed(p) ? NULL : (void *)p;
+}
+
+bool os_extend(void *address, size_t old_bytes, size_t new_bytes)
+{
+    return !refused_by_test() && !syscall_failed(SYSCALL(mremap, address, old_bytes, new_bytes, 0));
+}
+
+bool os_move(void *address, size_t old_bytes, void *to, size_t new_bytes)
+{
+    return !refused_by_test() && !syscall_failed(SYSCALL(mremap, address, old_bytes, new_bytes,
+                                                         MREMAP_MAYMOVE | MREMAP_FIXED, to));
 }
 
 bool os_purge(void *address, size_t bytes)
@@ -278,12 +299,29 @@ uint64_t os_random(void)
     return seed ^ seed >> 33;
 }
 
-size_t os_address_limit(void)
+static size_t soft_limit(int resource)
 {
     struct rlimit limit;
-    if (SYSCALL(prlimit64, 0, RLIMIT_AS, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+    if (SYSCALL(prlimit64, 0, resource, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return SIZE_MAX;
     return (size_t)limit.rlim_cur;
+}
+
+size_t os_address_limit(void)
+{
+    return soft_limit(RLIMIT_AS);
+}
+
+static bool overcommit_is_strict(void)
+{
+    char mode[8];
+    return os_read_file("/proc/sys/vm/overcommit_memory", mode, sizeof mode) > 0 && mode[0] == '2';
+}
+
+bool os_counts_mappings(void)
+{
+    return soft_limit(RLIMIT_AS) != SIZE_MAX || soft_limit(RLIMIT_DATA) != SIZE_MAX ||
+           overcommit_is_strict();
 }
 
 size_t os_memory_bytes(void)

@@ -41,6 +41,10 @@ uint64_t os_random(void);
 /* RLIMIT_AS in bytes; SIZE_MAX when there is none. */
 size_t os_address_limit(void);
 
+/* Whether memory that is mapped and never used counts: for RLIMIT_AS, RLIMIT_DATA, or where the
+ * kernel promises no more than it has. */
+bool os_counts_mappings(void);
+
 /* The machine's memory in bytes. */
 size_t os_memory_bytes(void);
 
@@ -93,11 +97,21 @@ void *os_map(size_t bytes);
 /* The same at a given address. NULL with *taken set when anything is mapped there already. */
 void *os_map_at(void *address, size_t bytes, bool *taken);
 
+/* Address space without memory, in the same way. */
+void *os_reserve_at(void *address, size_t bytes, bool *taken);
+
 /* Gives the mapping back. */
 bool os_unmap(void *address, size_t bytes);
 
 /* Grows, shrinks or moves a mapping; NULL leaves it as it was. */
 void *os_remap(void *address, size_t old_bytes, size_t new_bytes);
+
+/* Grows a mapping where it is. False leaves it as it was. */
+bool os_extend(void *address, size_t old_bytes, size_t new_bytes);
+
+/* Moves a mapping to where another one of `new_bytes` lies, which goes, and grows it to that. False
+ * leaves it where it was; the other one may be gone. */
+bool os_move(void *address, size_t old_bytes, void *to, size_t new_bytes);
 
 /* Gives the memory back and keeps the mapping. True only if it reads as zero from now on. */
 bool os_purge(void *address, size_t bytes);

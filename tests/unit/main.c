@@ -24,6 +24,7 @@ static const struct {
     {"arena", suite_arena},
     {"purge", suite_purge},
     {"run", suite_run},
+    {"span", suite_span},
     {"huge", suite_huge},
     {"growth", suite_growth},
     {"heap", suite_heap},

@@ -16,6 +16,7 @@ Suite *suite_map(void);
 Suite *suite_arena(void);
 Suite *suite_purge(void);
 Suite *suite_run(void);
+Suite *suite_span(void);
 Suite *suite_huge(void);
 Suite *suite_growth(void);
 Suite *suite_heap(void);

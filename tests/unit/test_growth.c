@@ -5,6 +5,7 @@
 #include "alloc/arena.h"
 #include "alloc/heap.h"
 #include "alloc/huge.h"
+#include "alloc/span.h"
 #include "alloc/remote.h"
 #include "alloc/thread.h"
 #include "base/options.h"
@@ -72,7 +73,7 @@ START_TEST(test_nothing_goes_below_the_peak)
     size_t purged = arena_totals.purged_pages;
     molt_free(take(4 * MIB));
     ck_assert_uint_eq(arena_totals.purged_pages, purged);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 4 * MIB);
+    ck_assert_uint_eq(span_totals.cached_bytes, 4 * MIB);
 }
 END_TEST
 
@@ -82,9 +83,9 @@ START_TEST(test_cached_mappings_make_room_for_pools)
     molt_free(older);
     molt_free(newer);
     take_many(2 * MIB);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 4 * MIB);
+    ck_assert_uint_eq(span_totals.cached_bytes, 8 * MIB);
     take_many(16 * MIB);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 0);
+    ck_assert_uint_eq(span_totals.cached_bytes, 0);
 }
 END_TEST
 
@@ -93,7 +94,7 @@ START_TEST(test_cached_mappings_make_room_for_runs)
     molt_free(take(6 * MIB));
     for (int i = 0; i < 8; i++)
         take(MIB);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 0);
+    ck_assert_uint_eq(span_totals.cached_bytes, 0);
 }
 END_TEST
 
@@ -102,7 +103,7 @@ START_TEST(test_cached_mappings_make_room_for_a_block_that_grows)
     void *block = take(3 * MIB), *other = take(8 * MIB);
     molt_free(other);
     ck_assert_ptr_nonnull(molt_realloc(block, 12 * MIB));
-    ck_assert_uint_eq(huge_totals.cached_bytes, 0);
+    ck_assert_uint_eq(span_totals.cached_bytes, 0);
 }
 END_TEST
 
@@ -146,7 +147,7 @@ START_TEST(test_swaying_settles)
         molt_free(take(4 * MIB));
     }
     ck_assert_uint_eq(arena_totals.purged_pages, purged);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 4 * MIB);
+    ck_assert_uint_eq(span_totals.cached_bytes, 4 * MIB);
 }
 END_TEST
 

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "alloc/huge.h"
+#include "alloc/span.h"
 #include "base/options.h"
 #include "base/tunables.h"
 #include "os/os.h"
@@ -141,28 +142,29 @@ START_TEST(test_cache_serves_again)
     char *p = take(4 * MIB);
     memset(p, 1, 4 * MIB);
     ck_assert_uint_eq(huge_free(p), 4 * MIB);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 4 * MIB);
+    ck_assert_uint_eq(span_totals.cached_bytes, 4 * MIB);
     ck_assert(unit_is_resident(p));
     char *again = take(4 * MIB);
     ck_assert_ptr_eq(again, p);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 0);
+    ck_assert_uint_eq(span_totals.cached_bytes, 0);
     ck_assert_uint_eq(huge_bytes(again), 4 * MIB);
 }
 END_TEST
 
 START_TEST(test_cache_takes_the_nearest)
 {
-    char *small = take(3 * MIB), *middle = take(6 * MIB), *large = take(20 * MIB);
-    middle[0] = 77;
+    char *small = take(4 * MIB), *large = take(20 * MIB), *middle = take(8 * MIB);
+    take(2 * MIB);
     huge_free(small);
-    huge_free(large);
     huge_free(middle);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 29 * MIB);
+    ck_assert_uint_eq(span_totals.cached_bytes, 12 * MIB);
     char *p = take(7 * MIB);
-    ck_assert_int_eq(p[0], 77); /* its pages came along */
+    ck_assert_ptr_eq(p, middle);
     ck_assert_uint_eq(huge_bytes(p), 7 * MIB);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 23 * MIB);
-    memset(p, 1, 7 * MIB);
+    ck_assert_uint_eq(span_totals.cached_bytes, 4 * MIB);
+    huge_free(large);
+    ck_assert_uint_eq(span_totals.cached_bytes, 24 * MIB);
+    ck_assert_ptr_eq(take(24 * MIB), small);
 }
 END_TEST
 
@@ -202,29 +204,29 @@ START_TEST(test_cache_budget)
     char *large = take(11 * MIB);
     for (unsigned i = 0; i < 4; i++) {
         huge_free(blocks[i]);
-        ck_assert_uint_le(huge_totals.cached_bytes, options.huge_cache);
+        ck_assert_uint_le(span_totals.cached_bytes, options.huge_cache);
     }
-    ck_assert_uint_eq(huge_totals.cached_bytes, 8 * MIB);
+    ck_assert_uint_eq(span_totals.cached_bytes, 10 * MIB);
     huge_free(large); /* does not fit at all, and drives none out */
-    ck_assert_uint_eq(huge_totals.cached_bytes, 8 * MIB);
+    ck_assert_uint_eq(span_totals.cached_bytes, 10 * MIB);
     options.huge_cache = 0;
-    huge_free(take(page));
-    ck_assert_uint_eq(huge_totals.cached_bytes, 8 * MIB - 4 * MIB);
+    huge_free(take(4 * MIB));
+    ck_assert_uint_eq(span_totals.cached_bytes, 6 * MIB);
 }
 END_TEST
 
 START_TEST(test_cache_has_few_places)
 {
-    char *blocks[HUGE_CACHE_SLOTS * 2];
+    char *blocks[SPAN_PIECES * 2];
     for (unsigned i = 0; i < COUNT_OF(blocks); i++)
         blocks[i] = take((i + 1) * page);
     for (unsigned i = 0; i < COUNT_OF(blocks); i++)
         huge_free(blocks[i]);
     size_t kept = 0;
-    for (unsigned i = HUGE_CACHE_SLOTS; i < COUNT_OF(blocks); i++)
+    for (unsigned i = SPAN_PIECES; i < COUNT_OF(blocks); i++)
         kept += (i + 1) * page;
-    ck_assert_uint_le(huge_totals.cached_bytes, kept);
-    ck_assert_uint_gt(huge_totals.cached_bytes, 0);
+    ck_assert_uint_le(span_totals.cached_bytes, kept);
+    ck_assert_uint_gt(span_totals.cached_bytes, 0);
 }
 END_TEST
 
@@ -233,11 +235,11 @@ START_TEST(test_cache_decays)
     huge_free(take(4 * MIB));
     uint64_t now = os_now_ms();
     huge_tick(now);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 4 * MIB);
-    size_t purged = huge_totals.purged_bytes;
+    ck_assert_uint_eq(span_totals.cached_bytes, 4 * MIB);
+    size_t purged = span_totals.purged_bytes;
     huge_tick(now + options.decay + 1);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 0);
-    ck_assert_uint_eq(huge_totals.purged_bytes, purged + 4 * MIB);
+    ck_assert_uint_eq(span_totals.cached_bytes, 0);
+    ck_assert_uint_eq(span_totals.purged_bytes, purged + 4 * MIB);
 }
 END_TEST
 
@@ -246,7 +248,7 @@ START_TEST(test_purge_all)
     ck_assert_uint_eq(huge_purge_all(), 0);
     huge_free(take(4 * MIB));
     ck_assert_uint_eq(huge_purge_all(), 4 * MIB);
-    ck_assert_uint_eq(huge_totals.cached_bytes, 0);
+    ck_assert_uint_eq(span_totals.cached_bytes, 0);
     ck_assert_uint_eq(huge_purge_all(), 0);
     char *p = take(4 * MIB);
     memset(p, 1, 4 * MIB);
@@ -334,7 +336,7 @@ START_TEST(test_large_blocks_have_huge_pages)
         return;
     size_t whole = HUGE_PAGE_BYTES / page;
     ck_assert_uint_eq(pages_of_a_write(take(HUGE_PAGE_BLOCK_MIN)), whole);
-    ck_assert_uint_eq(pages_of_a_write(take(HUGE_PAGE_BLOCK_MIN - page)), 1);
+    ck_assert_uint_eq(pages_of_a_write(take(HUGE_PAGE_BLOCK_MIN - MIB)), 1);
     ck_assert_uint_eq(pages_of_a_write(huge_alloc(HUGE_PAGE_BLOCK_MIN, 1, true)), 1);
     options.thp = 0;
     ck_assert_uint_eq(pages_of_a_write(take(HUGE_PAGE_BLOCK_MIN)), 1);
