@@ -131,6 +131,7 @@ class Report:
         loads = [run.load for run in self._runs]
         return [("CPU", of_machine("cpu")), ("cores", of_machine("cores")),
                 ("memory", _gibibytes(of_machine("memory"))), ("kernel", of_machine("kernel")),
+                ("hypervisor", of_machine("hypervisor")),
                 ("transparent huge pages", of_machine("thp")), ("glibc", of_machine("glibc")),
                 ("distribution", of_machine("distribution")),
                 ("load average when a run began", f"{min(loads):.2f} to {max(loads):.2f}"),
@@ -247,8 +248,7 @@ class Report:
 
     def short(self, directory: Path) -> str:
         """The published table, with links as seen from the directory."""
-        machine = self._runs[0].machine
-        where = ", ".join(filter(None, (machine.get("cpu"), machine.get("distribution"))))
+        where = _where(self._runs[0].machine)
         link = _link(self.markdown_path, directory)
         parts = [f"{_span(self._days())}{' on ' + where if where else ''}; "
                  f"{self.summary.rounds()} rounds. Ratios to {self.summary.baseline}, geometric "
@@ -331,6 +331,14 @@ def _span(days: list[str]) -> str:
     if not days:
         return "date unknown"
     return min(days) if min(days) == max(days) else f"{min(days)} to {max(days)}"
+
+
+def _where(machine: dict[str, str]) -> str:
+    """What a figure depends on most."""
+    under, thp = machine.get("hypervisor"), machine.get("thp")
+    return ", ".join(filter(None, (
+        machine.get("cpu"), under and f"hypervisor {under}", thp and f"huge pages {thp}",
+        machine.get("distribution"))))
 
 
 def _first_small(title: str) -> str:

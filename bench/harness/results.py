@@ -95,6 +95,7 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "memory": _first_line_value("/proc/meminfo", "MemTotal"),
         "kernel": platform.release(),
+        "hypervisor": _hypervisor(),
         "thp": _chosen("/sys/kernel/mm/transparent_hugepage/enabled"),
         "glibc": platform.libc_ver()[1],
         "distribution": _distribution(),
@@ -113,12 +114,30 @@ def _first_line_value(path: str, name: str) -> str:
     return ""
 
 
-def _chosen(path: str) -> str:
-    """The word in brackets, as in `always [madvise] never`."""
+def _text(path: str) -> str:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8").strip()
     except OSError:
         return ""
+
+
+# Clocks that a guest has from its hypervisor.
+GUEST_CLOCKS = {"kvm-clock": "KVM", "xen": "Xen", "hyperv_clocksource_tsc_page": "Hyper-V"}
+
+
+def _hypervisor() -> str:
+    """What the kernel tells of it; "none" only where a processor that would say so does not."""
+    flags = _first_line_value("/proc/cpuinfo", "flags").split()
+    clocks = _text("/sys/devices/system/clocksource/clocksource0/available_clocksource").split()
+    is_guest = "hypervisor" in flags
+    names = [GUEST_CLOCKS[clock] for clock in clocks if clock in GUEST_CLOCKS]
+    names += [_text("/sys/class/dmi/id/sys_vendor")] if is_guest else []
+    return ", ".join(filter(None, names)) or ("unknown" if is_guest or not flags else "none")
+
+
+def _chosen(path: str) -> str:
+    """The word in brackets, as in `always [madvise] never`."""
+    text = _text(path)
     return text.partition("[")[2].partition("]")[0]
 
 

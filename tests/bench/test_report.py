@@ -15,7 +15,7 @@ from harness.results import BadResults, Run
 
 README = "above\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nbelow\n"
 MACHINE = {"cpu": "Z80 | 4 MHz", "cores": "1", "memory": "2097152 kB", "kernel": "6.1",
-           "thp": "madvise", "glibc": "2.36", "distribution": "Debian 12"}
+           "hypervisor": "KVM", "thp": "madvise", "glibc": "2.36", "distribution": "Debian 12"}
 WALLS = {"molt": 0.5, "glibc": 2.0, "jemalloc": 1.0}
 SERIES = Run("fast@1", "workload", "molt", 0, support.figures(), series=[(0, 1), (9, 2**20)])
 
@@ -64,7 +64,7 @@ class Markdown(ReportCase):
         text = self.write(three_items())
         self.assertIn("# Allocators compared, 2025-11-20 to 2025-11-21\n", text)
         for line in ("| CPU | Z80 \\| 4 MHz |", "| memory | 2.0 GiB |", "| rounds | 6 |",
-                     "| transparent huge pages | madvise |", "| items | 3 |",
+                     "| hypervisor | KVM |", "| transparent huge pages | madvise |", "| items | 3 |",
                      "| load average when a run began | 0.00 to 1.25 |",
                      "| jemalloc | jemalloc-1 | 0123456789ab |"):
             self.assertIn(line + "\n", text)

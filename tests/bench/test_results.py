@@ -112,8 +112,8 @@ class Results(InTemporaryDirectory):
 class Machine(unittest.TestCase):
     def test_the_machine_is_described_in_words(self):
         machine = results.machine()
-        self.assertEqual(set(machine), {"cpu", "cores", "memory", "kernel", "thp", "glibc",
-                                        "distribution"})
+        self.assertEqual(set(machine), {"cpu", "cores", "memory", "kernel", "hypervisor",
+                                        "thp", "glibc", "distribution"})
         self.assertTrue(all(isinstance(value, str) for value in machine.values()))
         self.assertGreater(int(machine["cores"]), 0)
         self.assertRegex(machine["memory"], r"^\d+ kB$")
@@ -127,6 +127,21 @@ class Machine(unittest.TestCase):
               mock.patch.object(platform, "freedesktop_os_release", side_effect=OSError),
               mock.patch.object(platform, "libc_ver", return_value=("", ""))):
             self.assertEqual(results.machine()["thp"], "")
+            self.assertEqual(results.machine()["hypervisor"], "unknown")
+
+    def hypervisor(self, flags: str, clocks: str = "", vendor: str = "") -> str:
+        """What is said where the kernel tells this."""
+        told = {"available_clocksource": clocks, "sys_vendor": vendor}
+        with (mock.patch.object(results, "_first_line_value", return_value=flags),
+              mock.patch.object(results, "_text", lambda path: told[path.rpartition("/")[2]])):
+            return results._hypervisor()
+
+    def test_the_hypervisor_is_named_if_it_is_known(self):
+        self.assertEqual(self.hypervisor("fpu hypervisor", "tsc kvm-clock", "QEMU"), "KVM, QEMU")
+        self.assertEqual(self.hypervisor("fpu hypervisor", "tsc", "VMware, Inc."), "VMware, Inc.")
+        self.assertEqual(self.hypervisor("fpu hypervisor", "tsc"), "unknown")
+        self.assertEqual(self.hypervisor("fpu sse", "tsc hpet", "Dell Inc."), "none")
+        self.assertEqual(self.hypervisor("", "arch_sys_counter"), "unknown")  # of ARM
 
 
 if __name__ == "__main__":
