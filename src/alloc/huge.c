@@ -141,10 +141,14 @@ static void advise_huge_pages(const struct span *span, bool zero)
         os_forbid_huge_pages(span->start, span->bytes);
 }
 
-/* What grows is written as it grows, from its first huge page on. */
-static void advise_growing(const struct span *span)
+/* A block that grows is written as it grows: where it ends, a huge page may be filled in advance.
+ * So it has them if that is at most an eighth of it, or if it grows by such small steps that its
+ * span ends there. */
+static void advise_growing(const struct span *span, size_t step)
 {
-    if (span->bytes >= HUGE_PAGE_BYTES && options.thp)
+    bool is_large = span->bytes >= SPAN_SLACK_PARTS * HUGE_PAGE_BYTES;
+    bool has_small_steps = step <= span->bytes / SPAN_SLACK_PARTS;
+    if (options.thp && span->bytes >= HUGE_PAGE_BYTES && (is_large || has_small_steps))
         os_allow_huge_pages(span->start, span->bytes);
 }
 
@@ -185,7 +189,7 @@ void *huge_alloc_to_grow(size_t size)
         add_block(&span, bytes);
     lock_release(&huge_lock);
     if (span.start != NULL)
-        advise_growing(&span);
+        advise_growing(&span, bytes);
     return span.start;
 }
 
@@ -281,17 +285,18 @@ static struct span resize(struct entry *entry, size_t bytes)
 
 void *huge_resize(void *p, size_t size)
 {
-    size_t bytes = block_bytes(size), old_span_bytes = 0;
+    size_t bytes = block_bytes(size), old_bytes = 0, old_span_bytes = 0;
     struct span span = {0};
     lock_acquire(&huge_lock);
     struct entry *entry = bytes != 0 ? find(p, 0) : NULL;
     if (entry != NULL) {
+        old_bytes = entry->bytes;
         old_span_bytes = entry->span_bytes;
         span = resize(entry, bytes);
     }
     lock_release(&huge_lock);
     if (span.start != NULL && span.bytes > old_span_bytes)
-        advise_growing(&span);
+        advise_growing(&span, bytes - old_bytes);
     return span.start;
 }
 

@@ -56,8 +56,8 @@ static size_t bytes_to_grow(size_t bytes)
 
 static uintptr_t area_start, area_end, area_next;
 
-/* A quarter of the way up to where the kernel puts mappings: above programs that are linked to fixed
- * addresses, below all that the kernel places, also where it does so from a third upwards. */
+/* A quarter of the way up to where the kernel puts mappings: above programs that are linked to
+ * fixed addresses, below all that the kernel places, also where it does so from a third upwards. */
 static void find_area(void)
 {
     void *probe = os_map(os_page_bytes());
@@ -149,6 +149,7 @@ struct piece {
     char *start; /* NULL: an empty place */
     size_t bytes;
     uint64_t since_ms;
+    bool is_room; /* behind a block that grows */
 };
 
 static struct piece pieces[SPAN_PIECES];
@@ -278,7 +279,8 @@ static bool is_worth_keeping(const char *start, size_t bytes)
 static bool make_room(size_t bytes)
 {
     bool fits = true;
-    while (fits && (empty_place() == NULL || span_totals.cached_bytes + bytes > options.huge_cache)) {
+    while (fits &&
+           (empty_place() == NULL || span_totals.cached_bytes + bytes > options.huge_cache)) {
         struct piece *piece = oldest();
         size_t excess = span_totals.cached_bytes + bytes - options.huge_cache;
         fits = drop(piece, empty_place() == NULL ? piece->bytes : excess);
@@ -288,7 +290,7 @@ static bool make_room(size_t bytes)
 
 void span_keep(void *start, size_t bytes)
 {
-    struct piece span = {start, bytes, os_now_ms()};
+    struct piece span = {start, bytes, os_now_ms(), false};
     if (!is_worth_keeping(start, bytes) || !make_room(bytes)) {
         give_back(start, bytes);
         return;
@@ -446,13 +448,33 @@ static size_t room_for(size_t bytes)
     return larger(room, bytes);
 }
 
-/* What lies behind it in the largest piece is room, too. */
+/* The upper half of a piece, as one of its own; NULL if it is too small or there is no place for
+ * it.
+ */
+static struct piece *upper_half(struct piece *piece, size_t bytes)
+{
+    struct piece *upper = empty_place();
+    size_t half = round_to_huge(piece->bytes / 2);
+    if (upper == NULL || half + bytes > piece->bytes)
+        return NULL;
+    *upper = *piece;
+    upper->start += half;
+    upper->bytes -= half;
+    piece->bytes = half;
+    return upper;
+}
+
+/* What lies behind it in the largest piece is room, too. If another block grows there, each has
+ * half. */
 struct span span_take_to_grow(size_t bytes)
 {
     struct piece *piece = largest(HUGE_PAGE_BYTES);
-    if (piece != NULL && piece->bytes >= bytes)
-        return take_from(piece, bytes);
-    return map_fresh(bytes_to_grow(bytes), room_for(bytes), os_page_bytes());
+    if (piece != NULL && piece->is_room)
+        piece = upper_half(piece, bytes);
+    if (piece == NULL || piece->bytes < bytes)
+        return map_fresh(bytes_to_grow(bytes), room_for(bytes), os_page_bytes());
+    piece->is_room = true;
+    return take_from(piece, bytes);
 }
 
 /* ---- Growing and shrinking ---- */
@@ -479,6 +501,7 @@ static size_t absorb_behind(const struct span *span, size_t wanted)
     size_t bytes = round_to_huge(wanted - span->bytes);
     if (bytes > piece->bytes)
         bytes = piece->bytes;
+    piece->is_room = true;
     cut_piece(piece, bytes);
     return span->bytes + bytes;
 }

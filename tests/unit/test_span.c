@@ -149,7 +149,8 @@ START_TEST(test_the_rest_is_kept)
 }
 END_TEST
 
-/* A small block gives the rest of its last huge page back, a large one has it: it would be split. */
+/* A small block gives the rest of its last huge page back, a large one has it: it would be split.
+ */
 START_TEST(test_the_last_huge_page)
 {
     char *p = take_written(12 * MIB);
@@ -167,7 +168,8 @@ START_TEST(test_the_last_huge_page)
 }
 END_TEST
 
-/* No piece is large enough: the largest is made longer, and the memory of the others moves there. */
+/* No piece is large enough: the largest is made longer, and the memory of the others moves there.
+ */
 START_TEST(test_pages_are_gathered)
 {
     char *blocks[7];
@@ -279,6 +281,23 @@ START_TEST(test_growth_starts_in_what_is_kept)
 }
 END_TEST
 
+/* Four blocks share what is kept: each has a part of it behind. */
+START_TEST(test_growth_shares_what_is_kept)
+{
+    huge_free(take_written(64 * MIB));
+    unsigned long calls = os_calls();
+    char *blocks[4];
+    for (unsigned i = 0; i < COUNT_OF(blocks); i++)
+        blocks[i] = huge_alloc_to_grow(2 * MIB);
+    for (size_t size = 4 * MIB; size <= 14 * MIB; size += 2 * MIB)
+        for (unsigned i = 0; i < 4; i++)
+            ck_assert_ptr_eq(huge_resize(blocks[i], size), blocks[i]);
+    ck_assert_uint_eq(os_calls(), calls);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_eq(unit_resident_pages(blocks[i], 14 * MIB), 14 * MIB / page);
+}
+END_TEST
+
 START_TEST(test_growth_moves_pages)
 {
     char *p = take(8 * MIB), *stranger = take(4 * MIB);
@@ -328,7 +347,8 @@ static bool is_stamped(const char *p, size_t bytes, size_t key)
     return true;
 }
 
-/* All that can happen to spans, with whatever is refused; a block that does not come is no error. */
+/* All that can happen to spans, with whatever is refused; a block that does not come is no error.
+ */
 static void play(char **blocks, unsigned count)
 {
     uint64_t random = 3;
@@ -409,6 +429,7 @@ Suite *suite_span(void)
     tcase_add_test(tests, test_growth_costs_few_calls);
     tcase_add_test(tests, test_growth_into_what_is_kept);
     tcase_add_test(tests, test_growth_starts_in_what_is_kept);
+    tcase_add_test(tests, test_growth_shares_what_is_kept);
     tcase_add_test(tests, test_growth_moves_pages);
     tcase_add_test(tests, test_shrinking_gives_back);
     tcase_add_test(tests, test_one_call_is_refused);
