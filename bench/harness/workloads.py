@@ -74,6 +74,8 @@ WORKLOADS = [
     Workload("aging", 1, "fragmentation: grow, drop nine tenths, change sizes", quick=True),
     Workload("vectors", 1, "vectors and strings that grow by realloc", quick=True),
     Workload("large", 1, "64 KiB to 64 MiB, one write in each page"),
+    Workload("buffers", 1, "5 to 25 MiB, written whole"),
+    Workload("steps", 1, "growth by realloc, a page at a time"),
     Workload("calloc", 1, "zeroed blocks of all sizes"),
     Workload("aligned", 1, "alignments 16 to 4096 among plain blocks"),
 ]

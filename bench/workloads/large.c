@@ -2,7 +2,7 @@
  *
  * Images, file contents, matrices, network buffers: a window of large blocks, the sizes uniform in
  * their logarithm, replaced at random; one step in RESIZE_ONE_IN makes a block half as large again
- * instead. Similar to mimalloc-bench's malloc-large.
+ * instead.
  *
  * Bad: every block is mapped and unmapped anew, so the time goes into page faults; or memory is
  * kept that will not be used again. realloc that copies instead of moving pages. Good: few system

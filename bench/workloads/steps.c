@@ -19,7 +19,8 @@ enum {
 
 static struct block grown[THREADS_MAX][TURNS];
 
-/* A stamp at the start of each step: so they stand at whole pages, as the first write leaves them. */
+/* A stamp at the start of each step: so they stand at whole pages, as the first write leaves them.
+ */
 static void step_stamp(const struct block *block, size_t at)
 {
     *(stamp_word *)(block->start + at) = stamp_value(block->key, at);

@@ -30,7 +30,7 @@ enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
     X(dirty, OPTION_BYTES, (uint64_t)256 << 20, false,                                             \
       "free pages above this go back without waiting for their decay")                             \
     X(huge_cache, OPTION_BYTES, (uint64_t)64 << 20, false,                                         \
-      "freed huge blocks kept mapped for the next ones, at most this many bytes")                  \
+      "memory of freed huge blocks that is kept for the next ones, at most this many bytes")       \
     X(reserve, OPTION_BYTES, 0, true,                                                              \
       "address space set aside at the start (no memory), halved until the OS grants it; 0: eight " \
       "times the machine's memory")                                                                \
