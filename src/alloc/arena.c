@@ -197,7 +197,7 @@ uintptr_t arena_take_slot(unsigned *clean_page)
     return start;
 }
 
-void arena_release_slot(uintptr_t start, size_t touched_bytes)
+void arena_release_slot(uintptr_t start, size_t touched_bytes, unsigned clean)
 {
     unsigned first = arena_page_of((void *)start);
     unsigned touched = (unsigned)(os_round_to_pages(touched_bytes) >> os_page_shift);
@@ -205,8 +205,29 @@ void arena_release_slot(uintptr_t start, size_t touched_bytes)
     lock_acquire(&arena_lock);
     if (touched > 0)
         bits_set(arena_by_number(number)->dirty, first, first + touched);
+    for (; clean != 0; clean &= clean - 1)
+        bits_clear(arena_by_number(number)->dirty, first + (unsigned)__builtin_ctz(clean),
+                   first + (unsigned)__builtin_ctz(clean) + 1);
     mark_free(number, first, first + slot_pages());
     lock_release(&arena_lock);
+}
+
+unsigned arena_purge_in_slot(uintptr_t start, unsigned pages)
+{
+    unsigned purged = 0;
+    lock_acquire(&arena_lock);
+    for (unsigned rest = pages; rest != 0;) {
+        unsigned first = (unsigned)__builtin_ctz(rest);
+        unsigned count = (unsigned)__builtin_ctz(~(rest >> first));
+        unsigned range = ((1u << count) - 1) << first;
+        if (os_purge((void *)(start + ((size_t)first << os_page_shift)),
+                     (size_t)count << os_page_shift))
+            purged |= range;
+        rest &= ~range;
+    }
+    arena_totals.purged_pages += (unsigned)__builtin_popcount(purged);
+    lock_release(&arena_lock);
+    return purged;
 }
 
 /* ---- Runs ---- */

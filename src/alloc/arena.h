@@ -68,8 +68,13 @@ static inline unsigned arena_page_of(const void *p)
 /* A free slot for a pool, or 0. Pages of it from *clean_page on read as zero. */
 uintptr_t arena_take_slot(unsigned *clean_page);
 
-/* Gives a slot back whose first `touched_bytes` may have been written. */
-void arena_release_slot(uintptr_t start, size_t touched_bytes);
+/* Gives a slot back whose first `touched_bytes` may have been written, but for the pages whose bits
+ * are set in `clean`. */
+void arena_release_slot(uintptr_t start, size_t touched_bytes, unsigned clean);
+
+/* Returns pages of a pool to the OS, those whose bits are set in `pages`; which of them read as
+ * zero now. */
+unsigned arena_purge_in_slot(uintptr_t start, unsigned pages);
 
 /* `pages` free pages in a row at a multiple of `alignment` (a power of two, at least a page, at
  * most ARENA_BYTES), or 0. The pages become a run. `zero`: they read as zero, and those that did

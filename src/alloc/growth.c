@@ -3,6 +3,7 @@
 
 #include "arena.h"
 #include "heap.h"
+#include "hole.h"
 #include "huge.h"
 #include "purge.h"
 #include "remote.h"
@@ -24,7 +25,8 @@ static size_t resident(void)
     size_t pages = __atomic_load_n(&arena_totals.used_pages, __ATOMIC_RELAXED) +
                    __atomic_load_n(&arena_totals.idle_pages, __ATOMIC_RELAXED);
     return (pages << os_page_shift) -
-           atomic_load_explicit(&remote_emptied_bytes, memory_order_relaxed) +
+           atomic_load_explicit(&remote_emptied_bytes, memory_order_relaxed) -
+           atomic_load_explicit(&hole_bytes, memory_order_relaxed) +
            __atomic_load_n(&huge_totals.bytes, __ATOMIC_RELAXED) +
            __atomic_load_n(&span_totals.cached_bytes, __ATOMIC_RELAXED);
 }

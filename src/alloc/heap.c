@@ -3,6 +3,7 @@
 
 #include "arena.h" // arena_take_slot, arena_release_slot
 #include "growth.h"
+#include "hole.h"
 #include "hooks.h"
 #include "map.h"
 #include "misuse.h"
@@ -37,6 +38,12 @@ void heap_prepare_objects(struct heap *heap)
 static unsigned class_end(const struct heap *heap)
 {
     return heap->has_objects ? OBJECT_CLASS_FIRST + OBJECT_CLASS_COUNT : CLASS_COUNT;
+}
+
+/* Those of an own pool, in its list or in holes. */
+static unsigned free_blocks(const struct pool *pool)
+{
+    return pool_count_list(pool, block_list_first(pool->list)) + hole_blocks(pool);
 }
 
 /* ---- The ring of PARTIAL pools ---- */
@@ -77,12 +84,11 @@ static void ring_remove(struct heap *heap, struct pool *pool)
 /* The heap's ACTIVE pool, whose list is empty, steps back. */
 static void retire(struct heap *heap, struct pool *pool)
 {
-    unsigned carved = pool_carved(pool);
     pool->list = &pool->own;
     block_list_set(&pool->own, NULL);
-    pool->left = carved;
+    pool->left = pool_carved(pool) - hole_blocks(pool);
     *heap_active(heap, pool->size_class) = 0;
-    if (carved < pool->capacity) {
+    if (pool_has_room(pool)) {
         pool_set_state(pool, POOL_PARTIAL);
         ring_insert(heap, pool);
     } else {
@@ -99,6 +105,7 @@ static void activate(struct heap *heap, struct pool *pool)
     block_list_set(&pool->own, NULL);
     pool->list = heap_free_list(heap, size_class);
     pool->left = heap->tick_frees;
+    pool->dig_state = 0;
     pool_set_state(pool, POOL_ACTIVE);
 }
 
@@ -112,11 +119,17 @@ static void detach_active(struct heap *heap, struct pool *pool)
     *heap_active(heap, size_class) = 0;
 }
 
+/* Of pools in a row whose free blocks are all in holes, this many wait for their turn. */
+#define PASSED_OVER_MAX 8u
+
 /* A PARTIAL pool with free blocks, which hangs nowhere any more; NULL if there is none. Those that
- * have only room to carve, of which there are few, move to the back. */
+ * have only room to carve, of which there are few, move to the back, and some of those that have
+ * only holes: to fill these takes memory. */
 static struct pool *take_partial(struct heap *heap, unsigned size_class)
 {
     uint32_t *first = heap_partial(heap, size_class), start = *first;
+    struct pool *with_holes = NULL;
+    unsigned passed_over = 0;
     if (start == 0)
         return NULL;
     do {
@@ -125,9 +138,15 @@ static struct pool *take_partial(struct heap *heap, unsigned size_class)
             ring_remove(heap, pool);
             return pool;
         }
+        if (pool_holes(pool) != 0) {
+            with_holes = pool;
+            passed_over++;
+        }
         *first = pool->next;
-    } while (*first != start);
-    return NULL;
+    } while (*first != start && passed_over < PASSED_OVER_MAX);
+    if (with_holes != NULL)
+        ring_remove(heap, with_holes);
+    return with_holes;
 }
 
 static struct pool *new_pool(struct heap *heap, unsigned size_class)
@@ -154,7 +173,7 @@ void heap_release_pool(struct pool *pool)
     uintptr_t start = pool->start;
     size_t touched = touched_bytes(pool);
     pool_clear(pool);
-    arena_release_slot(start, touched);
+    arena_release_slot(start, touched, hole_forget(pool));
 }
 
 /* Every block of the pool is free and it hangs nowhere any more. */
@@ -199,7 +218,7 @@ static struct pool *choose_pool(struct heap *heap, unsigned size_class)
 {
     struct pool *active = map_pool_by_number(*heap_active(heap, size_class));
     struct pool *next = take_pool_with_free(heap, size_class);
-    if (next == NULL && active != NULL && pool_carved(active) < active->capacity)
+    if (next == NULL && active != NULL && pool_has_room(active))
         return active;
     if (next == NULL)
         next = take_pool_with_room(heap, size_class);
@@ -222,7 +241,8 @@ struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero)
         if (pool == NULL)
             return NULL;
         if (block_list_is_empty(list))
-            block_list_set(list, pool_carve(pool, zero));
+            block_list_set(list,
+                           pool_holes(pool) != 0 ? hole_fill(pool, zero) : pool_carve(pool, zero));
     }
     struct block *block = block_list_pop(list);
     if (UNLIKELY(block == NULL)) /* none but the program has written there */
@@ -306,7 +326,7 @@ void heap_move_pool(struct heap *heap, struct heap *to, struct pool *pool)
 {
     if (pool_state(pool) == POOL_ACTIVE) {
         detach_active(heap, pool);
-        pool->left = pool_carved(pool) - pool_count_list(pool, block_list_first(&pool->own));
+        pool->left = pool_carved(pool) - free_blocks(pool);
         pool_set_state(pool, POOL_PARTIAL);
         ring_insert(to, pool);
     } else if (pool_state(pool) == POOL_PARTIAL) {
@@ -360,8 +380,7 @@ bool heap_class_is_valid(struct heap *heap, unsigned size_class)
 void heap_release_if_empty(struct heap *heap, unsigned size_class)
 {
     struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
-    const struct block_list *list = heap_free_list(heap, size_class);
-    if (pool == NULL || pool_count_list(pool, block_list_first(list)) != pool_carved(pool))
+    if (pool == NULL || free_blocks(pool) != pool_carved(pool))
         return;
     detach_active(heap, pool);
     release(heap, pool);
@@ -371,4 +390,69 @@ void heap_release_empty(struct heap *heap)
 {
     for (unsigned size_class = 0; size_class < class_end(heap); size_class++)
         heap_release_if_empty(heap, size_class);
+}
+
+/* ---- Holes ---- */
+
+#define DUG 0x80000000u      /* in pool->dig_state: there was nothing left to give back then */
+#define BLOCKS_PER_QUOTA 32u /* free blocks that are looked at in 0.25 µs */
+
+/* Differs when blocks of the pool have been taken or freed meanwhile. Never 0 for a PARTIAL pool.
+ */
+static uint32_t dig_state(const struct pool *pool)
+{
+    uint32_t state = pool->left;
+    if (pool_state(pool) == POOL_ACTIVE)
+        state = (state * 0x9e3779b1u) ^ (uint32_t)(pool->list->head >> 3);
+    return state & ~DUG;
+}
+
+static void spend(size_t *quota, size_t cost)
+{
+    *quota -= cost < *quota ? cost : *quota;
+}
+
+static void dig(struct heap *heap, struct pool *pool, bool idle, size_t *quota)
+{
+    uint32_t state = dig_state(pool);
+    bool is_idle = pool->dig_state == state, is_dug = pool->dig_state == (state | DUG);
+    pool->dig_round = heap->dig_round;
+    pool->dig_state = is_dug ? state | DUG : state;
+    spend(quota, 1);
+    if (is_dug || (idle && !is_idle))
+        return;
+    unsigned blocks = pool_state(pool) == POOL_ACTIVE
+                          ? pool_count_list(pool, block_list_first(pool->list))
+                          : pool_carved(pool) - pool->left - hole_blocks(pool);
+    spend(quota, blocks / BLOCKS_PER_QUOTA + hole_dig(pool, blocks));
+    pool->dig_state = dig_state(pool) | DUG;
+}
+
+/* The ring turns, so that what has been looked at comes last. */
+static bool dig_class(struct heap *heap, unsigned size_class, bool idle, size_t *quota)
+{
+    struct pool *active = map_pool_by_number(heap->active[size_class]);
+    if (active != NULL && active->dig_round != heap->dig_round)
+        dig(heap, active, idle, quota);
+    uint32_t *first = &heap->partial[size_class];
+    for (struct pool *pool = map_pool_by_number(*first);
+         pool != NULL && pool->dig_round != heap->dig_round; pool = map_pool_by_number(*first)) {
+        if (*quota == 0)
+            return false;
+        dig(heap, pool, idle, quota);
+        *first = pool->next;
+    }
+    return true;
+}
+
+bool heap_dig_holes(struct heap *heap, bool idle, size_t *quota)
+{
+    static _Atomic uint32_t rounds; /* pools change hands: no two heaps have the same */
+    if (heap->dig_class == 0)
+        heap->dig_round = atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed) + 1;
+    for (; heap->dig_class < CLASS_COUNT; heap->dig_class++)
+        if (!dig_class(heap, heap->dig_class, idle, quota))
+            return false;
+    heap->dig_class = 0;
+    return true;
 }

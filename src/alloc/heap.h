@@ -79,6 +79,8 @@ struct heap {
     uint32_t tick_frees;   /* frees of a class between two looks */
     uint64_t looked_ms;    /* the last look; of a parked heap: when it was parked */
     size_t released_bytes; /* given back since the last arming (heap_arm) */
+    uint32_t dig_round;    /* the look for holes that is under way (heap_dig_holes) … */
+    uint32_t dig_class;    /* … and the class that it has come to */
     uint64_t outbox_used;  /* a bit for each slot that is not empty */
     struct run_cache runs;
     CACHE_ALIGNED _Atomic uint32_t pending; /* stack of own pools with a chain from others */
@@ -179,6 +181,12 @@ bool heap_class_is_valid(struct heap *heap, unsigned size_class);
 
 /* Gives an empty pool that hangs nowhere back to the arenas. */
 void heap_release_pool(struct pool *pool);
+
+/* Gives pages of the heap's pools that hold free blocks only back to the OS (hole.h), pool by pool
+ * as far as the quota allows: about 0.25 µs each. Whether all pools have been looked at; the next
+ * call goes on with the others. With `idle` only in pools that are as they were at the look before.
+ */
+bool heap_dig_holes(struct heap *heap, bool idle, size_t *quota);
 
 /* Releases ACTIVE pools without live blocks: that of the class, or all. */
 void heap_release_if_empty(struct heap *heap, unsigned size_class);

@@ -7,6 +7,7 @@
 
 #include "arena.h" // arena_lock
 #include "growth.h"
+#include "hole.h"
 #include "huge.h"
 #include "init.h"
 #include "misuse.h"
@@ -175,7 +176,7 @@ static struct pool *pool_around(const void *p)
 /* Looking free is no proof of being free. */
 static void check_live(const struct pool *pool, const void *p, const char *operation)
 {
-    if (UNLIKELY(!pool_has_block(pool, p) || remote_is_emptied(pool)) ||
+    if (UNLIKELY(!pool_has_block(pool, p) || remote_is_emptied(pool) || hole_has(pool, p)) ||
         (UNLIKELY(pool_block_looks_free(pool, p)) && proof_is_free(pool, p)))
         misuse_report(operation, p);
 }
@@ -233,9 +234,21 @@ static void free_huge(void *p)
     leave_after_release(thread_enter_existing(), bytes);
 }
 
+/* A free that the fast path would take, but for a hole somewhere before the block. */
+static bool free_behind_hole(void *p)
+{
+    struct pool *pool = map_pool(p);
+    uint64_t offset = (uintptr_t)p - pool->origin + thread_self.cookie;
+    if (pool_holes(pool) == 0 || offset * pool->magic >= pool_limit(pool, pool_carved(pool)) ||
+        hole_has(pool, p) || block_is_marked(p))
+        return false;
+    push(pool, p);
+    return true;
+}
+
 NOINLINE void free_slow(void *p)
 {
-    if (p == NULL)
+    if (p == NULL || free_behind_hole(p))
         return;
     fork_check();
     struct pool *pool = pool_around(p);

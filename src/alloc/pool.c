@@ -1,7 +1,7 @@
 /* pool.c: making, carving and counting. */
 #include "pool.h"
 
-#include "os/os.h" // os_page_shift
+#include "hole.h" // hole_blocks
 
 void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned heap,
                unsigned clean_page)
@@ -21,8 +21,10 @@ void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned
     pool->clean_page = (uint8_t)clean_page;
     pool->bare_page = POOL_PAGES_MAX;
     pool->block_eighths = (uint16_t)(bytes / 8);
+    atomic_store_explicit(&pool->holes, 0, memory_order_relaxed);
     pool->side = NULL;
     pool->shares = NULL;
+    pool->dig_round = pool->dig_state = 0;
     pool_close(pool);
 }
 
@@ -103,8 +105,8 @@ static bool own_has(const struct pool *pool, unsigned count)
 
 bool pool_is_valid(const struct pool *pool)
 {
-    unsigned carved = pool_carved(pool);
-    uint64_t open_limit = pool_has_objects(pool) ? 0 : pool_open_limit(pool);
+    unsigned carved = pool_carved(pool), in_holes = hole_blocks(pool);
+    uint64_t open_limit = pool_limit(pool, pool_open_blocks(pool));
     if (carved > pool->capacity || pool->capacity * pool_block_bytes(pool) > POOL_BYTES ||
         pool->start % POOL_BYTES != 0)
         return false;
@@ -114,9 +116,9 @@ bool pool_is_valid(const struct pool *pool)
                pool->limit == open_limit;
     case POOL_PARTIAL:
         return pool->list == &pool->own && pool->limit == open_limit &&
-               own_has(pool, carved - pool->left);
+               own_has(pool, carved - in_holes - pool->left);
     case POOL_FULL:
-        return pool->list == &pool->own && pool->limit == open_limit &&
+        return pool->list == &pool->own && pool->limit == open_limit && in_holes == 0 &&
                own_has(pool, pool_batch(pool) - pool->left);
     default:
         return false;

@@ -5,7 +5,7 @@
  *
  *   ACTIVE   malloc takes from it: its free blocks hang in the heap's slot for the class
  *   PARTIAL  in the heap's list for the class: its free blocks hang in `own`, or none is free but
- *            some are uncarved
+ *            there is room
  *   FULL     hangs nowhere, since too few of its blocks are free to be worth a turn; when a batch
  *            of them is (pool_batch), it becomes PARTIAL
  *   NONE     not a pool: free pages, a part of a run, or no memory at all
@@ -13,8 +13,11 @@
  *              exhausted                 a batch is free
  *   ACTIVE ----------------> FULL ----------------------> PARTIAL ----> NONE
  *      ^  \----------------------------------------------^   |    all free
- *      |        exhausted, but not yet carved to the end     |
+ *      |        exhausted, but there is room     |
  *      +-----------------------------------------------------+ chosen by malloc
+ *
+ * Pages of a pool may go back to the OS while blocks of others live: its holes (hole.h). To the
+ * states above they are room, like what is not carved.
  *
  * `list` always holds the address of the list that a freed block joins, so a free by the owner
  * pushes without asking which state the pool is in. Only the owner writes the first line (who
@@ -41,6 +44,7 @@
 
 #include "base/attributes.h"
 #include "base/tunables.h"
+#include "os/os.h" // os_page_shift
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -55,7 +59,7 @@ enum pool_state { POOL_NONE, POOL_ACTIVE, POOL_PARTIAL, POOL_FULL };
 struct pool {
     uintptr_t origin;        /* start + the owner's cookie */
     uint64_t magic;          /* tells a block's start from its inside */
-    uint64_t limit;          /* carved * step; 0 makes every free slow */
+    uint64_t limit;          /* carved * step, or less: frees of the blocks behind are slow */
     struct block_list *list; /* where a freed block goes: &own or the heap's slot */
     struct block_list own;   /* free blocks of a pool that is not ACTIVE */
     uint32_t left;           /* frees to the next slow one: ACTIVE: a look at the clock;
@@ -73,10 +77,13 @@ struct pool {
                                               of address */
     struct block *remote_last;             /* of the chain: by who began it, before he tells */
     uint32_t pending_next;                 /* in the owner's stack of pools with a chain */
+    _Atomic uint16_t holes;                /* a bit for each page that has been given back */
     uintptr_t start;                       /* its address; other threads read it here, since an
                                               owner may change and with it `origin` */
     struct side *side;                     /* what src/object knows of its objects, or NULL */
     struct shares *shares;                 /* … and of other threads' references to them */
+    uint32_t dig_round;                    /* the last look for pages to give back … */
+    uint32_t dig_state;                    /* … and what it found (heap_dig_holes) */
 } CACHE_ALIGNED;
 
 _Static_assert(sizeof(struct pool) == (size_t)2 * CACHE_LINE, "the owner's line and the others'");
@@ -120,16 +127,27 @@ static inline bool pool_contains(const struct pool *pool, const void *p)
     return (uintptr_t)p - pool->start < POOL_BYTES;
 }
 
-/* What `limit` is while free is open: carved * step. */
-static inline uint64_t pool_open_limit(const struct pool *pool)
+/* The `limit` that tells the first `blocks` blocks from all other addresses: blocks * step. */
+static inline uint64_t pool_limit(const struct pool *pool, size_t blocks)
 {
-    return pool_carved(pool) * (pool->magic * pool_block_bytes(pool));
+    return blocks * (pool->magic * pool_block_bytes(pool));
 }
 
 /* Whether p is the start of a carved block, whoever owns the pool. */
 static inline bool pool_has_block(const struct pool *pool, const void *p)
 {
-    return ((uintptr_t)p - pool->start) * pool->magic < pool_open_limit(pool);
+    return ((uintptr_t)p - pool->start) * pool->magic < pool_limit(pool, pool_carved(pool));
+}
+
+static inline unsigned pool_holes(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->holes, memory_order_relaxed);
+}
+
+/* Whether blocks can still be made in it. */
+static inline bool pool_has_room(const struct pool *pool)
+{
+    return pool_carved(pool) < pool->capacity || pool_holes(pool) != 0;
 }
 
 /* Whether the block's link leads to a block of the pool, or is that of the last one. */
@@ -167,11 +185,22 @@ static inline bool pool_has_objects(const struct pool *pool)
     return pool->size_class >= OBJECT_CLASS_FIRST;
 }
 
+/* How many blocks, from the first on, free is open for: none of objects, else those before the
+ * first hole. */
+static inline size_t pool_open_blocks(const struct pool *pool)
+{
+    if (pool_has_objects(pool))
+        return 0;
+    unsigned holes = pool_holes(pool);
+    return LIKELY(holes == 0)
+               ? pool_carved(pool)
+               : ((size_t)__builtin_ctz(holes) << os_page_shift) / pool_block_bytes(pool);
+}
+
 /* Opens free for the blocks that exist by now. */
 static inline void pool_open(struct pool *pool)
 {
-    uint64_t limit = pool_has_objects(pool) ? 0 : pool_open_limit(pool);
-    __atomic_store_n(&pool->limit, limit, __ATOMIC_RELAXED);
+    __atomic_store_n(&pool->limit, pool_limit(pool, pool_open_blocks(pool)), __ATOMIC_RELAXED);
 }
 
 /* Sends every free to the slow path. */

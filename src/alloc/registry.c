@@ -144,42 +144,51 @@ void registry_park(struct heap *heap)
 }
 
 /* Under the lock, which keeps a parked heap from being adopted. One that was parked before
- * `parked_before_ms` is emptied too, once: until others free blocks of it nothing changes there. */
-static void reap(struct heap *heap, uint64_t parked_before_ms)
+ * `parked_before_ms` is emptied too, as far as the quota allows, once: until others free blocks of
+ * it nothing changes there. Whether nothing is left to do. */
+static bool reap(struct heap *heap, uint64_t parked_before_ms, size_t *quota)
 {
     if (state_of(heap) != HEAP_PARKED)
-        return;
+        return true;
     bool something = remote_waits(heap);
     bool is_due = heap->looked_ms <= parked_before_ms && (something || !heap->settled);
     if (!something && !is_due)
-        return;
+        return true;
     heap_begin_slow(heap);
     remote_collect(heap);
     if (is_due)
         heap_release_empty(heap);
-    heap->settled = is_due;
+    heap->settled = is_due && heap_dig_holes(heap, false, quota);
     heap_end_slow(heap);
+    return heap->settled || !is_due;
 }
 
 #define REAPED_AT_ONCE 16u
+#define REAP_QUOTA ((size_t)1000) /* pages given back, or the time that they take: 0.25 ms */
 
 void registry_reap(uint64_t now_ms)
 {
     if (__atomic_load_n(&parked_first, __ATOMIC_RELAXED) == 0 || !lock_try(&registry_lock))
         return;
-    for (unsigned i = 0; i < REAPED_AT_ONCE && i < map.heap_end; i++) {
+    size_t quota = REAP_QUOTA;
+    for (unsigned i = 0; i < REAPED_AT_ONCE && i < map.heap_end && quota > 0; i++) {
         reap_cursor = reap_cursor % map.heap_end + 1;
-        reap(map_heap(reap_cursor), now_ms > options.decay ? now_ms - options.decay : 0);
+        reap(map_heap(reap_cursor), now_ms > options.decay ? now_ms - options.decay : 0, &quota);
     }
     lock_release(&registry_lock);
 }
 
 void registry_reap_all(void)
 {
-    lock_acquire(&registry_lock);
-    for (uint32_t number = 1; number <= map.heap_end; number++)
-        reap(map_heap(number), UINT64_MAX);
-    lock_release(&registry_lock);
+    for (uint32_t number = 1; number <= map.heap_end; number++) {
+        bool is_done = false;
+        while (!is_done) {
+            size_t quota = REAP_QUOTA;
+            lock_acquire(&registry_lock);
+            is_done = reap(map_heap(number), UINT64_MAX, &quota);
+            lock_release(&registry_lock);
+        }
+    }
 }
 
 void registry_repair(void)

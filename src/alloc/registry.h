@@ -45,7 +45,7 @@ void registry_park(struct heap *heap);
 /* Collects in a few of the parked heaps, and empties those parked for longer than `decay`. */
 void registry_reap(uint64_t now_ms);
 
-/* Empties all parked heaps as far as possible. */
+/* Empties all parked heaps as far as possible, one at a time, with the lock free in between. */
 void registry_reap_all(void);
 
 /* While a forked child is repaired: parks the heaps of the threads that are gone, except those that

@@ -3,6 +3,7 @@
 
 #include "arena.h"
 #include "heap.h"
+#include "hole.h" // hole_has
 #include "map.h"
 #include "misuse.h"
 #include "perturb.h"
@@ -110,8 +111,9 @@ void remote_free(struct heap *heap, struct pool *pool, struct block *block)
         flush_slot(heap, number);
     if (!is_used(heap, number))
         begin_slot(heap, number, pool, block);
-    bool is_closed = pool_has_objects(pool) || perturb_is_on(); /* free() takes no object */
-    slot->limit = is_closed ? 0 : pool_open_limit(pool);
+    /* free() takes no object; blocks in holes are told apart by who takes the chain */
+    bool is_closed = pool_has_objects(pool) || perturb_is_on();
+    slot->limit = is_closed ? 0 : pool_limit(pool, pool_carved(pool));
     outbox_push(slot, block);
     if (slot->room == 0)
         flush_slot(heap, number);
@@ -159,6 +161,14 @@ size_t remote_purge_waiting(size_t bytes)
     return purged;
 }
 
+/* A chain that gathered while holes were dug took blocks without asking whether they lie there. */
+static void check_chain(const struct pool *pool, const struct block *block, unsigned count)
+{
+    for (; pool_holes(pool) != 0 && count > 0; count--, block = block_next(block))
+        if (hole_has(pool, block))
+            misuse_report("free", block);
+}
+
 bool remote_waits(const struct heap *heap)
 {
     return atomic_load_explicit(&heap->pending, memory_order_relaxed) != 0;
@@ -183,7 +193,8 @@ void remote_collect(struct heap *heap)
             heap_take_emptied(heap, pool);
             continue;
         }
-        heap_take_chain(heap, pool, (struct block *)(chain & ADDRESS_MASK), last,
-                        (unsigned)(chain >> COUNT_SHIFT));
+        struct block *first = (struct block *)(chain & ADDRESS_MASK);
+        check_chain(pool, first, (unsigned)(chain >> COUNT_SHIFT));
+        heap_take_chain(heap, pool, first, last, (unsigned)(chain >> COUNT_SHIFT));
     }
 }

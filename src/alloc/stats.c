@@ -4,6 +4,7 @@
 #include "arena.h"
 #include "footprint.h"
 #include "heap.h"
+#include "hole.h"
 #include "huge.h"
 #include "map.h"
 #include "registry.h"
@@ -19,7 +20,7 @@ static unsigned free_blocks(const struct pool *pool)
     unsigned carved = pool_carved(pool);
     if (pool_state(pool) == POOL_ACTIVE) {
         const struct block_list *list = heap_free_list(map_heap(pool_heap(pool)), pool->size_class);
-        return pool_count_list(pool, block_list_first(list)) + waiting;
+        return pool_count_list(pool, block_list_first(list)) + hole_blocks(pool) + waiting;
     }
     unsigned live = pool_live(pool);
     return live < carved ? carved - live + waiting : waiting;
@@ -32,7 +33,9 @@ static void count_pool(const struct pool *pool, struct molt_stats *stats)
     unsigned live = unused < carved ? carved - unused : 0;
     stats->live_blocks += live;
     stats->pool_bytes += live * bytes;
-    stats->free_bytes += (carved - live) * bytes;
+    size_t free_bytes = (carved - live) * bytes;
+    size_t holes = (size_t)__builtin_popcount(pool_holes(pool)) << os_page_shift;
+    stats->free_bytes += free_bytes > holes ? free_bytes - holes : 0;
 }
 
 static void count_arena(uint32_t number, struct molt_stats *stats)

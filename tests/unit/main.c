@@ -27,6 +27,7 @@ static const struct {
     {"span", suite_span},
     {"huge", suite_huge},
     {"growth", suite_growth},
+    {"hole", suite_hole},
     {"heap", suite_heap},
     {"remote", suite_remote},
     {"proof", suite_proof},

@@ -19,6 +19,7 @@ Suite *suite_run(void);
 Suite *suite_span(void);
 Suite *suite_huge(void);
 Suite *suite_growth(void);
+Suite *suite_hole(void);
 Suite *suite_heap(void);
 Suite *suite_remote(void);
 Suite *suite_proof(void);

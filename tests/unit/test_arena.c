@@ -111,7 +111,7 @@ START_TEST(test_slots_do_not_overlap)
     ck_assert_uint_eq(arena_totals.used_pages, SLOTS * slot_pages());
     check_arenas();
     for (unsigned i = 0; i < SLOTS; i++)
-        arena_release_slot(slots[i], page);
+        arena_release_slot(slots[i], page, 0);
     ck_assert_uint_eq(arena_totals.used_pages, 0);
     ck_assert_uint_eq(arena_totals.idle_pages, SLOTS);
     check_arenas();
@@ -123,12 +123,12 @@ START_TEST(test_released_slot_is_partly_clean)
 {
     uintptr_t start = take_slot();
     unsigned clean_page = 99;
-    arena_release_slot(start, page + 1);
+    arena_release_slot(start, page + 1, 0);
     ck_assert_uint_eq(arena_totals.idle_pages, 2);
     ck_assert_uint_eq(arena_take_slot(&clean_page), start);
     ck_assert_uint_eq(clean_page, 2);
     ck_assert_uint_eq(arena_totals.idle_pages, 0);
-    arena_release_slot(start, 0); /* the two pages stay dirty */
+    arena_release_slot(start, 0, 0); /* the two pages stay dirty */
     ck_assert_uint_eq(arena_totals.idle_pages, 2);
     ck_assert_uint_eq(arena_take_slot(&clean_page), start);
     ck_assert_uint_eq(clean_page, 2);
@@ -144,9 +144,9 @@ START_TEST(test_order_of_slots)
         slots[i] = take_slot();
     for (unsigned i = 1; i < 8; i++)
         ck_assert_uint_eq(slots[i], slots[i - 1] + POOL_BYTES);
-    arena_release_slot(slots[2], 0);
-    arena_release_slot(slots[6], page);
-    arena_release_slot(slots[4], page);
+    arena_release_slot(slots[2], 0, 0);
+    arena_release_slot(slots[6], page, 0);
+    arena_release_slot(slots[4], page, 0);
     ck_assert_uint_eq(take_slot(), slots[4]);
     ck_assert_uint_eq(take_slot(), slots[6]);
     ck_assert_uint_eq(take_slot(), slots[2]);
@@ -486,7 +486,7 @@ START_TEST(test_drop_and_restore)
         *(uint64_t *)(slots[i] = take_slot()) = 1;
     ck_assert(!arena_drop_free()); /* none is free */
     for (unsigned i = 0; i < ARENA_POOLS; i++)
-        arena_release_slot(slots[i], page);
+        arena_release_slot(slots[i], page, 0);
     ck_assert(arena_drop_free());
     ck_assert(!arena_drop_free()); /* once is enough */
     check_arenas();
@@ -558,7 +558,7 @@ static void release_piece(struct piece *piece, uint64_t *random)
         arena_release_run(piece->start);
     } else {
         (void)random;
-        arena_release_slot(piece->start, POOL_BYTES);
+        arena_release_slot(piece->start, POOL_BYTES, 0);
     }
     piece->start = 0;
 }
