@@ -65,6 +65,7 @@ static void mark_free(uint32_t number, unsigned first, unsigned end)
     DEBUG_ASSERT(bits_find(arena->used, false, first, end) == end);
     arena_totals.idle_pages += bits_count(arena->dirty, first, end);
     arena_totals.used_pages -= end - first;
+    arena_totals.freed_pages += end - first;
     bits_clear(arena->used, first, end);
     set_slots(arena, number, first, end);
 

@@ -45,6 +45,7 @@ struct arena_totals {
     size_t used_pages;
     size_t idle_pages;   /* dirty and free */
     size_t purged_pages; /* returned to the OS so far */
+    size_t freed_pages;  /* that ceased to be used, so far */
 };
 
 extern HIDDEN struct lock arena_lock;

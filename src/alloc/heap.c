@@ -18,6 +18,8 @@ void heap_init(struct heap *heap, uint32_t number)
 {
     heap->number = (uint16_t)number;
     heap->tick_frees = 1;
+    heap->small_limit = TABLE_MAX + 1;
+    heap->looked_ms = heap->dug_ms = os_now_ms();
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
         block_list_set(&heap->free[size_class], NULL);
     for (size_t size = 0; size <= TABLE_MAX; size++)
@@ -253,6 +255,10 @@ struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero)
 
 /* ---- Taking blocks back ---- */
 
+/* Of pools that become PARTIAL much may be free soon, with no slow path in between: so many of them
+ * count as much as one that goes. */
+#define PARTIAL_BYTES (POOL_BYTES / 16)
+
 /* Blocks of a FULL or PARTIAL pool have been freed, `live` are left. */
 static void settle(struct heap *heap, struct pool *pool, unsigned live)
 {
@@ -265,6 +271,7 @@ static void settle(struct heap *heap, struct pool *pool, unsigned live)
         if (was_full) {
             pool_set_state(pool, POOL_PARTIAL);
             ring_insert(heap, pool);
+            heap_note_released(heap, PARTIAL_BYTES);
         }
     } else {
         if (!was_full)
@@ -286,6 +293,10 @@ void heap_pool_drained(struct heap *heap, struct pool *pool)
 void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block)
 {
     DEBUG_ASSERT(pool_is_valid(pool));
+    if (pool->limit == 0) { /* others want the heap to look at the clock */
+        pool_open(pool);
+        heap->tick_due = true;
+    }
     block_list_push(pool->list, block);
     if (--pool->left == 0)
         heap_pool_drained(heap, pool);
@@ -342,6 +353,7 @@ void heap_arm(struct heap *heap)
 {
     heap->released_bytes = 0;
     heap->tick_frees = 1;
+    heap->small_limit = 0;
     for (unsigned size_class = 0; size_class < class_end(heap); size_class++) {
         struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
         if (pool != NULL)
@@ -448,11 +460,14 @@ static bool dig_class(struct heap *heap, unsigned size_class, bool idle, size_t 
 bool heap_dig_holes(struct heap *heap, bool idle, size_t *quota)
 {
     static _Atomic uint32_t rounds; /* pools change hands: no two heaps have the same */
-    if (heap->dig_class == 0)
-        heap->dig_round = atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed) + 1;
+    if (heap->dig_round == 0) {
+        heap->dig_round =
+            (atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed) + 1) | 1u << 31;
+        heap->dig_class = 0;
+    }
     for (; heap->dig_class < CLASS_COUNT; heap->dig_class++)
         if (!dig_class(heap, heap->dig_class, idle, quota))
             return false;
-    heap->dig_class = 0;
+    heap->dig_round = 0;
     return true;
 }

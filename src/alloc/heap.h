@@ -78,8 +78,15 @@ struct heap {
     bool tick_due;         /* time for a look at the clock (tick.h) */
     uint32_t tick_frees;   /* frees of a class between two looks */
     uint64_t looked_ms;    /* the last look; of a parked heap: when it was parked */
+    uint64_t called_ms;    /* another thread has called for a look since that one, and 1 */
+    size_t small_limit;    /* the thread's while its fast paths are open: TABLE_MAX + 1; 0: its next
+                              malloc looks at the clock */
+    uint64_t dug_ms;       /* when the last look for pages to give back from pools began; */
+    bool digs;             /* … it is under way, */
+    size_t dig_quota;      /* … and may take this much at once */
+    bool tidies;           /* more is to be returned at the next look, however soon that is */
     size_t released_bytes; /* given back since the last arming (heap_arm) */
-    uint32_t dig_round;    /* the look for holes that is under way (heap_dig_holes) … */
+    uint32_t dig_round;    /* the look for holes that is under way (heap_dig_holes), or 0 … */
     uint32_t dig_class;    /* … and the class that it has come to */
     uint64_t outbox_used;  /* a bit for each slot that is not empty */
     struct run_cache runs;
@@ -169,11 +176,13 @@ struct pool *heap_give_pool(struct heap *heap, const struct heap *to, unsigned s
  * it. */
 void heap_move_pool(struct heap *heap, struct heap *to, struct pool *pool);
 
-/* Makes the next free of each class look at the clock: after much memory was released, so that
- * even a program that does little from now on returns it. */
+/* Makes the next malloc and the next free of each class look at the clock: after much memory was
+ * released, so that even a program that does little from now on returns it. The many frees that may
+ * still come do not use up the malloc's look. */
 void heap_arm(struct heap *heap);
 
-/* Counts `bytes` that went back to the arenas (or as a huge block); arms when it is much. */
+/* Counts `bytes` that went back to the arenas (or as a huge block), or may go back from within
+ * pools; arms when it is much. */
 void heap_note_released(struct heap *heap, size_t bytes);
 
 /* Whether the class's pools are in the states and places they should be. For assertions. */

@@ -113,13 +113,13 @@ bool pool_is_valid(const struct pool *pool)
     switch (pool_state(pool)) {
     case POOL_ACTIVE:
         return pool->list != &pool->own && block_list_is_empty(&pool->own) &&
-               pool->limit == open_limit;
+               (pool->limit == open_limit || pool->limit == 0);
     case POOL_PARTIAL:
-        return pool->list == &pool->own && pool->limit == open_limit &&
+        return pool->list == &pool->own && (pool->limit == open_limit || pool->limit == 0) &&
                own_has(pool, carved - in_holes - pool->left);
     case POOL_FULL:
-        return pool->list == &pool->own && pool->limit == open_limit && in_holes == 0 &&
-               own_has(pool, pool_batch(pool) - pool->left);
+        return pool->list == &pool->own && (pool->limit == open_limit || pool->limit == 0) &&
+               in_holes == 0 && own_has(pool, pool_batch(pool) - pool->left);
     default:
         return false;
     }

@@ -12,14 +12,17 @@
  * about 0.25 µs a page. */
 #define PAGES_PER_MS 400u
 #define PAGES_MIN 256u
-#define PAGES_MAX 32768u
+#define PAGES_MAX ((size_t)1 << 20)
 
 /* Under arena_lock. */
 static struct {
     bool under_way;
+    bool takes_all;        /* what is free was so before, old or not */
     uint32_t next;         /* the arena it comes to next */
     uint64_t started_ms;   /* when it began */
     uint64_t looked_ms;    /* the last look at the clock */
+    size_t freed_pages;    /* … and arena_totals.freed_pages then */
+    size_t quota;          /* pages that may be returned at once */
     size_t refused;        /* idle pages that the OS would not take, in the sweep under way */
     size_t refused_before; /* … and in the last whole one: they do not count towards the budget */
 } sweep;
@@ -95,45 +98,70 @@ static bool over_budget(void)
     return (idle > refused ? idle - refused : 0) << os_page_shift > options.dirty;
 }
 
-static size_t quota_since(uint64_t elapsed_ms)
+size_t purge_raise_quota(size_t left, uint64_t elapsed_ms)
 {
-    size_t quota = elapsed_ms < PAGES_MAX ? (size_t)elapsed_ms * PAGES_PER_MS : PAGES_MAX;
-    if (quota < PAGES_MIN)
-        quota = PAGES_MIN;
+    size_t quota =
+        elapsed_ms < PAGES_MAX / PAGES_PER_MS ? (size_t)elapsed_ms * PAGES_PER_MS : PAGES_MAX;
+    quota = left + (quota > PAGES_MIN ? quota : PAGES_MIN);
     return quota < PAGES_MAX ? quota : PAGES_MAX;
+}
+
+/* Whether next to nothing was freed since the last look, which is long ago. */
+static bool has_slept(uint64_t now_ms)
+{
+    size_t freed = arena_totals.freed_pages - sweep.freed_pages;
+    return now_ms - sweep.looked_ms >= options.decay && freed <= arena_totals.idle_pages / 16;
 }
 
 static bool begin(uint64_t now_ms)
 {
-    if (sweep.under_way)
+    bool slept = has_slept(now_ms);
+    if (sweep.under_way && !slept)
         return true;
-    if (!over_budget() && now_ms - sweep.started_ms < options.decay)
+    if (!slept && !over_budget() && now_ms - sweep.started_ms < options.decay)
         return false;
     sweep.under_way = true;
+    sweep.takes_all = slept;
     sweep.next = 0;
     sweep.started_ms = now_ms;
     sweep.refused = 0;
     return true;
 }
 
-/* Goes on with the sweep as far as the quota allows. The lock is free between two arenas. */
-void purge_tick(uint64_t now_ms)
+/* Adds what the time since the last look allows; nothing is saved up while there is no sweep. */
+static void raise_quota(uint64_t now_ms)
+{
+    bool goes_on = begin(now_ms);
+    uint64_t elapsed = now_ms - sweep.looked_ms;
+    if (!goes_on)
+        sweep.quota = 0;
+    else if (elapsed > 0)
+        sweep.quota = purge_raise_quota(sweep.quota, elapsed);
+    sweep.looked_ms = now_ms;
+    sweep.freed_pages = arena_totals.freed_pages;
+}
+
+/* Goes on with the sweep by a portion of the quota. The lock is free between two arenas. */
+bool purge_tick(uint64_t now_ms)
 {
     if (__atomic_load_n(&arena_totals.idle_pages, __ATOMIC_RELAXED) == 0 || !lock_try(&arena_lock))
-        return;
-    size_t quota = begin(now_ms) ? quota_since(now_ms - sweep.looked_ms) : 0;
-    sweep.looked_ms = now_ms;
-    while (quota > 0 && sweep.under_way) {
+        return false;
+    raise_quota(now_ms);
+    size_t portion = sweep.quota < PURGE_PORTION ? sweep.quota : PURGE_PORTION;
+    sweep.quota -= portion;
+    while (portion > 0 && sweep.under_way) {
         if (sweep.next >= map_arena_end()) {
             sweep.under_way = false;
             sweep.refused_before = sweep.refused;
-        } else if (visit(sweep.next, over_budget() ? ALL : OLD, &quota)) {
+        } else if (visit(sweep.next, over_budget() || sweep.takes_all ? ALL : OLD, &portion)) {
             sweep.next++;
         }
         lock_release(&arena_lock);
         lock_acquire(&arena_lock);
     }
+    bool more = sweep.under_way && sweep.quota > 0;
     lock_release(&arena_lock);
+    return more;
 }
 
 void purge_left(size_t bytes)

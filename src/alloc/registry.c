@@ -137,7 +137,7 @@ void registry_park(struct heap *heap)
     remote_flush(heap);
     remote_collect(heap);
     run_cache_empty(&heap->runs);
-    heap->looked_ms = os_now_ms();
+    __atomic_store_n(&heap->looked_ms, os_now_ms(), __ATOMIC_RELAXED);
     lock_acquire(&registry_lock);
     add_parked(heap);
     lock_release(&registry_lock);
@@ -166,12 +166,49 @@ static bool reap(struct heap *heap, uint64_t parked_before_ms, size_t *quota)
 #define REAPED_AT_ONCE 16u
 #define REAP_QUOTA ((size_t)1000) /* pages given back, or the time that they take: 0.25 ms */
 
-void registry_reap(uint64_t now_ms)
+/* The next free of a block of the heap's ACTIVE pools takes a slow path. The heap's own thread may
+ * change all this at the same time: a pool that is another's by now is just opened again by its
+ * next free. */
+static READS_RACES void call_heap(const struct heap *heap)
+{
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
+        struct pool *pool = map_pool_by_number(heap->active[size_class]);
+        if (pool != NULL)
+            pool_close(pool);
+    }
+}
+
+#define QUIET_MS 20u
+#define CALLED_AT_ONCE 16u
+
+void registry_call_quiet(const struct heap *caller, uint64_t now_ms)
+{
+    static uint32_t cursor;
+    static uint64_t called_ms;
+    if (!lock_try(&registry_lock))
+        return;
+    bool is_due = now_ms - called_ms >= QUIET_MS;
+    for (unsigned i = 0; is_due && i < CALLED_AT_ONCE && i < map.heap_end; i++) {
+        cursor = cursor % map.heap_end + 1;
+        struct heap *heap = map_heap(cursor);
+        uint64_t looked_ms = __atomic_load_n(&heap->looked_ms, __ATOMIC_RELAXED);
+        if (heap == caller || state_of(heap) != HEAP_OWNED || now_ms - looked_ms < QUIET_MS ||
+            heap->called_ms == looked_ms + 1)
+            continue;
+        call_heap(heap);
+        heap->called_ms = looked_ms + 1; /* once until it looks again */
+    }
+    called_ms = is_due ? now_ms : called_ms;
+    lock_release(&registry_lock);
+}
+
+void registry_reap(uint64_t now_ms, uint64_t elapsed_ms)
 {
     if (__atomic_load_n(&parked_first, __ATOMIC_RELAXED) == 0 || !lock_try(&registry_lock))
         return;
     size_t quota = REAP_QUOTA;
-    for (unsigned i = 0; i < REAPED_AT_ONCE && i < map.heap_end && quota > 0; i++) {
+    uint64_t share = map.heap_end * elapsed_ms / (options.decay + 1) + REAPED_AT_ONCE;
+    for (unsigned i = 0; i < share && i < map.heap_end && quota > 0; i++) {
         reap_cursor = reap_cursor % map.heap_end + 1;
         reap(map_heap(reap_cursor), now_ms > options.decay ? now_ms - options.decay : 0, &quota);
     }

@@ -42,8 +42,13 @@ bool registry_claim(struct heap *to, struct pool *pool);
 /* Parks a heap of the calling thread. */
 void registry_park(struct heap *heap);
 
-/* Collects in a few of the parked heaps, and empties those parked for longer than `decay`. */
-void registry_reap(uint64_t now_ms);
+/* Collects in some of the parked heaps, all in about the time `decay`, and empties those parked for
+ * longer than that. `elapsed_ms`: since the caller's last look. */
+void registry_reap(uint64_t now_ms, uint64_t elapsed_ms);
+
+/* Has the next frees of threads that have not looked at the clock for a while look at it: they may
+ * have been busy then, and let many frees go by until they look again. */
+void registry_call_quiet(const struct heap *caller, uint64_t now_ms);
 
 /* Empties all parked heaps as far as possible, one at a time, with the lock free in between. */
 void registry_reap_all(void);

@@ -169,6 +169,35 @@ static void check_chain(const struct pool *pool, const struct block *block, unsi
             misuse_report("free", block);
 }
 
+static bool sleeps_since(const struct pool *pool, uint64_t before_ms)
+{
+    const struct heap *owner = map_heap(pool_heap(pool));
+    return __atomic_load_n(&owner->looked_ms, __ATOMIC_RELAXED) <= before_ms;
+}
+
+bool remote_purge_sleepers(uint64_t before_ms, size_t *quota)
+{
+    static uint32_t next; /* the arena it comes to next; under the lock */
+    size_t pages = POOL_BYTES >> os_page_shift;
+    if (!lock_try(&arena_lock))
+        return true;
+    for (; next < map_arena_end() && *quota > 0; next++) {
+        struct pool *pools = map_pool((void *)map_arena_start(next));
+        for (unsigned slot = 0; slot < ARENA_POOLS; slot++)
+            if (pool_state(&pools[slot]) == POOL_FULL && sleeps_since(&pools[slot], before_ms) &&
+                purge_waiting(&pools[slot]))
+                *quota -= pages < *quota ? pages : *quota;
+        *quota -= *quota > 0;
+        lock_release(&arena_lock);
+        lock_acquire(&arena_lock);
+    }
+    bool is_done = next >= map_arena_end();
+    if (is_done)
+        next = 0;
+    lock_release(&arena_lock);
+    return is_done;
+}
+
 bool remote_waits(const struct heap *heap)
 {
     return atomic_load_explicit(&heap->pending, memory_order_relaxed) != 0;

@@ -68,6 +68,10 @@ bool remote_waits(const struct heap *heap);
  * another thread is at the arenas: how much it was. */
 size_t remote_purge_waiting(size_t bytes);
 
+/* The same of some arenas after the other, up to about `quota` pages, and only for owners that have
+ * not looked at the clock since `before_ms`. Whether it came to the end; the next call goes on. */
+bool remote_purge_sleepers(uint64_t before_ms, size_t *quota);
+
 /* The first block of the chain that others have left in the pool; NULL if there is none. */
 const struct block *remote_first(const struct pool *pool);
 

@@ -46,9 +46,9 @@ static void open_fast_paths(struct heap *heap)
     heap_end_slow(heap);
     if (!perturb_is_on()) {
         thread_self.cookie = heap_cookie(heap);
-        thread_self.small_limit = TABLE_MAX + 1;
+        thread_self.small_limit = heap->small_limit;
         thread_self.operator_cookie = thread_self.cookie & thread_operators_open;
-        thread_self.operator_limit = (TABLE_MAX + 1) & thread_operators_open;
+        thread_self.operator_limit = heap->small_limit & thread_operators_open;
     }
     atomic_signal_fence(memory_order_seq_cst);
     thread_self.outbox = heap->outbox;
@@ -161,7 +161,15 @@ struct heap *thread_enter(void)
 {
     if (is_reentered())
         return NULL;
-    return thread_self.heap != NULL ? mark_busy(thread_self.heap) : adopt();
+    struct heap *heap = thread_self.heap;
+    if (heap == NULL)
+        return adopt();
+    mark_busy(heap);
+    if (UNLIKELY(heap->small_limit == 0)) { /* this is the malloc that looks at the clock */
+        heap->small_limit = TABLE_MAX + 1;
+        heap->tick_due = true;
+    }
+    return heap;
 }
 
 static NOINLINE void leave_with_more(struct heap *heap)

@@ -7,17 +7,39 @@
 #include "registry.h"
 #include "remote.h"
 
+#include "base/options.h"
 #include "os/os.h"
 
 #define SOON_MS 4u /* the clock's own step */
 #define LATE_MS 20u
 
+/* A program that has become quiet looks at each call: the few that it makes must do. */
 static void adapt(struct heap *heap, uint64_t elapsed_ms)
 {
-    if (elapsed_ms < SOON_MS && heap->tick_frees < TICK_FREES_MAX)
+    if (elapsed_ms > LATE_MS)
+        heap_arm(heap);
+    else if (elapsed_ms < SOON_MS && !heap->tidies && heap->tick_frees < TICK_FREES_MAX)
         heap->tick_frees *= 2;
-    else if (elapsed_ms > LATE_MS && heap->tick_frees > 1)
-        heap->tick_frees /= 2;
+}
+
+/* Pages of the heap's own pools, and of those whose blocks all wait for an owner that sleeps, by a
+ * portion of what the time allows. Whether there is more to do at once. */
+static bool return_from_pools(struct heap *heap, uint64_t now, uint64_t elapsed)
+{
+    if (!heap->digs) {
+        if (now - heap->dug_ms < options.decay)
+            return false;
+        heap->digs = true;
+        heap->dig_quota = 0;
+        heap->dug_ms = now;
+    }
+    if (elapsed > 0)
+        heap->dig_quota = purge_raise_quota(heap->dig_quota, elapsed);
+    size_t portion = heap->dig_quota < PURGE_PORTION ? heap->dig_quota : PURGE_PORTION;
+    heap->dig_quota -= portion;
+    bool is_done = remote_purge_sleepers(now - options.decay, &portion);
+    heap->digs = !heap_dig_holes(heap, true, &portion) || !is_done;
+    return heap->digs && heap->dig_quota > 0;
 }
 
 void tick(struct heap *heap)
@@ -26,12 +48,16 @@ void tick(struct heap *heap)
     uint64_t elapsed = now - heap->looked_ms;
     heap->tick_due = false;
     adapt(heap, elapsed);
-    if (elapsed == 0)
+    if (elapsed == 0 && !heap->tidies)
         return;
-    heap->looked_ms = now;
-    remote_flush(heap);
-    run_cache_empty(&heap->runs);
-    registry_reap(now);
-    purge_tick(now);
-    huge_tick(now);
+    __atomic_store_n(&heap->looked_ms, now, __ATOMIC_RELAXED);
+    if (elapsed > 0) {
+        remote_flush(heap);
+        run_cache_empty(&heap->runs);
+        registry_reap(now, elapsed);
+        registry_call_quiet(heap, now);
+        huge_tick(now);
+    }
+    bool more = purge_tick(now);
+    heap->tidies = return_from_pools(heap, now, elapsed) || more;
 }

@@ -23,7 +23,7 @@ static void release_pools(void)
         remote_collect(heap);
         heap_release_empty(heap);
         size_t quota = SIZE_MAX;
-        heap->dig_class = 0; /* a look that is under way may be for idle pools only */
+        heap->dig_round = 0; /* a look that is under way may be for idle pools only */
         heap_dig_holes(heap, false, &quota);
         thread_leave(heap);
     }

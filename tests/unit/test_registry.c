@@ -384,10 +384,10 @@ START_TEST(test_reap_waits)
     molt_free(legacy.block);
     remote_flush(thread_self.heap);
     uint64_t now = os_now_ms();
-    registry_reap(now);
+    registry_reap(now, 1);
     ck_assert_uint_eq(atomic_load(&pool->remote), 0); /* taken back at once */
     ck_assert_int_eq(pool_state(pool), POOL_ACTIVE);
-    registry_reap(now + options.decay + 1);
+    registry_reap(now + options.decay + 1, 1);
     ck_assert_int_eq(pool_state(pool), POOL_NONE);
     molt_free(own);
 }
@@ -404,9 +404,9 @@ START_TEST(test_reap_counts_from_parking)
     molt_free(legacy.block);
     remote_flush(thread_self.heap);
     uint64_t now = os_now_ms();
-    registry_reap(now);
+    registry_reap(now, 1);
     ck_assert_int_eq(pool_state(pool), POOL_ACTIVE);
-    registry_reap(now + options.decay + 1);
+    registry_reap(now + options.decay + 1, 1);
     ck_assert_int_eq(pool_state(pool), POOL_NONE);
     molt_free(own);
 }
