@@ -1,6 +1,7 @@
 /* api.c: the molt_ names of molt.h. */
 #include "molt.h"
 
+#include "background.h"
 #include "huge.h"
 #include "init.h"
 #include "malloc.h"
@@ -119,6 +120,7 @@ static int write_option(const char *name, const char *value, size_t length)
         length--;
     switch (options_set(name, strlen(name), value, length, true)) {
     case OPTION_DONE:
+        background_adjust();
         return 0;
     case OPTION_UNKNOWN:
         return ENOENT;

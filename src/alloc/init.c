@@ -4,6 +4,7 @@
  * that could allocate. */
 #include "init.h"
 
+#include "background.h"
 #include "block.h"
 #include "perturb.h"
 #include "repair.h"
@@ -110,12 +111,19 @@ static void write_stats(void)
         stats_write(report_stderr(), MOLT_TEXT);
 }
 
+static void in_child(void)
+{
+    fork_in_child();
+    background_adjust();
+}
+
 __attribute__((constructor)) static void start(void)
 {
-    pthread_atfork(NULL, NULL, fork_in_child);
+    pthread_atfork(NULL, NULL, in_child);
     if (!init_done())
         return;
     thread_init();
+    background_adjust();
     atexit(write_stats);
     if (options.verbose)
         say_loaded();

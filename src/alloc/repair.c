@@ -2,6 +2,7 @@
 #include "repair.h"
 
 #include "arena.h"
+#include "background.h"
 #include "huge.h"
 #include "registry.h"
 #include "thread.h"
@@ -21,6 +22,7 @@ static void repair(void)
     lock_free_left(&huge_lock);
     registry_repair();
     lock_free_left(&registry_lock);
+    background_repair();
 }
 
 void repair_init(void)

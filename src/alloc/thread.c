@@ -2,6 +2,7 @@
 #include "thread.h"
 
 #include "arena.h" // arena_lock
+#include "background.h"
 #include "hooks.h"
 #include "huge.h" // huge_lock
 #include "perturb.h"
@@ -97,6 +98,7 @@ static void park_at_exit(void *argument)
     thread_ended = true;
     thread_self.heap = NULL;
     registry_park(heap);
+    background_notify();
 }
 
 static ALWAYS_INLINE bool is_reentered(void)

@@ -1,6 +1,8 @@
 /* tick.c: what is done now and then. */
 #include "tick.h"
 
+#include "arena.h" // arena_totals
+#include "background.h"
 #include "heap.h"
 #include "huge.h"
 #include "purge.h"
@@ -47,6 +49,7 @@ void tick(struct heap *heap)
     uint64_t now = os_now_ms();
     uint64_t elapsed = now - heap->looked_ms;
     heap->tick_due = false;
+    background_notify();
     adapt(heap, elapsed);
     if (elapsed == 0 && !heap->tidies)
         return;
@@ -60,4 +63,16 @@ void tick(struct heap *heap)
     }
     bool more = purge_tick(now);
     heap->tidies = return_from_pools(heap, now, elapsed) || more;
+}
+
+bool tick_for_all(uint64_t now, uint64_t elapsed)
+{
+    size_t quota = purge_raise_quota(0, elapsed);
+    registry_reap(now, elapsed);
+    remote_purge_sleepers(now - options.decay, &quota);
+    huge_tick(now);
+    while (purge_tick(now))
+        continue;
+    return __atomic_load_n(&arena_totals.idle_pages, __ATOMIC_RELAXED) > 0 ||
+           __atomic_load_n(&huge_totals.cached_bytes, __ATOMIC_RELAXED) > 0;
 }

@@ -43,6 +43,8 @@ enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
     X(sized, OPTION_SWITCH, 0, true,                                                               \
       "check the sizes that free_sized and sized operator delete are told; C++'s new and delete "  \
       "take longer")                                                                               \
+    X(background, OPTION_SWITCH, 0, false,                                                         \
+      "a thread returns free memory to the OS while the program sleeps")                           \
     X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \
     X(objects, OPTION_SWITCH, 0, false,                                                            \
       "write the live objects by type to standard error at exit, after a last collection")         \

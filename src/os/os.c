@@ -447,3 +447,24 @@ long os_environment(const char *name, char *buffer, size_t size)
     }
     return -1;
 }
+
+/* The n-th field behind the name in parentheses, which may contain anything. */
+static const char *stat_field(const char *text, unsigned n)
+{
+    const char *at = text + strlen(text);
+    while (at > text && *at != ')')
+        at--;
+    for (; at != NULL && n > 0; n--)
+        at = strchr(at + 1, ' ');
+    return at == NULL ? "" : at + 1;
+}
+
+/* The first thread stays among them as a zombie until the last one ends. */
+bool os_is_last_thread(void)
+{
+    char text[1024];
+    if (os_read_file("/proc/self/stat", text, sizeof text) <= 0)
+        return false;
+    const char *threads = stat_field(text, 18), *state = stat_field(text, 1);
+    return (*threads == '1' || (*threads == '2' && *state == 'Z')) && threads[1] == ' ';
+}
