@@ -41,6 +41,7 @@ enum heap_state {
 };
 
 struct owner;
+struct thread;
 
 /* Blocks of one foreign pool: a chain that is handed over as a whole. The slot knows what the
  * pool's record would say of an address, so that a free that joins the chain does not wait for a
@@ -89,6 +90,10 @@ struct heap {
     uint32_t dig_round;    /* the look for holes that is under way (heap_dig_holes), or 0 … */
     uint32_t dig_class;    /* … and the class that it has come to */
     uint64_t outbox_used;  /* a bit for each slot that is not empty */
+    _Atomic uint32_t claim;          /* another thread works on the heap (claim.h) */
+    int thread_id;                   /* the owner's, as the kernel numbers it … */
+    _Atomic(struct thread *) thread; /* … and its fast paths' words; NULL: cannot be claimed */
+    uint32_t tidied;                 /* slow_paths when others have last left nothing to do */
     struct run_cache runs;
     CACHE_ALIGNED _Atomic uint32_t pending; /* stack of own pools with a chain from others */
     /* On pages of its own: a thread that frees no other's blocks does not touch them. */

@@ -266,6 +266,8 @@ NOINLINE void free_drained(struct pool *pool)
     struct heap *heap = thread_enter_existing();
     if (heap == NULL) {
         pool->left = 1; /* in a signal handler: later */
+        if (thread_self.heap == NULL)
+            return;
         heap_begin_slow(thread_self.heap);
         heap_end_slow(thread_self.heap); /* `left` has not only counted down (proof.h) */
         return;

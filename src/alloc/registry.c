@@ -1,6 +1,7 @@
 /* registry.c: parking, adopting and reaping. */
 #include "registry.h"
 
+#include "claim.h"
 #include "heap.h"
 #include "map.h"
 #include "remote.h"
@@ -8,6 +9,7 @@
 
 #include "base/fork.h"
 #include "base/options.h"
+#include "base/syscall.h"
 #include "os/os.h" // os_now_ms
 
 struct lock registry_lock = LOCK_INIT(RANK_REGISTRY);
@@ -31,6 +33,7 @@ static void set_state(struct heap *heap, enum heap_state state)
 static void add_parked(struct heap *heap)
 {
     heap_begin_slow(heap);
+    claim_forbid(heap);
     heap->next_parked = 0;
     heap->prev_parked = parked_last;
     set_state(heap, HEAP_PARKED);
@@ -228,18 +231,35 @@ void registry_reap_all(void)
     }
 }
 
+/* Another thread, which is gone, was working on the heap of the one that forked: it needs another
+ * one. */
+static void repair_claim(struct thread *survivor)
+{
+    struct heap *heap = survivor->heap;
+    if (heap == NULL)
+        return;
+    uint32_t claim = atomic_exchange_explicit(&heap->claim, CLAIM_NONE, memory_order_relaxed);
+    heap->thread_id = (int)SYSCALL(getpid); /* its number in the child */
+    if (claim != CLAIM_TAKEN || !heap_is_busy(heap))
+        return;
+    *survivor = (struct thread){0};
+    set_state(heap, HEAP_DEAD);
+}
+
 void registry_repair(void)
 {
     /* A handler that interrupted this thread's own change has forked: it goes on in the child. */
     if (lock_is_mine(&registry_lock))
         return;
-    const struct thread *survivor = fork_survivors(&thread_self);
+    struct thread *survivor = fork_survivors(&thread_self);
+    repair_claim(survivor);
     parked_first = parked_last = 0;
     for (uint32_t number = 1; number <= map.heap_end; number++) {
         struct heap *heap = map_heap(number);
         if (heap == survivor->heap || heap == thread_self.heap || state_of(heap) == HEAP_NONE ||
             state_of(heap) == HEAP_DEAD)
             continue;
+        atomic_store_explicit(&heap->claim, CLAIM_NONE, memory_order_relaxed);
         if (heap_is_busy(heap))
             set_state(heap, HEAP_DEAD);
         else

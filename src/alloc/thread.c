@@ -3,6 +3,7 @@
 
 #include "arena.h" // arena_lock
 #include "background.h"
+#include "claim.h"
 #include "hooks.h"
 #include "huge.h" // huge_lock
 #include "perturb.h"
@@ -27,7 +28,7 @@ static _Atomic pthread_key_t exit_key_after;
 
 /* A signal handler may come between any two stores here, and itself enter and leave a slow path,
  * which opens the fast ones again. So the outbox, whose absence keeps it from entering, goes first
- * and comes back last. */
+ * and comes back last. NULL: the heap is not the thread's any more (claim_wait). */
 static struct heap *mark_busy(struct heap *heap)
 {
     thread_self.outbox = NULL;
@@ -37,6 +38,9 @@ static struct heap *mark_busy(struct heap *heap)
     thread_self.operator_limit = 0;
     thread_self.operator_cookie = 0;
     atomic_signal_fence(memory_order_seq_cst);
+    if (UNLIKELY(atomic_load_explicit(&heap->claim, memory_order_acquire) != CLAIM_NONE) &&
+        !claim_wait(heap))
+        return NULL;
     heap_begin_slow(heap);
     return heap;
 }
@@ -76,8 +80,8 @@ static void ask_for_parking(struct heap *heap)
 {
     int saved = errno; /* free keeps it */
     pthread_key_t key;
-    if (find_exit_key(&key))
-        pthread_setspecific(key, heap);
+    if (find_exit_key(&key) && pthread_setspecific(key, heap) == 0)
+        claim_allow(heap);
     errno = saved;
 }
 
@@ -90,11 +94,12 @@ void thread_init(void)
 static void park_at_exit(void *argument)
 {
     struct heap *heap = argument;
-    if (heap->has_objects && hooks.thread_ends(heap)) {
+    if (heap->has_objects && hooks.thread_ends(heap)) { /* not claimed: it has objects */
         ask_for_parking(heap);
         return;
     }
-    mark_busy(heap);
+    if (mark_busy(heap) == NULL)
+        return;
     thread_ended = true;
     thread_self.heap = NULL;
     registry_park(heap);
@@ -166,7 +171,8 @@ struct heap *thread_enter(void)
     struct heap *heap = thread_self.heap;
     if (heap == NULL)
         return adopt();
-    mark_busy(heap);
+    if (mark_busy(heap) == NULL)
+        return NULL;
     if (UNLIKELY(heap->small_limit == 0)) { /* this is the malloc that looks at the clock */
         heap->small_limit = TABLE_MAX + 1;
         heap->tick_due = true;

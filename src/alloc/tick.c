@@ -3,6 +3,7 @@
 
 #include "arena.h" // arena_totals
 #include "background.h"
+#include "claim.h"
 #include "heap.h"
 #include "huge.h"
 #include "purge.h"
@@ -69,6 +70,7 @@ bool tick_for_all(uint64_t now, uint64_t elapsed)
 {
     size_t quota = purge_raise_quota(0, elapsed);
     registry_reap(now, elapsed);
+    claim_tidy(now - options.decay);
     remote_purge_sleepers(now - options.decay, &quota);
     huge_tick(now);
     while (purge_tick(now))

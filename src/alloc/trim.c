@@ -2,6 +2,7 @@
 #include "trim.h"
 
 #include "arena.h"
+#include "claim.h"
 #include "heap.h"
 #include "huge.h"
 #include "init.h"
@@ -34,6 +35,7 @@ size_t trim(size_t keep_bytes)
 {
     fork_check();
     release_pools();
+    claim_tidy(UINT64_MAX);
     size_t returned = keep_bytes == 0 ? huge_purge_all() : 0;
     returned += remote_purge_waiting(SIZE_MAX);
     return returned + purge_all(keep_bytes);

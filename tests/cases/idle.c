@@ -170,6 +170,48 @@ static void check_other_thread(bool own)
     pthread_barrier_destroy(&step_done);
 }
 
+/* Threads that sleep hold what they have freed themselves, or others for them, in pools that are
+ * partly used: malloc_trim gives that back as well, where /proc tells that they sleep. */
+static size_t kept;
+
+static void *sparse_burst(void *unused)
+{
+    make_blocks();
+    if (own_frees)
+        free_blocks(kept);
+    next_step();
+    next_step(); /* sleeps */
+    return unused;
+}
+
+static void check_sleeping_owner(bool own)
+{
+    char text[64];
+    size_t pages = BLOCKS / 2000 * page_bytes();
+    if (read_file("/proc/thread-self/syscall", text, sizeof text) == 0) {
+        case_say("no /proc/thread-self/syscall: what sleeping threads hold was not tested");
+        return;
+    }
+    own_frees = own;
+    kept = 2000;
+    pthread_barrier_init(&step_done, NULL, 2);
+    pthread_t thread = thread_start(sparse_burst, NULL);
+    next_step();
+    if (!own)
+        free_blocks(kept);
+    double end = now_seconds() + PATIENCE;
+    do { /* it may not have come to its sleep yet */
+        sleep_ms(50);
+        malloc_trim(0);
+    } while (!is_down(pages) && now_seconds() < end);
+    CHECK_MSG(is_down(pages), "a thread that sleeps%s: %zu MiB are left",
+              own ? "" : ", freed by another", growth(base, rss_bytes()) / MIB);
+    next_step();
+    thread_join(thread);
+    pthread_barrier_destroy(&step_done);
+    free_rest();
+}
+
 static void *burst_and_end(void *keep)
 {
     make_blocks();
@@ -206,6 +248,8 @@ int main(void)
     check_sparse(false);
     check_other_thread(true);
     check_other_thread(false);
+    check_sleeping_owner(true);
+    check_sleeping_owner(false);
     check_ended_thread(0, false);
     check_ended_thread(2000, false);
     check_ended_thread(2000, true);

@@ -1,0 +1,169 @@
+/* claim.c: asking, taking and waiting. */
+#include "claim.h"
+
+#include "heap.h"
+#include "map.h"
+#include "registry.h"
+#include "remote.h"
+#include "thread.h"
+
+#include "base/fork.h"
+#include "base/syscall.h"
+#include "os/asleep.h"
+
+#include <linux/futex.h>
+#include <time.h>
+
+/* ThreadSanitizer knows nothing of what orders the owner's work and the claimer's. */
+#if defined(__SANITIZE_THREAD__)
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
+
+static void begin_unwatched(void)
+{
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+}
+
+static void end_unwatched(void)
+{
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+}
+#else
+static void begin_unwatched(void)
+{
+}
+
+static void end_unwatched(void)
+{
+}
+#endif
+
+void claim_allow(struct heap *heap)
+{
+    heap->thread_id = (int)SYSCALL(gettid);
+    atomic_store_explicit(&heap->thread, &thread_self, memory_order_release);
+}
+
+void claim_forbid(struct heap *heap)
+{
+    atomic_store_explicit(&heap->thread, NULL, memory_order_relaxed);
+}
+
+/* ---- The owner's side ---- */
+
+bool claim_wait(struct heap *heap)
+{
+    const struct timespec now_and_then = {.tv_nsec = 10000000}; /* the process may have forked */
+    uint32_t claim;
+    lock_check_order(&registry_lock); /* it is held by who claims */
+    while ((claim = atomic_load_explicit(&heap->claim, memory_order_acquire)) != CLAIM_NONE) {
+        SYSCALL(futex, &heap->claim, FUTEX_WAIT_PRIVATE, claim, &now_and_then, NULL, 0);
+        fork_check();
+    }
+    return atomic_load_explicit(&heap->state, memory_order_relaxed) != HEAP_DEAD;
+}
+
+/* ---- The claimer's, under registry_lock ---- */
+
+static void set_claim(struct heap *heap, uint32_t claim)
+{
+    atomic_store_explicit(&heap->claim, claim, memory_order_release);
+}
+
+static void give_up(struct heap *heap)
+{
+    set_claim(heap, CLAIM_NONE);
+    SYSCALL(futex, &heap->claim, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* All but `outbox`: its absence would tell the owner that it is a signal handler inside a slow
+ * path. */
+static void close_fast_paths(struct heap *heap, struct thread *owner)
+{
+    __atomic_store_n(&owner->small_limit, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&owner->cookie, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&owner->operator_limit, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&owner->operator_cookie, 0, __ATOMIC_RELAXED);
+    for (uint64_t used = heap->outbox_used; used != 0; used &= used - 1)
+        __atomic_store_n(&heap->outbox[__builtin_ctzll(used)].limit, 0, __ATOMIC_RELAXED);
+}
+
+static bool are_closed(const struct heap *heap, const struct thread *owner)
+{
+    bool closed = owner->small_limit == 0 && owner->cookie == 0 && owner->operator_limit == 0 &&
+                  owner->operator_cookie == 0 && owner->outbox != NULL && owner->heap == heap;
+    for (uint64_t used = heap->outbox_used; used != 0; used &= used - 1)
+        closed = closed && heap->outbox[__builtin_ctzll(used)].limit == 0;
+    return closed;
+}
+
+/* The first look spares those who are awake the closing, and tells that the thread is there. */
+static bool take(struct heap *heap)
+{
+    struct thread *owner = atomic_load_explicit(&heap->thread, memory_order_acquire);
+    if (owner == NULL || heap_is_busy(heap) || !asleep_in_call(heap->thread_id))
+        return false;
+    set_claim(heap, CLAIM_ASKED);
+    close_fast_paths(heap, owner);
+    bool is_mine = asleep_fence() && asleep_in_call(heap->thread_id) && asleep_fence() &&
+                   !heap_is_busy(heap) && are_closed(heap, owner);
+    if (is_mine)
+        set_claim(heap, CLAIM_TAKEN);
+    else
+        give_up(heap);
+    return is_mine;
+}
+
+#define TIDY_QUOTA ((size_t)1000) /* 0.25 ms */
+
+/* As its owner would. Whether nothing is left to do. */
+static bool tidy(struct heap *heap)
+{
+    size_t quota = TIDY_QUOTA;
+    heap_begin_slow(heap);
+    remote_flush(heap);
+    run_cache_empty(&heap->runs);
+    remote_collect(heap);
+    heap_release_empty(heap);
+    bool is_done = heap_dig_holes(heap, false, &quota);
+    heap_end_slow(heap);
+    heap->tidied = is_done ? heap->slow_paths : 0;
+    return is_done;
+}
+
+/* Whether there is something to do, as far as can be seen from outside. */
+static bool is_due(const struct heap *heap, uint64_t before_ms)
+{
+    return atomic_load_explicit(&heap->state, memory_order_acquire) == HEAP_OWNED &&
+           heap != thread_self.heap && !heap->has_objects && heap->looked_ms <= before_ms &&
+           (heap->tidied != heap->slow_paths || remote_waits(heap));
+}
+
+/* One portion, so that the lock is not held for long. Whether another one may follow. */
+static bool tidy_portion(struct heap *heap, uint64_t before_ms)
+{
+    bool goes_on = false;
+    lock_acquire(&registry_lock);
+    begin_unwatched();
+    if (is_due(heap, before_ms) && take(heap)) {
+        goes_on = !tidy(heap);
+        give_up(heap);
+    }
+    end_unwatched();
+    lock_release(&registry_lock);
+    return goes_on;
+}
+
+void claim_tidy(uint64_t before_ms)
+{
+    if (asleep_handlers_nest())
+        return;
+    uint32_t end = atomic_load_explicit(&map.heap_end, memory_order_acquire);
+    for (uint32_t number = 1; number <= end; number++)
+        while (tidy_portion(map_heap(number), before_ms))
+            continue;
+}
