@@ -103,23 +103,28 @@ static bool own_has(const struct pool *pool, unsigned count)
     return seen == count;
 }
 
+/* Others may have closed it, so that its next free looks at the clock. */
+static bool has_valid_limit(const struct pool *pool)
+{
+    uint64_t limit = __atomic_load_n(&pool->limit, __ATOMIC_RELAXED);
+    return limit == 0 || limit == pool_limit(pool, pool_open_blocks(pool));
+}
+
 bool pool_is_valid(const struct pool *pool)
 {
     unsigned carved = pool_carved(pool), in_holes = hole_blocks(pool);
-    uint64_t open_limit = pool_limit(pool, pool_open_blocks(pool));
     if (carved > pool->capacity || pool->capacity * pool_block_bytes(pool) > POOL_BYTES ||
         pool->start % POOL_BYTES != 0)
         return false;
     switch (pool_state(pool)) {
     case POOL_ACTIVE:
-        return pool->list != &pool->own && block_list_is_empty(&pool->own) &&
-               (pool->limit == open_limit || pool->limit == 0);
+        return pool->list != &pool->own && block_list_is_empty(&pool->own) && has_valid_limit(pool);
     case POOL_PARTIAL:
-        return pool->list == &pool->own && (pool->limit == open_limit || pool->limit == 0) &&
+        return pool->list == &pool->own && has_valid_limit(pool) &&
                own_has(pool, carved - in_holes - pool->left);
     case POOL_FULL:
-        return pool->list == &pool->own && (pool->limit == open_limit || pool->limit == 0) &&
-               in_holes == 0 && own_has(pool, pool_batch(pool) - pool->left);
+        return pool->list == &pool->own && has_valid_limit(pool) && in_holes == 0 &&
+               own_has(pool, pool_batch(pool) - pool->left);
     default:
         return false;
     }

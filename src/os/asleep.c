@@ -13,6 +13,13 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Those of faults do not count: they interrupt what has gone wrong, and no path of malloc's does.
+ */
+static bool is_fault(int number)
+{
+    return number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL;
+}
+
 bool asleep_handlers_nest(void)
 {
     struct {
@@ -22,7 +29,7 @@ bool asleep_handlers_nest(void)
     } action;
     for (int number = 1; number <= 64; number++) {
         if (SYSCALL(rt_sigaction, number, NULL, &action, 8) == 0 && action.handler > 1 &&
-            (action.flags & SA_NODEFER) != 0)
+            (action.flags & SA_NODEFER) != 0 && !is_fault(number))
             return true;
     }
     return false;

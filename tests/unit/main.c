@@ -32,6 +32,7 @@ static const struct {
     {"remote", suite_remote},
     {"proof", suite_proof},
     {"registry", suite_registry},
+    {"claim", suite_claim},
     {"malloc", suite_malloc},
     {"misuse", suite_misuse},
     {"stats", suite_stats},

@@ -24,6 +24,7 @@ Suite *suite_heap(void);
 Suite *suite_remote(void);
 Suite *suite_proof(void);
 Suite *suite_registry(void);
+Suite *suite_claim(void);
 Suite *suite_malloc(void);
 Suite *suite_misuse(void);
 Suite *suite_stats(void);
