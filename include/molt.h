@@ -88,7 +88,8 @@ MOLT_API bool molt_is_malloc(void);
 /* ---- Memory ----------------------------------------------------------------------------- */
 
 /* Returns free memory to the OS at once: all but `keep_bytes` of it. 1 if any went back, else 0.
- * The free blocks of other running threads' heaps stay with them. */
+ * Also pages of partly used pools, and what threads hold that sleep in a system call; what running
+ * threads hold stays with them. */
 MOLT_API int molt_trim(size_t keep_bytes);
 
 /* Sums over the whole process. Counted on demand: other threads' blocks may change meanwhile, so

@@ -118,7 +118,7 @@ static bool take(struct heap *heap)
     return is_mine;
 }
 
-#define TIDY_QUOTA ((size_t)1000) /* 0.25 ms */
+#define TIDY_QUOTA ((size_t)500) /* pages given back, or the time that they take */
 
 /* As its owner would. Whether nothing is left to do. */
 static bool tidy(struct heap *heap)

@@ -14,6 +14,9 @@
 #define PAGES_MIN 256u
 #define PAGES_MAX ((size_t)1 << 20)
 
+/* While as many are returned the lock is held. */
+#define LOCKED_PAGES ((size_t)256)
+
 /* Under arena_lock. */
 static struct {
     bool under_way;
@@ -173,18 +176,34 @@ void purge_left(size_t bytes)
     }
 }
 
+/* Whether all is done in the arena: after a portion that the OS has refused, the rest is tried
+ * once. */
+static bool purge_portion(uint32_t number, size_t keep, bool is_last, size_t *purged)
+{
+    size_t idle = arena_totals.idle_pages, before = arena_totals.purged_pages;
+    size_t quota = idle > keep ? idle - keep : 0;
+    bool is_small = quota <= LOCKED_PAGES;
+    if (!is_small && !is_last)
+        quota = LOCKED_PAGES;
+    sweep.refused = 0;
+    bool is_done = quota == 0 || visit(number, ALL, &quota) || is_small;
+    *purged = arena_totals.purged_pages - before;
+    return is_done || is_last;
+}
+
 size_t purge_all(size_t keep_bytes)
 {
     size_t keep = keep_bytes >> os_page_shift, purged = 0;
     for (uint32_t number = map_arena_end(); number-- > 0;) {
-        lock_acquire(&arena_lock);
-        size_t idle = arena_totals.idle_pages, before = arena_totals.purged_pages;
-        size_t quota = idle > keep ? idle - keep : 0;
-        sweep.refused = 0;
-        if (quota > 0)
-            visit(number, ALL, &quota);
-        purged += arena_totals.purged_pages - before;
-        lock_release(&arena_lock);
+        bool is_done = false, is_refused = false;
+        while (!is_done) {
+            size_t portion;
+            lock_acquire(&arena_lock);
+            is_done = purge_portion(number, keep, is_refused, &portion);
+            lock_release(&arena_lock);
+            is_refused = portion == 0;
+            purged += portion;
+        }
     }
     return purged << os_page_shift;
 }

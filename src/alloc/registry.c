@@ -167,7 +167,7 @@ static bool reap(struct heap *heap, uint64_t parked_before_ms, size_t *quota)
 }
 
 #define REAPED_AT_ONCE 16u
-#define REAP_QUOTA ((size_t)1000) /* pages given back, or the time that they take: 0.25 ms */
+#define REAP_QUOTA ((size_t)500) /* pages given back, or the time that they take */
 
 /* The next free of a block of the heap's ACTIVE pools takes a slow path. The heap's own thread may
  * change all this at the same time: a pool that is another's by now is just opened again by its

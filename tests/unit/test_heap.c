@@ -321,6 +321,39 @@ START_TEST(test_arm)
 }
 END_TEST
 
+/* So does the next malloc, however many frees come in between. */
+START_TEST(test_arm_malloc)
+{
+    enum { COUNT = 5000 };
+    static char *blocks[COUNT];
+    take_many(blocks, COUNT, 64);
+    heap_note_released(mine(), ARM_BYTES);
+    free_many(blocks, COUNT, 64);
+    ck_assert_uint_eq(mine()->small_limit, 0);
+    ck_assert_uint_eq(thread_self.small_limit, 0);
+    mine()->looked_ms = 1;
+    molt_free(molt_malloc(64));
+    ck_assert_uint_gt(mine()->looked_ms, 1);
+    ck_assert(!mine()->tick_due);
+}
+END_TEST
+
+/* Who has not looked for long looks at each call. */
+START_TEST(test_quiet)
+{
+    char *a = molt_malloc(64), *b = molt_malloc(1000);
+    mine()->tick_frees = 1000;
+    map_pool(a)->left = 1;
+    map_pool(b)->left = 1000;
+    mine()->looked_ms -= 1000;
+    molt_free(a);
+    ck_assert_uint_le(mine()->tick_frees, 2);
+    ck_assert_uint_eq(map_pool(b)->left, 1);
+    ck_assert_uint_eq(thread_self.small_limit, 0);
+    molt_free(b);
+}
+END_TEST
+
 /* A class that has filled a pool will fill the next one. */
 START_TEST(test_populates_the_second_pool)
 {
@@ -352,6 +385,8 @@ Suite *suite_heap(void)
     tcase_add_test(tests, test_calloc_leaves_new_pages);
     tcase_add_test(tests, test_calloc_of_used_pages);
     tcase_add_test(tests, test_arm);
+    tcase_add_test(tests, test_arm_malloc);
+    tcase_add_test(tests, test_quiet);
     tcase_add_test(tests, test_populates_the_second_pool);
     suite_add_tcase(suite, tests);
     return suite;

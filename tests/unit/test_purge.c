@@ -102,6 +102,42 @@ START_TEST(test_used_pages_stay)
 }
 END_TEST
 
+/* Where nobody has looked for `decay` and nothing was freed since, what is free was so all the
+ * time: it goes, although no sweep has seen it before. */
+START_TEST(test_after_sleep)
+{
+    look_after(0);
+    uintptr_t start = dirty_run(50);
+    look_after(1);
+    ck_assert_uint_eq(arena_totals.idle_pages, 50);
+    look_after(options.decay);
+    ck_assert_uint_eq(arena_totals.idle_pages, 0);
+    ck_assert(unit_is_zero((void *)start, 50 * page));
+}
+END_TEST
+
+/* After a long pause much may be done, in portions: each look at the same time does one. */
+START_TEST(test_portions)
+{
+    enum { RUNS = 12 };
+    uintptr_t runs[RUNS];
+    size_t pages = RUN_MAX / page;
+    for (unsigned i = 0; i < RUNS; i++) {
+        runs[i] = arena_take_run(pages, page, false);
+        memset((void *)runs[i], 1, pages * page);
+    }
+    for (unsigned i = 0; i < RUNS; i++)
+        arena_release_run(runs[i]);
+    look_after(1);
+    now += 20 * options.decay;
+    size_t before = arena_totals.idle_pages, looks = 1;
+    for (; purge_tick(now); looks++, before = arena_totals.idle_pages)
+        ck_assert_uint_le(before - arena_totals.idle_pages, PURGE_PORTION);
+    ck_assert_uint_eq(arena_totals.idle_pages, 0);
+    ck_assert_uint_ge(looks, RUNS * pages / PURGE_PORTION);
+}
+END_TEST
+
 /* What goes above the budget does not wait. */
 START_TEST(test_budget)
 {
@@ -159,6 +195,8 @@ Suite *suite_purge(void)
     tcase_add_test(tests, test_purge_spares_used_pages);
     tcase_add_test(tests, test_decay);
     tcase_add_test(tests, test_used_pages_stay);
+    tcase_add_test(tests, test_after_sleep);
+    tcase_add_test(tests, test_portions);
     tcase_add_test(tests, test_budget);
     tcase_add_test(tests, test_quota);
     tcase_add_test(tests, test_nothing_to_do);

@@ -412,6 +412,55 @@ START_TEST(test_reap_counts_from_parking)
 }
 END_TEST
 
+/* ---- Threads that have become quiet ---- */
+
+static sem_t go_on, has_come;
+
+static void *be_quiet(void *argument)
+{
+    struct legacy *legacy = argument;
+    legacy->block = molt_malloc(100);
+    char *other = molt_malloc(100);
+    legacy->heap = thread_self.heap;
+    legacy->heap->tick_frees = 1000;
+    map_pool(other)->left = 1000;
+    sem_post(&has_come);
+    sem_wait(&go_on);
+    legacy->heap->looked_ms = 1;
+    molt_free(other);
+    ck_assert_uint_gt(legacy->heap->looked_ms, 1);
+    sem_post(&has_come);
+    sem_wait(&go_on);
+    molt_free(legacy->block);
+    return NULL;
+}
+
+/* Their next free looks at the clock, once until they look again. */
+START_TEST(test_call_quiet)
+{
+    struct legacy legacy;
+    char *own = molt_malloc(100);
+    pthread_t thread;
+    sem_init(&go_on, 0, 0);
+    sem_init(&has_come, 0, 0);
+    pthread_create(&thread, NULL, be_quiet, &legacy);
+    sem_wait(&has_come);
+    struct pool *pool = map_pool(legacy.block);
+    uint64_t now = legacy.heap->looked_ms;
+    registry_call_quiet(thread_self.heap, now + 1);
+    ck_assert_uint_ne(pool->limit, 0); /* it has looked just now */
+    registry_call_quiet(thread_self.heap, now + 1000);
+    ck_assert_uint_eq(pool->limit, 0);
+    ck_assert_uint_ne(map_pool(own)->limit, 0);
+    sem_post(&go_on);
+    sem_wait(&has_come);
+    ck_assert_uint_ne(pool->limit, 0);
+    sem_post(&go_on);
+    pthread_join(thread, NULL);
+    molt_free(own);
+}
+END_TEST
+
 /* ---- Many threads ---- */
 
 static void *use_a_little(void *argument)
@@ -528,6 +577,7 @@ Suite *suite_registry(void)
     tcase_add_test(tests, test_reap_all);
     tcase_add_test(tests, test_reap_waits);
     tcase_add_test(tests, test_reap_counts_from_parking);
+    tcase_add_test(tests, test_call_quiet);
     tcase_add_test(tests, test_churn);
     tcase_add_test(tests, test_many_at_once);
     tcase_add_test(tests, test_late_destructors);
