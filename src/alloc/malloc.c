@@ -238,9 +238,11 @@ static void free_huge(void *p)
 static bool free_behind_hole(void *p)
 {
     struct pool *pool = map_pool(p);
+    if (LIKELY(pool_holes(pool) == 0))
+        return false;
     uint64_t offset = (uintptr_t)p - pool->origin + thread_self.cookie;
-    if (pool_holes(pool) == 0 || offset * pool->magic >= pool_limit(pool, pool_carved(pool)) ||
-        hole_has(pool, p) || block_is_marked(p))
+    if (offset * pool->magic >= pool_limit(pool, pool_carved(pool)) || hole_has(pool, p) ||
+        block_is_marked(p))
         return false;
     push(pool, p);
     return true;

@@ -66,22 +66,20 @@ static bool next_number(const char **text, unsigned base, uint64_t *number)
     return at > first;
 }
 
-/* Calls that wait, and change no signal mask meanwhile: which of their arguments must be 0 for
- * that, from 1 on; 0: none. */
+/* Calls that wait, and change no signal mask meanwhile (so not sigtimedwait and sigsuspend): which
+ * of their arguments must be 0 for that, from 1 on; 0: none. */
 struct waiting_call {
     long number;
     unsigned mask_argument;
 };
 
 static const struct waiting_call waiting_calls[] = {
-    {SYS_futex, 0},    {SYS_nanosleep, 0},   {SYS_clock_nanosleep, 0},
-    {SYS_read, 0},     {SYS_recvfrom, 0},    {SYS_recvmsg, 0},
-    {SYS_accept, 0},   {SYS_accept4, 0},     {SYS_rt_sigtimedwait, 0},
-    {SYS_wait4, 0},    {SYS_waitid, 0},      {SYS_ppoll, 4},
-    {SYS_pselect6, 6}, {SYS_epoll_pwait, 5}, {SYS_restart_syscall, 0},
+    {SYS_futex, 0},       {SYS_nanosleep, 0},       {SYS_clock_nanosleep, 0}, {SYS_read, 0},
+    {SYS_recvfrom, 0},    {SYS_recvmsg, 0},         {SYS_accept, 0},          {SYS_accept4, 0},
+    {SYS_wait4, 0},       {SYS_waitid, 0},          {SYS_ppoll, 4},           {SYS_pselect6, 6},
+    {SYS_epoll_pwait, 5}, {SYS_restart_syscall, 0},
 #ifdef SYS_poll
-    {SYS_poll, 0},     {SYS_select, 0},      {SYS_epoll_wait, 0},
-    {SYS_pause, 0},
+    {SYS_poll, 0},        {SYS_select, 0},          {SYS_epoll_wait, 0},      {SYS_pause, 0},
 #endif
 };
 
