@@ -25,21 +25,21 @@ static struct block *block_at(const struct pool *pool, unsigned number)
     return (struct block *)(pool->start + number * pool_block_bytes(pool));
 }
 
-struct span {
+struct page_range {
     unsigned first, last; /* pages */
 };
 
-static struct span pages_of(const struct pool *pool, const void *block)
+static struct page_range pages_of(const struct pool *pool, const void *block)
 {
     size_t offset = (uintptr_t)block - pool->start;
-    return (struct span){(unsigned)(offset >> os_page_shift),
+    return (struct page_range){(unsigned)(offset >> os_page_shift),
                          (unsigned)((offset + pool_block_bytes(pool) - 1) >> os_page_shift)};
 }
 
-/* A bit for each page of the span. */
-static unsigned bits_of(struct span span)
+/* A bit for each page of the range. */
+static unsigned bits_of(struct page_range range)
 {
-    return (2u << span.last) - (1u << span.first);
+    return (2u << range.last) - (1u << range.first);
 }
 
 static bool touches(const struct pool *pool, const void *block, unsigned pages)
@@ -96,19 +96,20 @@ static void prefetch_blocks(const struct pool *pool)
         __builtin_prefetch((const void *)(pool->start + at));
 }
 
-/* How many blocks of the list touch each page. False if a link leads out of the pool: the program
- * has written to a free block. */
+/* How many blocks of the list touch each page. False if a link is none, or leads out of the pool:
+ * the program has written to a free block. */
 static bool count_free(const struct pool *pool, unsigned free_on[POOL_PAGES_MAX])
 {
-    const struct block *block = block_list_first(pool->list);
+    const struct block *block = block_list_first(pool->list), *last = NULL;
     for (unsigned n = 0; block != NULL; n++, block = block_next(block)) {
         if (n == pool->capacity || !pool_has_block(pool, block))
             return false;
-        struct span span = pages_of(pool, block);
-        for (unsigned page = span.first; page <= span.last; page++)
+        struct page_range range = pages_of(pool, block);
+        for (unsigned page = range.first; page <= range.last; page++)
             free_on[page]++;
+        last = block;
     }
-    return true;
+    return last == NULL || block_is_last(last);
 }
 
 /* The blocks on the page that are in holes beside it: the first and the last are the only ones that
@@ -137,20 +138,27 @@ static unsigned pages_to_dig(const struct pool *pool)
     return due;
 }
 
+/* `block` comes behind `last` in the list; either may be NULL. */
+static void append(struct block_list *list, struct block *last, struct block *block)
+{
+    if (last != NULL)
+        block_set_next(last, block);
+    else
+        block_list_set(list, block);
+}
+
 /* The blocks that touch the pages leave the list; the order of the others stays. */
 static void leave_out(struct pool *pool, unsigned pages)
 {
-    uintptr_t *link = &pool->list->head;
-    struct block *block = block_list_first(pool->list);
-    while (block != NULL) {
-        struct block *next = block_next(block);
-        if (!touches(pool, block, pages)) {
-            *link = (uintptr_t)block ^ block_key;
-            link = &block->link;
-        }
-        block = next;
+    struct block *last = NULL, *next;
+    for (struct block *block = block_list_first(pool->list); block != NULL; block = next) {
+        next = block_next(block);
+        if (touches(pool, block, pages))
+            continue;
+        append(pool->list, last, block);
+        last = block;
     }
-    *link = block_key;
+    append(pool->list, last, NULL);
 }
 
 static void set_holes(struct pool *pool, unsigned holes)
@@ -224,8 +232,8 @@ static void forget_bytes(unsigned pages)
 struct block *hole_fill(struct pool *pool, bool *zero)
 {
     unsigned holes = pool_holes(pool), page = (unsigned)__builtin_ctz(holes), count;
-    struct span span = pages_of(pool, block_at(pool, first_block_on(pool, page)));
-    unsigned filled = holes & bits_of((struct span){page, span.last});
+    struct page_range range = pages_of(pool, block_at(pool, first_block_on(pool, page)));
+    unsigned filled = holes & bits_of((struct page_range){page, range.last});
     struct block *first = link_blocks(pool, holes & ~filled, &count);
     DEBUG_ASSERT(count > 0);
     *zero = count == 1 && (bits_of(pages_of(pool, first)) & ~filled) == 0;
