@@ -19,7 +19,7 @@ void heap_init(struct heap *heap, uint32_t number)
     heap->number = (uint16_t)number;
     heap->tick_frees = 1;
     heap->small_limit = TABLE_MAX + 1;
-    heap->looked_ms = heap->dug_ms = os_now_ms();
+    heap->looked_ms = heap->dug_ms = heap->released_ms = os_now_ms();
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
         block_list_set(&heap->free[size_class], NULL);
     for (size_t size = 0; size <= TABLE_MAX; size++)
@@ -366,6 +366,7 @@ void heap_note_released(struct heap *heap, size_t bytes)
     heap->released_bytes += bytes;
     if (heap->released_bytes < ARM_BYTES)
         return;
+    heap->released_ms = 0;
     heap_arm(heap);
     heap->tick_due = true;
 }

@@ -82,6 +82,7 @@ struct heap {
     uint64_t called_ms;    /* another thread has called for a look since that one, and 1 */
     size_t small_limit;    /* the thread's while its fast paths are open: TABLE_MAX + 1; 0: its next
                               malloc looks at the clock */
+    uint64_t released_ms;  /* the first look after the last arming; 0: it is still to come */
     uint64_t dug_ms;       /* when the last look for pages to give back from pools began; */
     bool digs;             /* … it is under way, */
     size_t dig_quota;      /* … and may take this much at once */

@@ -16,12 +16,19 @@
 #define SOON_MS 4u /* the clock's own step */
 #define LATE_MS 20u
 
+/* What has been released lately is back with the OS by then. */
+#define BACK_AFTER_DECAYS 3u
+
 /* A program that has become quiet looks at each call: the few that it makes must do. */
-static void adapt(struct heap *heap, uint64_t elapsed_ms)
+static void adapt(struct heap *heap, uint64_t now, uint64_t elapsed)
 {
-    if (elapsed_ms > LATE_MS)
+    if (heap->released_ms == 0)
+        heap->released_ms = now;
+    bool is_back = now - heap->released_ms > options.decay * BACK_AFTER_DECAYS;
+    uint32_t most = is_back ? TICK_FREES_MAX : TICK_FREES_AFTER_RELEASE;
+    if (elapsed > LATE_MS)
         heap_arm(heap);
-    else if (elapsed_ms < SOON_MS && !heap->tidies && heap->tick_frees < TICK_FREES_MAX)
+    else if (elapsed < SOON_MS && !heap->tidies && heap->tick_frees < most)
         heap->tick_frees *= 2;
 }
 
@@ -51,7 +58,7 @@ void tick(struct heap *heap)
     uint64_t elapsed = now - heap->looked_ms;
     heap->tick_due = false;
     background_notify();
-    adapt(heap, elapsed);
+    adapt(heap, now, elapsed);
     if (elapsed == 0 && !heap->tidies)
         return;
     __atomic_store_n(&heap->looked_ms, now, __ATOMIC_RELAXED);

@@ -73,6 +73,8 @@
 
 /* Frees between two looks at the clock, while there is memory to return. */
 #define TICK_FREES_MAX 4096u
+/* … and while it was released lately: the program may become quiet before it has gone back. */
+#define TICK_FREES_AFTER_RELEASE 256u
 /* A heap that has released this much looks at the clock at once. */
 #define ARM_BYTES ((size_t)1 << 20)
 

@@ -96,9 +96,9 @@ static void check_busy_end(void)
 {
     make_blocks();
     free_blocks(0);
-    for (unsigned i = 0; i < 20000; i++)
+    for (unsigned i = 0; i < 300000; i++)
         be_active(2, 80, i);
-    wait_for(0, 50, 80, "a burst, something else, then little");
+    wait_for(0, 50, 80, "a burst, much more, then little");
 }
 
 /* Two moments of activity, after long pauses. */
