@@ -416,7 +416,7 @@ static uint32_t dig_state(const struct pool *pool)
 {
     uint32_t state = pool->left;
     if (pool_state(pool) == POOL_ACTIVE)
-        state = (state * 0x9e3779b1u) ^ (uint32_t)(pool->list->head >> 3);
+        state = (state * 0x9e3779b1u) ^ (uint32_t)((uintptr_t)pool->list->head >> 3);
     return state & ~DUG;
 }
 

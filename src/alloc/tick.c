@@ -9,6 +9,7 @@
 #include "purge.h"
 #include "registry.h"
 #include "remote.h"
+#include "span.h" // span_totals
 
 #include "base/options.h"
 #include "os/os.h"
@@ -83,5 +84,5 @@ bool tick_for_all(uint64_t now, uint64_t elapsed)
     while (purge_tick(now))
         continue;
     return __atomic_load_n(&arena_totals.idle_pages, __ATOMIC_RELAXED) > 0 ||
-           __atomic_load_n(&huge_totals.cached_bytes, __ATOMIC_RELAXED) > 0;
+           __atomic_load_n(&span_totals.cached_bytes, __ATOMIC_RELAXED) > 0;
 }
