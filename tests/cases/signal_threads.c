@@ -6,7 +6,7 @@
  */
 #include "case.h"
 
-enum { INTERVAL_NS = 9000, ENOUGH = 20 };
+enum { INTERVAL_NS = 20000, ENOUGH = 20 };
 
 static volatile sig_atomic_t signals;
 
