@@ -255,7 +255,8 @@ static inline const char *beside_program(const char *name, char out[PATH_MAX])
 static timer_t case_timer;
 
 /* It rings once, by SIGUSR1. A handler that winds it up again at its end leaves time to what it
- * interrupts, however slow it was itself: a timer with a period would have run out already. */
+ * interrupts, however slow it was itself: a timer with a period would have run out already. The way
+ * back from the handler takes some microseconds of that time. */
 static inline void timer_wind_up(long nanoseconds)
 {
     struct itimerspec soon = {{0, 0}, {0, nanoseconds}};
