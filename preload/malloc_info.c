@@ -25,8 +25,8 @@ EXPORT int malloc_trim(size_t keep_bytes)
 
 #define MXFAST_MAX 160 /* the largest that glibc takes */
 
-/* But for M_PERTURB the parameters of glibc's heap have no counterpart; a program that sets one must
- * not take that for an error. glibc says so of unknown ones, too. */
+/* But for M_PERTURB the parameters of glibc's heap have no counterpart; a program that sets one
+ * must not take that for an error. glibc says so of unknown ones, too. */
 EXPORT int mallopt(int parameter, int value)
 {
     if (parameter == M_PERTURB)
