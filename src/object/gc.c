@@ -261,6 +261,14 @@ static void note_cycle(size_t candidates)
     large_bytes_old = large_bytes;
 }
 
+/* By the clock. Slices get longer when more objects become old while a cycle is going on than were
+ * old before: else a program could make garbage faster than they find it. */
+static uint64_t slice_end(void)
+{
+    uint64_t slices = 1 + new_old_objects / (old_objects + GROWTH_MIN);
+    return os_now_ns() + options.gc_slice * 1000 * slices;
+}
+
 /* In a world that stands still: the slice's work, and what it has found. 0, or an error number. */
 static int work_on_slice(struct collection *slice)
 {
@@ -269,8 +277,7 @@ static int work_on_slice(struct collection *slice)
     struct side *sides = NULL;
     bool runs = propose_is_running() || propose_begin();
     if (runs)
-        sides = propose_slice((size_t)threshold[0] * SLICE_PER_OBJECT,
-                              os_now_ns() + options.gc_slice * 1000, &candidates);
+        sides = propose_slice((size_t)threshold[0] * SLICE_PER_OBJECT, slice_end(), &candidates);
     bool ended = runs && !propose_is_running();
     int error = collect_sides(slice, sides);
     cycle_collected += slice->unreachable;
@@ -335,8 +342,7 @@ static int due_generation(void)
 /* By who collects: that generation, in the way that the options want. As run(). */
 static long run_due(int generation)
 {
-    bool in_slices = options.gc == GC_INCREMENTAL && new_old_objects <= old_objects;
-    bool slice = in_slices && (generation == 2 || propose_is_running());
+    bool slice = options.gc == GC_INCREMENTAL && (generation == 2 || propose_is_running());
     if (slice && generation == 2)
         generation = due_young();
     long found = run(generation, true);

@@ -12,21 +12,28 @@
 
 #define OBJECTS_A_LOOK 256u
 
-/* Sides that are gathered in one piece, and what that counts for. */
-#define GATHERED_AT_ONCE 32u
+/* Sides that are gathered, or let go of, in one piece, and what one counts for. */
+#define SIDES_AT_ONCE 32u
 #define OBJECTS_A_SIDE 100u
 
-enum phase { IDLE, GATHER, SUBTRACT, FIND_ROOTS, MARK, CHECK };
+/* Memory for proposals, some dozens at the least. */
+#define CHUNK_BYTES ((size_t)256 << 10)
+
+enum phase { IDLE, GATHER, SUBTRACT, FIND_ROOTS, MARK, CHECK, UNLINK, UNMAP };
+
+struct chunk {
+    struct chunk *next;
+};
 
 static struct {
     enum phase phase;
+    struct link *next;     /* of side_all: what is gathered next; a side that goes is left behind */
     struct proposal *all;  /* linked by next */
     struct proposal *at;   /* the next one of the phase */
     struct proposal *gray; /* linked by gray */
     size_t objects;        /* candidates */
-    char *memory;          /* all the proposals' … */
-    size_t bytes;
-    char *end; /* … as far as it is taken */
+    struct chunk *chunks;  /* the last one first … */
+    char *free;            /* … which is taken up to here */
 } cycle;
 
 bool propose_is_running(void)
@@ -36,17 +43,35 @@ bool propose_is_running(void)
 
 /* ---- Begin and end ---- */
 
-static size_t bytes_for(const struct side *side)
+static bool add_chunk(void)
 {
-    size_t words = side_carved_words(side), blocks = words * 64;
-    return sizeof(struct proposal) + blocks * sizeof(uint32_t) + 2 * words * sizeof(uint64_t);
+    struct chunk *chunk = os_map(CHUNK_BYTES);
+    if (chunk == NULL)
+        return false;
+    chunk->next = cycle.chunks;
+    atomic_signal_fence(memory_order_release);
+    cycle.chunks = chunk;
+    cycle.free = (char *)(chunk + 1);
+    return true;
 }
 
-/* Lays the side's proposal out at `memory`; what comes behind it. */
-static char *add_proposal(struct side *side, char *memory)
+/* Zeroed memory for the side's proposal; NULL: there is none. */
+static void *take_memory(size_t bytes)
 {
-    struct proposal *proposal = (struct proposal *)(void *)memory;
-    size_t words = side_carved_words(side);
+    if (cycle.free + bytes > (char *)cycle.chunks + CHUNK_BYTES && !add_chunk())
+        return NULL;
+    void *taken = cycle.free;
+    cycle.free += bytes;
+    return taken;
+}
+
+static bool add_proposal(struct side *side)
+{
+    size_t words = side_carved_words(side), blocks = words * 64;
+    struct proposal *proposal =
+        take_memory(sizeof *proposal + 2 * words * sizeof(uint64_t) + blocks * sizeof(uint32_t));
+    if (proposal == NULL)
+        return false;
     *proposal = (struct proposal){.side = side,
                                   .next = cycle.all,
                                   .blocks = side_carved(side),
@@ -60,56 +85,79 @@ static char *add_proposal(struct side *side, char *memory)
     atomic_signal_fence(memory_order_release);
     side->proposal = proposal;
     cycle.all = proposal;
-    return memory + bytes_for(side);
+    return true;
 }
 
 bool propose_begin(void)
 {
-    size_t bytes = 0;
-    for (struct link *link = side_all.next; link != &side_all; link = link->next) {
-        struct side *side = LINK_OWNER(link, struct side, all);
-        bytes += side->words != 0 ? bytes_for(side) : 0;
-    }
-    if (bytes == 0)
-        return true;
-    cycle.bytes = os_round_to_pages(bytes);
-    cycle.memory = os_map(cycle.bytes);
-    if (cycle.memory == NULL)
+    if (!add_chunk())
         return false;
-    cycle.end = cycle.memory;
+    cycle.next = side_all.next;
     cycle.phase = GATHER;
     return true;
 }
 
-/* Proposals for the next sides that have none. New sides go to the ring's end, those that there is
- * no room for are not in the cycle. How many sides it was; 0: that is all. */
+/* Proposals for the next sides. New sides go to the ring's end, and those that there is no memory
+ * for are not in the cycle. How many sides it was; 0: that is all. */
 static size_t gather(void)
 {
     size_t sides = 0;
-    for (struct link *link = side_all.next; link != &side_all && sides < GATHERED_AT_ONCE;
-         link = link->next) {
-        struct side *side = LINK_OWNER(link, struct side, all);
-        if (side->words == 0 || side->proposal != NULL)
-            continue;
-        if (cycle.end + bytes_for(side) > cycle.memory + cycle.bytes)
+    generation_refresh();
+    for (; cycle.next != &side_all && sides < SIDES_AT_ONCE; sides++) {
+        struct side *side = LINK_OWNER(cycle.next, struct side, all);
+        if (side->words != 0 && !add_proposal(side))
             return 0;
-        cycle.end = add_proposal(side, cycle.end);
-        sides++;
+        cycle.next = cycle.next->next;
     }
     return sides;
 }
 
+void propose_side_gone(struct side *side)
+{
+    if (cycle.next == &side->all)
+        cycle.next = side->all.next;
+    if (side->proposal != NULL)
+        side->proposal->side = NULL;
+}
+
+/* The side of the present proposal is the cycle's no longer. */
+static void unlink_side(const struct proposal *proposal)
+{
+    if (proposal->side != NULL)
+        proposal->side->proposal = NULL;
+}
+
+static size_t unlink_sides(void)
+{
+    size_t sides = 0;
+    for (; cycle.at != NULL && sides < SIDES_AT_ONCE; sides++) {
+        unlink_side(cycle.at);
+        cycle.at = cycle.at->next;
+    }
+    return sides;
+}
+
+/* A mapping is forgotten before it goes, so that a forked child unmaps none twice. */
+static bool unmap_chunk(struct chunk **chunks)
+{
+    struct chunk *chunk = *chunks;
+    if (chunk == NULL)
+        return false;
+    *chunks = chunk->next;
+    atomic_signal_fence(memory_order_release);
+    os_unmap(chunk, CHUNK_BYTES);
+    return true;
+}
+
 void propose_end(void)
 {
-    for (struct proposal *proposal = cycle.all; proposal != NULL; proposal = proposal->next)
-        if (proposal->side != NULL)
-            proposal->side->proposal = NULL;
-    void *memory = cycle.memory;
-    size_t bytes = cycle.bytes;
+    for (const struct proposal *proposal = cycle.all; proposal != NULL; proposal = proposal->next)
+        unlink_side(proposal);
+    struct chunk *chunks = cycle.chunks;
     memset(&cycle, 0, sizeof cycle); /* first, so that a forked child has no cycle without memory */
     atomic_signal_fence(memory_order_release);
-    if (memory != NULL)
-        os_unmap(memory, bytes);
+    while (unmap_chunk(&chunks))
+        continue;
 }
 
 /* ---- Targets ---- */
@@ -302,30 +350,20 @@ static bool has_white(const struct proposal *proposal)
 
 /* ---- The slice ---- */
 
-/* One piece of a phase's work; how many objects it was. */
-static size_t work(struct component *component, size_t objects)
+/* A phase is done; the next one looks at all proposals again. */
+static size_t begin_phase(enum phase phase)
 {
-    if (cycle.phase == GATHER) {
-        size_t sides = gather();
-        if (sides != 0)
-            return sides * OBJECTS_A_SIDE;
-        cycle.phase = SUBTRACT;
-        cycle.at = cycle.all;
-        return 0;
-    }
+    cycle.phase = phase;
+    cycle.at = cycle.all;
+    return 0;
+}
+
+/* One piece of the work of a phase that goes from proposal to proposal. */
+static size_t work_on_proposal(struct component *component, size_t objects)
+{
     struct proposal *proposal = cycle.at;
-    if (cycle.phase == MARK) {
-        if (cycle.gray != NULL)
-            return mark();
-        cycle.phase = CHECK;
-        cycle.at = cycle.all;
-        return 0;
-    }
-    if (proposal == NULL) {
-        cycle.at = cycle.all;
-        cycle.phase = cycle.phase == CHECK ? IDLE : cycle.phase + 1;
-        return 0;
-    }
+    if (proposal == NULL)
+        return begin_phase(cycle.phase + 1);
     if (proposal->side == NULL || (cycle.phase == CHECK && !has_white(proposal))) {
         cycle.at = proposal->next;
         return 1;
@@ -336,6 +374,27 @@ static size_t work(struct component *component, size_t objects)
     }
     cycle.at = proposal->next;
     return cycle.phase == SUBTRACT ? subtract(proposal) : find_roots(proposal);
+}
+
+/* One piece of a phase's work; how many objects it was, or what counts for as many. */
+static size_t work(struct component *component, size_t objects)
+{
+    size_t sides = 0;
+    switch (cycle.phase) {
+    case GATHER:
+        sides = gather();
+        return sides != 0 ? sides * OBJECTS_A_SIDE : begin_phase(SUBTRACT);
+    case MARK:
+        return cycle.gray != NULL ? mark() : begin_phase(CHECK);
+    case UNLINK:
+        sides = unlink_sides();
+        return sides != 0 ? sides * OBJECTS_A_SIDE / 4 : begin_phase(UNMAP);
+    case UNMAP:
+        cycle.all = cycle.at = NULL;
+        return unmap_chunk(&cycle.chunks) ? SIDES_AT_ONCE * OBJECTS_A_SIDE : begin_phase(IDLE);
+    default:
+        return work_on_proposal(component, objects);
+    }
 }
 
 struct side *propose_slice(size_t objects, uint64_t deadline_ns, size_t *candidates)

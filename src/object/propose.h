@@ -5,11 +5,13 @@
  *   mark       likewise
  *   check      what is left, a component at a time, is given to collect_sides, which asks
  *              again in a world that stands still, and frees what is garbage indeed
+ *   unlink, unmap   what the cycle has noted is given up
  *
  * Between slices the program goes on, and makes numbers and marks wrong: then a proposal is
  * refused, or garbage is found in the next cycle. Garbage that was there when the cycle began
  * cannot be touched by anybody, so all its numbers are right, and it is always proposed. A pause is
- * as long as a slice's work, or as the component that is checked.
+ * as long as a slice's work, or as the component that is checked: garbage that hangs together is
+ * freed as one.
  *
  * What a cycle notes lies in memory of its own, beside the sides: young collections may come in
  * between. Everything here by who collects, under side_lock, in a world that stands still. */
@@ -45,7 +47,10 @@ bool propose_begin(void);
  * white objects to be checked now, or NULL. *candidates: of the cycle, as far as they are known. */
 struct side *propose_slice(size_t objects, uint64_t deadline_ns, size_t *candidates);
 
-/* Ends the cycle, finished or not. */
+/* The side leaves the list of all. */
+void propose_side_gone(struct side *side);
+
+/* Ends the cycle, finished or not, at once. */
 void propose_end(void);
 
 #endif

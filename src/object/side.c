@@ -41,12 +41,11 @@ static void free_gone(void)
 
 static void remove_from_lists(struct side *side)
 {
+    propose_side_gone(side);
     link_remove(&side->all);
     link_remove(&side->young);
     link_remove(&side->middle);
     link_remove(&side->stale);
-    if (side->proposal != NULL)
-        side->proposal->side = NULL;
 }
 
 /* ---- Pools that go, and the lock ---- */

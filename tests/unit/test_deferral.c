@@ -14,14 +14,12 @@
 
 /* The callbacks take it, so a callback inside a molt_new under it would wait for itself. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_t holder;
-static atomic_bool is_held;
+static __thread bool holds;
 static atomic_size_t called;
 
 static void call(void)
 {
-    REQUIRE(!atomic_load(&is_held) || !pthread_equal(holder, pthread_self()),
-            "a callback runs under the lock");
+    REQUIRE(!holds, "a callback runs under the lock");
     pthread_mutex_lock(&mutex);
     atomic_fetch_add(&called, 1);
     pthread_mutex_unlock(&mutex);
@@ -52,13 +50,12 @@ MOLT_TYPE(calling_type, struct node, MOLT_REFS(struct node, a, b), .finalize = c
 static void hold(void)
 {
     pthread_mutex_lock(&mutex);
-    holder = pthread_self();
-    atomic_store(&is_held, true);
+    holds = true;
 }
 
 static void let_go(void)
 {
-    atomic_store(&is_held, false);
+    holds = false;
     pthread_mutex_unlock(&mutex);
 }
 

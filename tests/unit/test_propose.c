@@ -184,6 +184,37 @@ START_TEST(test_garbage_without_end_stays_bounded)
 }
 END_TEST
 
+static void expect_no_full_one(enum molt_gc_phase phase, const struct molt_gc_info *info, void *arg)
+{
+    (void)phase, (void)arg;
+    REQUIRE(info->generation < 2, "all old objects are collected in one pause");
+}
+
+/* However fast it grows, a heap is collected in slices, and garbage stays below what lives. */
+START_TEST(test_heap_that_grows)
+{
+    enum { ROUNDS = 20000 };
+    static struct ring *rings[ROUNDS];
+    size_t live = 0;
+    set_option("gc_slice", _i == 0 ? "1000000" : "1");
+    ck_assert_int_eq(molt_gc_add_callback(expect_no_full_one, NULL), 0);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        rings[i] = make_ring(&told_type, SIZE);
+        if (i % 4 == 0)
+            continue;
+        molt_release(rings[i - i % 4 / 2]); /* three quarters become garbage, soon */
+        rings[i - i % 4 / 2] = make_ring(&told_type, SIZE);
+    }
+    live = molt_gc_objects(-1, NULL, NULL);
+    molt_gc_remove_callback(expect_no_full_one, NULL); /* there is one at exit */
+    ck_assert_uint_gt(finalized, 0);
+    ck_assert_uint_lt(live, 2 * ROUNDS * SIZE + 11 * 11 * 700);
+    struct molt_gc_stats stats;
+    molt_gc_get_stats(2, &stats);
+    ck_assert_uint_gt(stats.collections, 2);
+}
+END_TEST
+
 START_TEST(test_an_explicit_collection_ends_a_cycle)
 {
     struct ring *rings[RINGS];
@@ -229,6 +260,7 @@ Suite *suite_propose(void)
     tcase_add_test(tests, test_what_changes_meanwhile_stays_alive);
     tcase_add_test(tests, test_pools_and_large_objects_may_go_meanwhile);
     tcase_add_test(tests, test_garbage_without_end_stays_bounded);
+    tcase_add_loop_test(tests, test_heap_that_grows, 0, 2);
     tcase_add_test(tests, test_an_explicit_collection_ends_a_cycle);
     tcase_add_test(tests, test_debug_flags_hold_for_slices);
     suite_add_tcase(suite, tests);
