@@ -4,19 +4,21 @@
 //     static const auto node_type =
 //         molt::type<node>("node").refs(&node::next, &node::other).dispose<&node::close>();
 //
-//     molt::ref<node> n = node_type.make();     all fields are zero: no constructor runs
-//     n->next = n;                              a circle: the collector's
-//     molt::weak<node> w(n);
-//     std::vector<int, molt::allocator<int>> v;
-//     std::pmr::list<int> l(molt::default_resource());
+//     molt::ref<node> n = node_type.make();     a constructor runs, on zero bytes; its arguments go
+//     here n->next = n;                              a circle: the collector's molt::weak<node>
+//     w(n); std::vector<int, molt::allocator<int>> v; std::pmr::list<int>
+//     l(molt::default_resource());
 //
 // molt_object.h says how objects live and die. An object of C++ is a struct of standard layout
-// whose first member is MOLT_OBJECT. It begins as zero bytes and ends without a destructor: the
-// library releases the references that its type declares, `dispose` sees to the rest. So a member
-// molt::ref<U> is a reference field like a U *, with the counting done; declare it with .refs().
+// whose first member is MOLT_OBJECT. A member molt::ref<U> is a reference field like a U *, with
+// the counting done; declare it with .refs(). type<T>::make constructs the object; when it dies the
+// library releases the references that its type declares, then `dispose` is called, then the
+// destructor: so members may be of any type, a molt::weak or a std::string too. Until the
+// constructor has returned the object is none: it must not hand out references to itself.
 //
-// Errors: no memory is std::bad_alloc, a type that contradicts itself std::invalid_argument. What
-// the library calls (finalize, dispose, traverse, clear) must not throw: that ends the program.
+// Errors: no memory is std::bad_alloc, a type that contradicts itself std::invalid_argument, which
+// says why. What the library calls (finalize, dispose, the destructor, traverse, clear) must not
+// throw: that ends the program. It runs where molt_object.h says that callbacks run.
 // Threads: one ref or weak is for one thread at a time, as any pointer; several refs to one object
 // are not tied to threads.
 #ifndef MOLT_HPP
@@ -38,6 +40,18 @@
 
 namespace molt
 {
+
+namespace detail
+{
+
+[[noreturn]] inline void throw_invalid(const molt_type *type)
+{
+    char reason[512];
+    molt_type_check(type, reason, sizeof reason);
+    throw std::invalid_argument(reason);
+}
+
+} // namespace detail
 
 // ---- References ---------------------------------------------------------------------------------
 
@@ -81,15 +95,15 @@ template <class T> class ref
         return *this;
     }
 
-    // A new object with `extra` zero bytes behind it. Throws std::bad_alloc, std::invalid_argument.
-    // May collect.
+    // A new object, all zero bytes, with `extra` more behind it: no constructor runs. Throws
+    // std::bad_alloc, std::invalid_argument. May collect.
     static ref make(const molt_type *type, std::size_t extra = 0)
     {
         static_assert(std::is_standard_layout_v<T>, "objects are structs of standard layout");
         static_assert(offsetof(T, molt_base) == 0, "MOLT_OBJECT is the first member");
         T *object = static_cast<T *>(molt_new_extra(type, extra));
         if (object == nullptr && errno == EINVAL)
-            throw std::invalid_argument("molt: the type contradicts itself");
+            detail::throw_invalid(type);
         if (object == nullptr)
             throw std::bad_alloc();
         return adopt(object);
@@ -257,6 +271,7 @@ template <class T> class weak
 template <class T> class type
 {
     static_assert(std::is_standard_layout_v<T>, "objects are structs of standard layout");
+    static_assert(offsetof(T, molt_base) == 0, "MOLT_OBJECT is the first member");
 
   public:
     static constexpr std::size_t refs_max = 32;
@@ -266,6 +281,8 @@ template <class T> class type
         type_.name = name;
         type_.size = sizeof(T);
         type_.alignment = alignof(T);
+        if constexpr (!std::is_trivially_destructible_v<T>)
+            type_.dispose = destroy;
     }
     type(const type &other) noexcept : type_(other.type_), offsets_(other.offsets_)
     {
@@ -309,9 +326,18 @@ template <class T> class type
         type_.finalize = call<Function>;
         return *this;
     }
+    // Called before the destructor.
     template <auto Function> type &dispose() noexcept
     {
-        type_.dispose = call<Function>;
+        type_.dispose = dispose_and_destroy<Function>;
+        return *this;
+    }
+
+    // Death calls no destructor, and no dispose: all members that have one are declared references,
+    // which are released in any case. That is faster.
+    type &no_destructor() noexcept
+    {
+        type_.dispose = nullptr;
         return *this;
     }
 
@@ -330,9 +356,27 @@ template <class T> class type
         return &type_;
     }
 
-    ref<T> make(std::size_t extra = 0) const
+    // A new object: of an aggregate the arguments are its members behind MOLT_OBJECT, else they are
+    // the constructor's. Throws what that throws, after the memory has been given back,
+    // std::bad_alloc and std::invalid_argument. May collect.
+    template <class... Args> ref<T> make(Args &&...args) const
     {
-        return ref<T>::make(&type_, extra);
+        return make_extra(0, std::forward<Args>(args)...);
+    }
+
+    // The same with `extra` zero bytes behind the struct.
+    template <class... Args> ref<T> make_extra(std::size_t extra, Args &&...args) const
+    {
+        T *object = ref<T>::make(&type_, extra).detach();
+        const molt_object header = object->molt_base;
+        try {
+            construct(object, header, std::forward<Args>(args)...);
+        } catch (...) {
+            undo(object, header);
+            throw;
+        }
+        keep_header(object, header);
+        return ref<T>::adopt(object);
     }
 
     // The object, borrowed, if it is of this type; else null.
@@ -359,6 +403,49 @@ template <class T> class type
     template <auto Function> static void call(void *object) noexcept
     {
         std::invoke(Function, *static_cast<T *>(object));
+    }
+
+    static void destroy(void *object) noexcept
+    {
+        static_cast<T *>(object)->~T();
+    }
+
+    template <auto Function> static void dispose_and_destroy(void *object) noexcept
+    {
+        call<Function>(object);
+        destroy(object);
+    }
+
+    // A constructor leaves the header, which is the library's, or zeroes it with all the rest: then
+    // there is no object meanwhile, and its references count as held from outside.
+    template <class... Args>
+    static void construct(T *object, const molt_object &header, Args &&...args)
+    {
+        (void)header;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+        if constexpr (std::is_aggregate_v<T>)
+            ::new (static_cast<void *>(object)) T{header, std::forward<Args>(args)...};
+        else
+            ::new (static_cast<void *>(object)) T(std::forward<Args>(args)...);
+#pragma GCC diagnostic pop
+    }
+
+    // For the compiler a member that a constructor has not set is anything.
+    static void keep_header(T *object, const molt_object &header) noexcept
+    {
+        __asm__ volatile("" : : "r"(object) : "memory");
+        if (object->molt_base.molt_header == 0)
+            __atomic_store_n(&object->molt_base.molt_header, header.molt_header, __ATOMIC_RELAXED);
+    }
+
+    // What had been constructed has been destroyed again.
+    static void undo(T *object, const molt_object &header) noexcept
+    {
+        keep_header(object, header);
+        char *body = reinterpret_cast<char *>(object) + sizeof header;
+        __builtin_memset(body, 0, sizeof(T) - sizeof header);
+        molt_discard(object);
     }
 
     mutable molt_type type_{}; // the library writes its own part

@@ -200,6 +200,11 @@ MOLT_API void *molt_new(const molt_type *type) __attribute__((malloc, warn_unuse
 MOLT_API void *molt_new_extra(const molt_type *type, size_t extra)
     __attribute__((malloc, warn_unused_result));
 
+/* Undoes a molt_new: what the object's fields refer to is released, and it is no more; neither
+ * finalize nor dispose is called. NULL is allowed. It must be the calling thread's own, with one
+ * reference and no weak one: else the program ends with a line that says so. */
+MOLT_API void molt_discard(void *object);
+
 /* ---- Counts ------------------------------------------------------------------------------ */
 
 /* The calling thread's name in headers, with what the inline functions subtract. */

@@ -61,19 +61,58 @@ static ALWAYS_INLINE void free_block(void *object, const struct descriptor *type
     object_block_send(pool, object);
 }
 
-static void finish(void *object, const struct descriptor *type)
+static ALWAYS_INLINE void free_any(void *object, const struct descriptor *type)
 {
-    if (type->type->dispose != NULL)
-        call_dispose(object, type);
     if (UNLIKELY((header_of(object) & HEADER_LARGE) != 0))
         free_large(object, type);
     else
         free_block(object, type);
 }
 
+static void finish(void *object, const struct descriptor *type)
+{
+    if (type->type->dispose != NULL)
+        call_dispose(object, type);
+    free_any(object, type);
+}
+
 void death_finish(void *object)
 {
     finish(object, type_by_number(header_type(header_of(object))));
+}
+
+static void discard_references(void *object, const struct descriptor *type)
+{
+    if (type->has_traverse)
+        type->type->clear(object);
+    struct slots slots = type_slots(type, object, object_bytes(object));
+    for (size_t i = 0; i < slots_count(&slots); i++) {
+        void *target = *slots_at(&slots, i);
+        *slots_at(&slots, i) = NULL;
+        molt_release(target);
+    }
+}
+
+static bool is_own_alone(const void *object)
+{
+    uint64_t header = header_of(object);
+    _Atomic uint32_t *word = count_word_if_any(object, header);
+    uint32_t others = word != NULL ? atomic_load_explicit(word, memory_order_acquire) : 0;
+    return header - header_own_one() < HEADER_ONE && (others & ~SHARED_WEAK) == 0 &&
+           (others == 0 || molt_weak_count(object) == 0);
+}
+
+void molt_discard(void *object)
+{
+    if (object == NULL)
+        return;
+    error_if_no_object("molt_discard", object);
+    if (!is_own_alone(object))
+        error_report("molt_discard", object, "it is not the calling thread's alone");
+    const struct descriptor *type = type_by_number(header_type(header_of(object)));
+    discard_references(object, type);
+    count_forget(object);
+    free_any(object, type);
 }
 
 /* ---- Retire ---- */

@@ -204,7 +204,7 @@ struct absurd {
 
 void types()
 {
-    molt::ref<leaf> one = leaf_type.make(), two = leaf_type.make(100);
+    molt::ref<leaf> one = leaf_type.make(), two = leaf_type.make_extra(100);
     CHECK(one->value == 0 && !molt_gc_is_tracked(one.get()));
     CHECK(std::string(molt_typeof(one.get())->name) == "leaf");
     CHECK(two.use_count() == 1 && molt_typeof(two.get()) == leaf_type.get());
@@ -219,17 +219,219 @@ void types()
     bool caught = false;
     try {
         molt::ref<absurd>::make(&broken);
-    } catch (const std::invalid_argument &) {
-        caught = true;
+    } catch (const std::invalid_argument &error) {
+        caught = std::string(error.what()) == "absurd: the reference field +9 is not aligned: its "
+                                              "offset is no multiple of 8";
     }
     CHECK(caught);
     caught = false;
     try {
-        leaf_type.make(opaque_size(SIZE_MAX / 2));
+        leaf_type.make_extra(opaque_size(SIZE_MAX / 2));
     } catch (const std::bad_alloc &) {
         caught = true;
     }
     CHECK(caught);
+}
+
+/* ---- Constructing and destroying ---- */
+
+int constructed, destroyed;
+
+/* Counts its values. */
+struct counted {
+    int number = 0;
+
+    counted() noexcept
+    {
+        constructed++;
+    }
+    counted(int value) : number(value)
+    {
+        if (value < 0)
+            throw std::out_of_range("negative");
+        constructed++;
+    }
+    counted(const counted &other) noexcept : number(other.number)
+    {
+        constructed++;
+    }
+    ~counted()
+    {
+        destroyed++;
+    }
+};
+
+/* An aggregate. */
+struct person {
+    MOLT_OBJECT;
+    std::string name;
+    molt::ref<person> friend_;
+    molt::weak<person> parent;
+    counted count;
+    long plain;
+};
+
+const auto person_type = molt::type<person>("person").refs(&person::friend_);
+
+/* One with constructors, a private member, and one that makes objects meanwhile. */
+class account
+{
+    MOLT_OBJECT;
+    molt::ref<person> owner_;
+    counted first_, second_;
+    std::vector<int> entries_;
+
+    friend class molt::type<account>;
+    friend class molt::ref<account>;
+
+  public:
+    account() : entries_(1000, 7)
+    {
+    }
+    account(molt::ref<person> owner, int first, int second)
+        : owner_(std::move(owner)), first_(first), second_(second), entries_(1000, first)
+    {
+        for (int i = 0; i < 3000; i++) /* with collections, as the object is being made */
+            make(i)->next = make(i);
+        molt_gc_collect(2);
+    }
+    int entry(std::size_t i) const
+    {
+        return entries_.at(i);
+    }
+    const molt::ref<person> &owner() const
+    {
+        return owner_;
+    }
+    static molt::type<account> describe()
+    {
+        return molt::type<account>("account").refs(&account::owner_);
+    }
+};
+
+const auto account_type = account::describe();
+
+void dispose_person(person &dead)
+{
+    disposed++;
+    CHECK(dead.name == "disposed of" && dead.friend_ == nullptr); /* not destroyed yet */
+}
+
+const auto disposed_type =
+    molt::type<person>("disposed person").refs(&person::friend_).dispose<&dispose_person>();
+
+struct only_reference {
+    MOLT_OBJECT;
+    molt::ref<leaf> target;
+};
+
+const auto quick_type =
+    molt::type<only_reference>("quick").refs(&only_reference::target).no_destructor();
+
+std::size_t live_blocks()
+{
+    molt_stats stats;
+    molt_stats_get(&stats, sizeof stats);
+    return stats.live_blocks;
+}
+
+const char *const long_name = "a name that is too long for the string's own bytes";
+
+void make_circle_of(const molt::ref<person> &parent)
+{
+    destroyed = 0;
+    {
+        molt::ref<person> one = person_type.make(long_name), two = person_type.make(long_name, one);
+        one->friend_ = two;
+        one->parent = molt::weak<person>(parent);
+        two->parent = molt::weak<person>(one);
+    }
+    CHECK(destroyed == 0 && molt_weak_count(parent.get()) == 2);
+    CHECK(molt_gc_collect(2) == 2);
+    CHECK(destroyed == 2 && molt_weak_count(parent.get()) == 1);
+}
+
+void members_with_destructors()
+{
+    molt::ref<person> parent = person_type.make("parent"); /* makes its shares, too */
+    molt::weak<person> first(parent);
+    std::size_t blocks = live_blocks();
+    constructed = destroyed = 0;
+    {
+        molt::ref<person> child = person_type.make(long_name, parent, first, 5, 6);
+        CHECK(child->name == long_name && child->friend_ == parent && child->count.number == 5);
+        CHECK(child->parent.lock() == parent && child->plain == 6);
+        CHECK(molt_weak_count(parent.get()) == 2 && parent.use_count() == 2);
+    }
+    CHECK(constructed == destroyed && constructed > 0);
+    CHECK(molt_weak_count(parent.get()) == 1 && parent.use_count() == 1);
+    CHECK_MSG(live_blocks() == blocks, "%zu blocks, not %zu", live_blocks(), blocks);
+    for (int round = 0; round < 3; round++) {
+        make_circle_of(parent);
+        if (round == 1) /* the table of weak references has grown by then */
+            blocks = live_blocks();
+    }
+    CHECK_MSG(live_blocks() == blocks, "%zu blocks, not %zu", live_blocks(), blocks);
+    /* With a function of its own before, and without arguments. */
+    disposed = destroyed = 0;
+    disposed_type.make()->name = "disposed of";
+    CHECK(disposed == 1 && destroyed == 1);
+    /* And with none at all. */
+    molt::ref<leaf> target = leaf_type.make(3L);
+    CHECK(target->value == 3);
+    quick_type.make(target);
+    CHECK(target.use_count() == 1 && quick_type.get()->dispose == nullptr);
+    CHECK(leaf_type.get()->dispose == nullptr); /* nothing to destroy */
+    molt::ref<person> large = person_type.make_extra(100000, long_name);
+    CHECK(large->name == long_name);
+}
+
+void constructors()
+{
+    molt::ref<person> owner = person_type.make("owner");
+    constructed = destroyed = 0;
+    {
+        molt::ref<account> plain = account_type.make();
+        CHECK(plain->entry(999) == 7 && plain.use_count() == 1);
+        molt::ref<account> full = account_type.make(owner, 8, 9);
+        CHECK(full->entry(999) == 8 && full->owner() == owner && owner.use_count() == 2);
+        CHECK(full.use_count() == 1 && molt_is_object(full.get()));
+        molt_gc_collect(2);
+        CHECK(full->entry(0) == 8);
+    }
+    CHECK(constructed == 4 && destroyed == 4 && owner.use_count() == 1);
+    CHECK(molt_gc_objects(-1, nullptr, nullptr) != 0);
+}
+
+/* The object is gone, with all that had been constructed of it, and no destructor of its own ran.
+ */
+void constructors_that_throw()
+{
+    molt::ref<person> owner = person_type.make("owner");
+    molt_gc_collect(2);
+    std::size_t blocks = live_blocks();
+    int caught = 0;
+    constructed = destroyed = 0;
+    for (int i = 0; i < 3; i++) {
+        try {
+            switch (i) {
+            case 0:
+                account_type.make(owner, 1, -1);
+                break;
+            case 1:
+                account_type.make_extra(200000, owner, -1, 1);
+                break;
+            default:
+                person_type.make(long_name, owner, molt::weak<person>(owner), -1);
+            }
+        } catch (const std::out_of_range &) {
+            caught++;
+        }
+    }
+    CHECK(caught == 3 && owner.use_count() == 1 && molt_weak_count(owner.get()) == 0);
+    CHECK_MSG(constructed == destroyed, "%d constructed, %d destroyed", constructed, destroyed);
+    CHECK_MSG(live_blocks() <= blocks + 1, "%zu blocks, not %zu", live_blocks(), blocks);
+    CHECK(molt_gc_collect(2) == 0);
 }
 
 void threads()
@@ -317,6 +519,9 @@ int main()
     circles();
     weak_references();
     types();
+    members_with_destructors();
+    constructors();
+    constructors_that_throw();
     threads();
     allocators();
     resources();

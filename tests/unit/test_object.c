@@ -500,6 +500,48 @@ START_TEST(test_no_memory_for_so_much)
 }
 END_TEST
 
+/* ---- Undoing ---- */
+
+/* What it refers to is released, and no callback is called. */
+START_TEST(test_discard)
+{
+    molt_discard(NULL);
+    struct node *held = node_take(&telling_type, 1, NULL, NULL);
+    struct node *node = _i == 0 ? molt_new(&telling_type) : molt_new_extra(&telling_type, 100000);
+    node->a = molt_retain(held);
+    node->b = node_take(&telling_type, 2, NULL, NULL);
+    molt_discard(node);
+    ck_assert_str_eq(diary_read(), "f2 d2");
+    ck_assert(!molt_is_object(node));
+    ck_assert_uint_eq(molt_refcount(held), 1);
+    ck_assert_uint_eq(molt_gc_objects(-1, NULL, NULL), 1);
+    molt_gc_collect(2);
+    molt_release(held);
+}
+END_TEST
+
+static void discard(void *node)
+{
+    molt_discard(node);
+}
+
+START_TEST(test_discard_of_what_others_have)
+{
+    struct node *node = node_take(&telling_type, 1, NULL, NULL);
+    molt_retain(node);
+    unit_expect_error(discard, node, "molt_discard of %p (struct node): it is not the calling",
+                      (void *)node);
+    molt_release(node);
+    molt_weak *weak = molt_weak_new(node, NULL, NULL);
+    unit_expect_error(discard, node, "molt_discard of %p (struct node): it is not the calling",
+                      (void *)node);
+    molt_weak_free(weak);
+    molt_discard(node);
+    unit_expect_error(discard, node, "molt_discard of %p: the object (struct node) is dead",
+                      (void *)node);
+}
+END_TEST
+
 /* ---- Which objects the collector looks at ---- */
 
 MOLT_TYPE(empty_type, struct node, .dispose = NULL);
@@ -1499,6 +1541,8 @@ Suite *suite_object(void)
     tcase_add_test(types, test_extra_bytes_that_are_no_references);
     tcase_add_test(types, test_traverse_and_clear);
     tcase_add_test(types, test_traverse_in_a_cycle);
+    tcase_add_loop_test(types, test_discard, 0, 2);
+    tcase_add_test(types, test_discard_of_what_others_have);
     tcase_add_loop_test(types, test_reason, 0, (int)COUNT_OF(refused));
     tcase_add_test(types, test_reason_of_no_type);
     tcase_add_test(types, test_reason_of_a_long_name);
