@@ -26,15 +26,41 @@
  * choose a place), and when it calls molt_new, molt_gc_collect or molt_gc_safepoint; there, and
  * nowhere else, each of its reference fields must hold a counted reference or NULL. A thread that
  * is going to wait for long (a lock, a socket) says so by molt_gc_blocking_begin and _end, and
- * leaves objects alone in between. A collection for which some thread does not come to a safepoint
- * in time is skipped and counted. A program with one thread need not care.
+ * leaves objects alone in between. A program with one thread need not care.
+ *
+ * A collection for which some thread does not come to a safepoint in time is skipped and counted.
+ * Nothing in a circle can be freed without that thread, since it may be moving references that no
+ * count tells of; what counts alone free goes on. So the garbage of circles grows until it comes.
+ * Attempts become rarer meanwhile, a molt_new waits 20 ms for the first and up to a second for one
+ * of them once 16 MiB have been taken into use; a warning on standard error, once in a process,
+ * names the thread, and so do molt_gc_get_stats and molt_gc_report. A thread that makes objects
+ * faster than another one collects them waits for it in molt_new, as long as that gets on.
+ *
+ * Callbacks: finalize, clear, dispose and on_death run where the object dies, in that thread and
+ * under the locks that it holds there:
+ *
+ *   - of an object whose last reference is released: in that release (molt_release, molt_set,
+ *     molt_clear, MOLT_AUTO …). If the thread that made the object still holds counts that others
+ *     have released, it dies with that thread: in its next molt_new, molt_gc_safepoint,
+ *     molt_gc_collect, blocking region's beginning or end, or when it ends;
+ *   - of garbage in circles: in the thread that collects, which may be any that calls molt_new, or
+ *     who calls molt_gc_collect or molt_gc_run_deferred, or exits.
+ *
+ * So a molt_new may run them, and must not be called with a lock held that one of them takes:
+ * molt_gc_set_deferred is for programs that cannot do without. The library holds no lock meanwhile
+ * that anybody waits for but who wants to collect or to look, too: callbacks may call all functions
+ * here, but molt_gc_collect does nothing in one that a collection calls. A traverse callback is
+ * another thing: it may do nothing but visit. C callbacks must not throw nor longjmp out; one may
+ * end its thread.
  *
  * Misuse (a count operation on a dead object, on something that is none, inside a traverse
  * callback) ends the program with one line on standard error: what was done, the address, the type;
  * of an object that is none or dead, or whose count is wrong, also a declared field that refers to
  * it, if there is one and the other threads come to a safepoint within a tenth of a second.
+ *
  * Functions may be called from any thread but not from a signal handler, unless a comment says
- * otherwise.
+ * otherwise. They leave errno alone when they succeed, but for what callbacks do; those for which
+ * no error is named cannot fail. Sizes are in bytes, times in nanoseconds.
  */
 #ifndef MOLT_OBJECT_H
 #define MOLT_OBJECT_H
@@ -95,9 +121,11 @@ struct molt_type {
     uint8_t array_length_bytes;   /* 1, 2, 4 or 8; 0: there is no array */
 
     /* Calls visit for every reference that is not declared above, NULL or not; returns what visit
-     * returned as soon as that is not 0. Must not retain, release or allocate. */
+     * returned as soon as that is not 0. Runs in any thread that collects or looks, while the
+     * others stand still: must not retain, release, make objects or wait for another thread. */
     int (*traverse)(void *object, molt_visit *visit, void *arg);
-    /* Clears (molt_clear) what traverse tells. Needed wherever there is a traverse. */
+    /* Clears (molt_clear) what traverse tells. Needed wherever there is a traverse. What dies of it
+     * dies after it has returned. */
     void (*clear)(void *object);
     /* The object is about to die. Called once at most; all fields are intact, and the object may be
      * retained again, which keeps it: it is young then, as a new one, also if it was frozen. May do
@@ -193,10 +221,11 @@ MOLT_API int molt_type_check(const molt_type *type, char *reason, size_t size);
 
 /* A new object with count 1, all fields zero. NULL and ENOMEM when there is no memory; NULL and
  * EINVAL when molt_type_check refuses the type: the first time a warning on standard error says
- * why. May collect. */
+ * why. May collect, and so run callbacks, unless collections are deferred. */
 MOLT_API void *molt_new(const molt_type *type) __attribute__((malloc, warn_unused_result));
 
-/* The same with `extra` more zeroed bytes behind the struct. */
+/* The same with `extra` more zeroed bytes behind the struct. ENOMEM also for what no address space
+ * has room for. */
 MOLT_API void *molt_new_extra(const molt_type *type, size_t extra)
     __attribute__((malloc, warn_unused_result));
 
@@ -362,13 +391,15 @@ MOLT_API void *molt_cast(void *object, const molt_type *type);
 MOLT_API molt_weak *molt_weak_new(void *object, void (*on_death)(molt_weak *weak, void *arg),
                                   void *arg) __attribute__((warn_unused_result));
 
-/* A new reference to the object, or NULL once it has died. */
+/* A new reference to the object, or NULL once it has died, also for NULL. A thread that uses no
+ * objects yet begins to here. */
 MOLT_API void *molt_weak_get(molt_weak *weak) __attribute__((warn_unused_result));
 
-/* Its callback will not be called any more. NULL is allowed. */
+/* Its callback will not be called any more, but may be running in another thread. NULL is allowed.
+ */
 MOLT_API void molt_weak_free(molt_weak *weak);
 
-/* How many weak references the object has. */
+/* How many weak references the object has; 0 for NULL. */
 MOLT_API size_t molt_weak_count(const void *object);
 
 /* ---- The collector ----------------------------------------------------------------------- */
@@ -379,7 +410,7 @@ MOLT_API size_t molt_weak_count(const void *object);
  * ENOMEM: no memory to collect with, nothing happened. */
 MOLT_API long molt_gc_collect(int generation);
 
-/* Collections by themselves: on at the start. */
+/* Collections by themselves, in the whole process: on at the start. */
 MOLT_API void molt_gc_enable(void);
 MOLT_API void molt_gc_disable(void);
 MOLT_API bool molt_gc_is_enabled(void);
@@ -391,18 +422,19 @@ MOLT_API bool molt_gc_is_enabled(void);
  * 10,000, or large ones have doubled. At first 700, 10, 10. 0, or -1 and EINVAL above INT_MAX. */
 MOLT_API int molt_gc_set_threshold(unsigned t0, unsigned t1, unsigned t2);
 MOLT_API void molt_gc_get_threshold(unsigned out[3]);
-/* What is compared with them. */
+/* What is compared with them: new objects of all threads less those that have died, and collections
+ * of the younger generation. With other threads at work the first is a guess. */
 MOLT_API void molt_gc_get_count(unsigned out[3]);
 
 struct molt_gc_stats {
-    uint64_t collections;
+    uint64_t collections;   /* tried; an incremental one counts when its cycle has ended */
     uint64_t collected;     /* unreachable objects freed */
     uint64_t uncollectable; /* … found, but kept: revived by finalizers, or for MOLT_GC_SAVEALL */
     uint64_t candidates;    /* objects looked at */
     uint64_t skipped;       /* collections for which memory or a thread's safepoint was missing */
-    uint64_t duration_ns;   /* in all */
-    uint64_t longest_ns;
-    uint64_t skipped_busy; /* of those skipped: for which a thread's safepoint was missing */
+    uint64_t duration_ns;   /* in all, with the time that other threads were waited for */
+    uint64_t longest_ns;    /* of one collection, or one slice */
+    uint64_t skipped_busy;  /* of those skipped: for which a thread's safepoint was missing */
     /* At the moment, the same for all generations: a thread that collections have waited for in
      * vain and that has come to no safepoint since: its id, as gettid(2) gives it, or 0, and for
      * how long it has not, to some milliseconds. */
@@ -473,14 +505,17 @@ MOLT_API unsigned molt_gc_get_debug(void);
  * stay its own. Waits for a collection that is going on; 0 and EBUSY, or ENOMEM, as in
  * molt_gc_objects. */
 MOLT_API size_t molt_gc_garbage(void **out, size_t max);
-/* Lets go of them all. */
+/* Lets go of them all, after a collection that is going on. On EBUSY and ENOMEM nothing happens. */
 MOLT_API void molt_gc_clear_garbage(void);
 
-/* The calling thread is at a safepoint. */
+/* The calling thread is at a safepoint: what others have released of its objects may die here.
+ * Costs some 20 ns where nothing is wanted of it. If a collection has waited for it in vain before,
+ * it stays until that has been done, 50 ms at most. */
 MOLT_API void molt_gc_safepoint(void);
 
-/* Between the two the calling thread uses no object; collections do not wait for it. May be
- * nested. A thread that ends, or is cancelled, has left them all: its destructors may use objects.
+/* Between the two the calling thread uses no object; collections do not wait for it. The end may
+ * wait for one, and in both objects may die that others have released. May be nested. A thread that
+ * ends, or is cancelled, has left them all: its destructors may use objects.
  */
 MOLT_API void molt_gc_blocking_begin(void);
 MOLT_API void molt_gc_blocking_end(void);
@@ -508,8 +543,9 @@ MOLT_API size_t molt_gc_referents(void *object, molt_visit *visit, void *arg);
 
 /* Live objects and their bytes by type, the most bytes first, and a total. `tracked` are those that
  * collections look at, `large` have a block of their own, `immortal` are never freed. If some
- * thread does not stand still its numbers are close, not exact. With the option `objects` it is
- * written to standard error at exit. */
+ * thread does not stand still its numbers are close, not exact. If collections were skipped because
+ * a thread came to no safepoint a last line says how many, and which thread it is, as long as it
+ * does not come. With the option `objects` it is written to standard error at exit. */
 MOLT_API int molt_gc_report(int fd);
 
 /* Why the object lives: a shortest path of references from an object that is held from outside, one
