@@ -448,8 +448,7 @@ static size_t room_for(size_t bytes)
     return larger(room, bytes);
 }
 
-/* The upper half of a piece, as one of its own; NULL if it is too small or there is no place for
- * it.
+/* The upper half of a piece, as one of its own; NULL if that is too small, or too many there are.
  */
 static struct piece *upper_half(struct piece *piece, size_t bytes)
 {
@@ -527,8 +526,8 @@ struct span span_move(const struct span *span, size_t bytes)
     if (place != NULL && os_move(span->start, span->bytes, place, wanted))
         moved = place;
     else if (place != NULL)
-        os_unmap(place, wanted);
-    if (moved == NULL) /* there may be no address space for both places */
+        os_unmap(place, wanted); /* nobody else maps there: only we know of the place */
+    if (moved == NULL)           /* there may be no address space for both places */
         moved = os_remap(span->start, span->bytes, wanted);
     if (moved != NULL)
         footprint_grow(wanted - span->bytes);
