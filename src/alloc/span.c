@@ -99,11 +99,13 @@ static void *map_in_area(map_at *map, size_t bytes, size_t room, size_t alignmen
     return mapped;
 }
 
+typedef void *map_somewhere(size_t bytes);
+
 /* Wherever the kernel likes: maps more and gives the ends back. */
-static void *map_anywhere(size_t bytes, size_t alignment)
+static void *map_anywhere(map_somewhere *map, size_t bytes, size_t alignment)
 {
     size_t slack = alignment - os_page_bytes();
-    char *start = bytes + slack < bytes ? NULL : os_map(bytes + slack);
+    char *start = bytes + slack < bytes ? NULL : map(bytes + slack);
     if (start == NULL || slack == 0)
         return start;
     char *aligned = (char *)(((uintptr_t)start + alignment - 1) & ~(alignment - 1));
@@ -134,9 +136,9 @@ static struct span map_fresh(size_t bytes, size_t room, size_t alignment)
     if (natural >= HUGE_PAGE_BYTES)
         start = map_in_area(os_map_at, bytes, room, natural);
     if (start == NULL)
-        start = map_anywhere(bytes, natural);
+        start = map_anywhere(os_map, bytes, natural);
     if (start == NULL && natural > alignment)
-        start = map_anywhere(bytes, alignment);
+        start = map_anywhere(os_map, bytes, alignment);
     if (start != NULL)
         footprint_grow(bytes);
     return (struct span){start, bytes, 0};
@@ -523,11 +525,11 @@ struct span span_move(const struct span *span, size_t bytes)
     size_t wanted = bytes_to_grow(bytes);
     char *moved = NULL;
     void *place = map_in_area(os_reserve_at, wanted, room_for(bytes), HUGE_PAGE_BYTES);
+    if (place == NULL)
+        place = map_anywhere(os_reserve, wanted, HUGE_PAGE_BYTES);
     if (place != NULL && os_move(span->start, span->bytes, place, wanted))
         moved = place;
-    else if (place != NULL)
-        os_unmap(place, wanted); /* nobody else maps there: only we know of the place */
-    if (moved == NULL)           /* there may be no address space for both places */
+    if (moved == NULL) /* there may be no address space for both places */
         moved = os_remap(span->start, span->bytes, wanted);
     if (moved != NULL)
         footprint_grow(wanted - span->bytes);

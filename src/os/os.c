@@ -142,10 +142,16 @@ bool os_extend(void *address, size_t old_bytes, size_t new_bytes)
     return !refused_by_test() && !syscall_failed(SYSCALL(mremap, address, old_bytes, new_bytes, 0));
 }
 
+/* A kernel that refuses for its own reasons has unmapped the target by then, and others may have
+ * mapped something there; a filter's refusal has left it. */
 bool os_move(void *address, size_t old_bytes, void *to, size_t new_bytes)
 {
-    return !refused_by_test() && !syscall_failed(SYSCALL(mremap, address, old_bytes, new_bytes,
-                                                         MREMAP_MAYMOVE | MREMAP_FIXED, to));
+    long p = refused_by_test() ? -EPERM
+                               : SYSCALL(mremap, address, old_bytes, new_bytes,
+                                         MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    if (p == -EPERM || p == -ENOSYS)
+        SYSCALL(munmap, to, new_bytes);
+    return !syscall_failed(p);
 }
 
 bool os_purge(void *address, size_t bytes)

@@ -110,7 +110,7 @@ void *os_remap(void *address, size_t old_bytes, size_t new_bytes);
 bool os_extend(void *address, size_t old_bytes, size_t new_bytes);
 
 /* Moves a mapping to where another one of `new_bytes` lies, which goes, and grows it to that. False
- * leaves it where it was; the other one may be gone. */
+ * leaves it where it was; the other one is gone then. */
 bool os_move(void *address, size_t old_bytes, void *to, size_t new_bytes);
 
 /* Gives the memory back and keeps the mapping. True only if it reads as zero from now on. */
