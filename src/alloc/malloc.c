@@ -45,10 +45,10 @@ static COLD void note_larger(void)
 
 /* A signal handler may have interrupted its thread while that held arena_lock, and then waits for
  * huge_lock all the same: so the handler of one that held huge_lock must not wait for arena_lock.
- */
+ * Nor may that of one that was making a heap: a new arena takes map_lock. */
 static bool must_not_wait_for_arenas(void)
 {
-    return lock_is_mine(&arena_lock) || lock_is_mine(&huge_lock);
+    return lock_is_mine(&arena_lock) || lock_is_mine(&huge_lock) || lock_is_mine(&map_lock);
 }
 
 /* A block from a mapping of its own, or none when the caller is a signal handler that interrupted
@@ -166,13 +166,6 @@ size_t malloc_good_size(size_t size)
 
 /* ---- free ---- */
 
-/* The pool that p points into; NULL if it is not in one. */
-static struct pool *pool_around(const void *p)
-{
-    struct pool *pool = map_pool(p);
-    return map_in_arena(p) && pool_state(pool) != POOL_NONE ? pool : NULL;
-}
-
 /* Looking free is no proof of being free. */
 static void check_live(const struct pool *pool, const void *p, const char *operation)
 {
@@ -253,7 +246,7 @@ NOINLINE void free_slow(void *p)
     if (p == NULL || free_behind_hole(p))
         return;
     fork_check();
-    struct pool *pool = pool_around(p);
+    struct pool *pool = map_pool_around(p);
     if (pool != NULL)
         free_to_pool(pool, p);
     else if (map_in_arena(p) && run_bytes(p) != 0)
@@ -306,7 +299,7 @@ size_t malloc_block_bytes(const void *p, const char *operation)
 {
     if (p == NULL)
         return 0;
-    const struct pool *pool = pool_around(p);
+    const struct pool *pool = map_pool_around(p);
     if (LIKELY(pool != NULL)) {
         check_live(pool, p, operation);
         if (UNLIKELY(pool_has_objects(pool)) && strcmp(operation, "realloc") == 0)

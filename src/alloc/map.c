@@ -16,6 +16,7 @@
 static struct pool no_pool;
 
 struct map map = {.pools = (char *)&no_pool};
+struct lock map_lock = LOCK_INIT(RANK_MAP);
 
 struct layout {
     size_t pools, arenas, longest, heaps, end; /* offsets in the tables' mapping */
@@ -50,34 +51,81 @@ static uint32_t heap_limit(unsigned window_shift, size_t address_limit)
     return (uint32_t)max;
 }
 
-static bool map_tables(unsigned window_shift, size_t address_limit)
+/* ---- The reach ---- */
+
+static size_t slot_count(unsigned window_shift)
 {
-    uint32_t heap_max = heap_limit(window_shift, address_limit);
-    struct layout layout = tables_layout(window_shift, heap_max);
-    char *tables = os_reserve_readable(layout.end);
+    return (size_t)1 << (window_shift - POOL_SHIFT);
+}
+
+static size_t slots_within_reach(void)
+{
+    return (map.pool_mask >> POOL_RECORD_SHIFT) + 1;
+}
+
+/* The number of the window's first slot in the aligned range, and in the table. */
+static size_t first_slot(void)
+{
+    return (map.base & (((size_t)1 << map.shift) - 1)) >> POOL_SHIFT;
+}
+
+static void set_reach(size_t slots, size_t arena_slots)
+{
+    map.reach_end = (uint32_t)(arena_slots / ARENA_POOLS);
+    __atomic_store_n(&map.pool_mask, (slots - 1) << POOL_RECORD_SHIFT, __ATOMIC_RELEASE);
+}
+
+/* Doubles the reach until it has so many slots; the range has them. */
+static bool extend_reach(size_t slots)
+{
+    size_t present = slots_within_reach(), wanted = present;
+    while (wanted < slots)
+        wanted *= 2;
+    if (wanted == present)
+        return true;
+    if (!os_commit_zeroes(map.pools + present * sizeof(struct pool),
+                          (wanted - present) * sizeof(struct pool)))
+        return false;
+    set_reach(wanted, wanted - first_slot());
+    return true;
+}
+
+/* ---- Finding the window ---- */
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Publishes a window that begins at `base`, in an aligned range that ends where it does: from now
+ * on map_init counts as done. */
+static bool open_window(uintptr_t base, unsigned shift, bool reserved, size_t address_limit)
+{
+    uint32_t heap_max = heap_limit(shift, address_limit);
+    struct layout layout = tables_layout(shift, heap_max);
+    size_t reach = smaller(slot_count(shift), slot_count(REACH_SHIFT_MIN));
+    char *tables = os_reserve(layout.end);
     if (tables == NULL)
         return false;
+    if (!os_commit_zeroes(tables + layout.pools, reach * sizeof(struct pool))) {
+        os_unmap(tables, layout.end);
+        return false;
+    }
     map.arenas = (struct arena *)(tables + layout.arenas);
     map.longest = (uint16_t *)(tables + layout.longest);
     map.heaps = tables + layout.heaps;
     map.heap_max = heap_max;
-    map.arena_max = 1u << (window_shift - ARENA_SHIFT);
     map.records = (struct pool *)(tables + layout.pools);
+    map.base = base;
+    map.shift = shift;
+    map.reserved = reserved;
+    map.arena_max = (uint32_t)((slot_count(shift) - first_slot()) / ARENA_POOLS);
     map.pools = tables + layout.pools;
-    /* free() reads both without order. No other thread can have a block to free yet: the mask comes
-     * last for those that free NULL. */
-    uintptr_t slots = (uintptr_t)1 << (window_shift - POOL_SHIFT);
-    __atomic_store_n(&map.pool_mask, (slots - 1) << POOL_RECORD_SHIFT, __ATOMIC_RELEASE);
+    /* free() reads pools and mask without order. No other thread can have a block to free yet: the
+     * mask comes last for those that free NULL. */
+    set_reach(reach, reach - first_slot());
+    __atomic_store_n(&map.bytes, (size_t)map.arena_max << ARENA_SHIFT, __ATOMIC_RELEASE);
     return true;
-}
-
-/* The window begins wherever the OS has randomly put it, but for this: no group of records wraps
- * around the end of the table. */
-#define BASE_ALIGNMENT (GROUP_ARENAS * ARENA_BYTES)
-
-static uintptr_t align_base(uintptr_t address)
-{
-    return (address + BASE_ALIGNMENT - 1) & ~(BASE_ALIGNMENT - 1);
 }
 
 static unsigned shift_for(size_t bytes)
@@ -88,42 +136,62 @@ static unsigned shift_for(size_t bytes)
     return shift;
 }
 
-/* Publishes the window: from now on map_init counts as done. */
-static bool set_window(uintptr_t base, unsigned shift, bool reserved)
+/* Where the OS puts mappings at present, but for those that fit between others; 0: nowhere. */
+static uintptr_t probe_address(void)
 {
-    map.base = base;
-    map.reserved = reserved;
-    __atomic_store_n(&map.bytes, (size_t)1 << shift, __ATOMIC_RELEASE);
-    return true;
+    void *probe = os_reserve(ARENA_BYTES);
+    if (probe != NULL)
+        os_unmap(probe, ARENA_BYTES);
+    return (uintptr_t)probe;
 }
 
-/* Reserves a little more, then gives the ends back. */
-static void *reserve_aligned(size_t bytes)
+/* An aligned range, cut out of one that is twice as large. */
+static char *reserve_and_cut(size_t bytes)
 {
-    char *start = os_reserve(bytes + BASE_ALIGNMENT);
+    char *start = os_reserve(2 * bytes);
     if (start == NULL)
         return NULL;
-    char *window = (char *)align_base((uintptr_t)start);
-    size_t before = (size_t)(window - start);
+    size_t before = -(uintptr_t)start & (bytes - 1);
     if (before > 0)
         os_unmap(start, before);
-    if (before < BASE_ALIGNMENT)
-        os_unmap(window + bytes, BASE_ALIGNMENT - before);
-    return window;
+    os_unmap(start + before + bytes, bytes - before);
+    return start + before;
+}
+
+/* An aligned range: the next one below the probe; above it, where mappings grow upwards; or any. */
+static char *reserve_aligned(size_t bytes, uintptr_t probe)
+{
+    uintptr_t above = (probe + bytes - 1) & ~(bytes - 1), below = above - 2 * bytes;
+    char *range = above > 2 * bytes ? os_reserve_at((void *)below, bytes) : NULL;
+    if (range == NULL)
+        range = os_reserve_at((void *)above, bytes);
+    return range != NULL ? range : reserve_and_cut(bytes);
+}
+
+/* How far into its range the window begins: the range is aligned, so of the random bits that the
+ * OS has given the probe only the high ones tell where it lies; here are some of the others. */
+static size_t random_offset(size_t bytes, uintptr_t probe)
+{
+    size_t most = smaller(bytes / 16, (size_t)1 << (REACH_SHIFT_MIN - 1));
+    return probe & (most - 1) & ~(ARENA_BYTES - 1);
 }
 
 static bool reserve_window(void)
 {
     size_t wanted = options.reserve != 0 ? options.reserve : os_memory_bytes() * WINDOW_PER_MEMORY;
-    for (unsigned shift = shift_for(wanted); shift >= WINDOW_SHIFT_MIN; shift--) {
-        size_t bytes = (size_t)1 << shift;
-        void *window = reserve_aligned(bytes);
-        if (window == NULL)
+    uintptr_t probe = probe_address();
+    for (unsigned shift = shift_for(wanted); probe != 0 && shift >= WINDOW_SHIFT_MIN; shift--) {
+        size_t bytes = (size_t)1 << shift, offset = random_offset(bytes, probe);
+        char *range = reserve_aligned(bytes, probe);
+        if (range == NULL)
             continue;
-        os_forbid_huge_pages(window, bytes);
-        if (map_tables(shift, SIZE_MAX))
-            return set_window((uintptr_t)window, shift, true);
-        os_unmap(window, bytes);
+        os_forbid_huge_pages(range, bytes);
+        if (open_window((uintptr_t)range + offset, shift, true, SIZE_MAX)) {
+            if (offset > 0)
+                os_unmap(range, offset);
+            return true;
+        }
+        os_unmap(range, bytes);
     }
     return false;
 }
@@ -132,14 +200,11 @@ static bool reserve_window(void)
  * below them. */
 static bool place_window(size_t address_limit)
 {
-    size_t page = os_page_bytes();
-    void *probe = os_map(page);
-    if (probe == NULL)
-        return false;
-    os_unmap(probe, page);
+    uintptr_t probe = probe_address();
     unsigned shift = shift_for(address_limit == SIZE_MAX ? (size_t)1 << 36 : address_limit);
-    return map_tables(shift, address_limit) &&
-           set_window(align_base((uintptr_t)probe / 2), shift, false);
+    size_t bytes = (size_t)1 << shift;
+    uintptr_t range = (probe / 2 + bytes - 1) & ~(bytes - 1);
+    return probe != 0 && open_window(range, shift, false, address_limit);
 }
 
 bool map_init(void)
@@ -147,6 +212,8 @@ bool map_init(void)
     size_t address_limit = os_address_limit();
     return (address_limit == SIZE_MAX && reserve_window()) || place_window(address_limit);
 }
+
+/* ---- A limit that comes late ---- */
 
 /* Gives back the whole pages from `from` to `end`, if there are any. */
 static void unmap_between(char *from, char *end)
@@ -156,43 +223,39 @@ static void unmap_between(char *from, char *end)
         os_unmap(start, (size_t)(end - start));
 }
 
-static size_t slot_count(unsigned window_shift)
+/* Whether tables for a range of `shift` would leave all records in use where they are, and serve
+ * `bytes` of the window. Only who is alone may do with less than the present reach: with the
+ * aligned part of it in which the first record lies; later arenas wrap around its end. */
+static bool can_shrink_to(unsigned shift, size_t bytes, bool alone)
 {
-    return (size_t)1 << (window_shift - POOL_SHIFT);
+    size_t slots = slot_count(shift), first = first_slot();
+    if (heap_limit(shift, SIZE_MAX) < map.heap_end + GROUP_HEAPS)
+        return false;
+    if (slots < slots_within_reach())
+        return alone && map_arena_end() * ARENA_POOLS <= slots - (first & (slots - 1));
+    return (slots - first) << POOL_SHIFT >= bytes;
 }
 
-/* The record of the window's first slot, counted from the table's start. */
-static size_t first_record(void)
-{
-    return (size_t)(map_pool((void *)map.base) - map.records);
-}
-
-/* Whether a window of `shift` would leave all records in use where they are: its table is the
- * aligned part of the present one in which the first record lies. Later arenas wrap around its
- * end. */
-static bool can_shrink_to(unsigned shift)
-{
-    size_t room = slot_count(shift) - (first_record() & (slot_count(shift) - 1));
-    return map_arena_end() * ARENA_POOLS <= room &&
-           heap_limit(shift, SIZE_MAX) >= map.heap_end + GROUP_HEAPS;
-}
-
-/* Gives back the tables' address space that a window of `shift` does not need. */
+/* Gives back the tables' address space that a range of `shift` does not need. */
 static void shrink_tables(unsigned shift, size_t address_limit)
 {
-    size_t slots = slot_count(shift), old_slots = (map.pool_mask >> POOL_RECORD_SHIFT) + 1;
-    size_t part = first_record() & ~(slots - 1);
-    struct pool *old_table = (struct pool *)map.pools, *table = map.records + part;
+    size_t slots = slot_count(shift), first = first_slot();
+    bool wraps = slots < slots_within_reach();
+    size_t arena_slots = wraps ? slots : slots - first;
+    struct pool *old_table = (struct pool *)map.pools, *old_end = old_table + slot_count(map.shift);
+    struct pool *table = old_table + (wraps ? first & ~(slots - 1) : 0);
     uint32_t arenas = map.arena_max;
-    uint32_t kept = (uint32_t)(slots / ARENA_POOLS);
-    map.pools = (char *)table;
-    map.pool_mask = (slots - 1) << POOL_RECORD_SHIFT;
-    map.arena_max = kept;
-    map.bytes = (size_t)kept << ARENA_SHIFT;
+    map.shift = shift;
+    map.arena_max = (uint32_t)(arena_slots / ARENA_POOLS);
+    map.bytes = arena_slots << POOL_SHIFT;
+    if (wraps) {
+        map.pools = (char *)table;
+        set_reach(slots, arena_slots);
+    }
     unmap_between((char *)old_table, (char *)table);
-    unmap_between((char *)(table + slots), (char *)(old_table + old_slots));
-    unmap_between((char *)(map.arenas + kept), (char *)(map.arenas + arenas));
-    unmap_between((char *)(map.longest + kept), (char *)(map.longest + arenas));
+    unmap_between((char *)(table + slots), (char *)old_end);
+    unmap_between((char *)(map.arenas + map.arena_max), (char *)(map.arenas + arenas));
+    unmap_between((char *)(map.longest + map.arena_max), (char *)(map.longest + arenas));
 
     uint32_t heap_max = heap_limit(shift, address_limit);
     if (heap_max < map.heap_end + GROUP_HEAPS)
@@ -205,17 +268,21 @@ static void shrink_tables(unsigned shift, size_t address_limit)
 
 void map_limit(size_t address_limit, bool alone)
 {
+    lock_acquire(&map_lock);
     if (map.reserved) {
         uintptr_t end = map_arena_start(map_arena_end());
         os_unmap((void *)end, map.base + map.bytes - end);
         map.reserved = false;
     }
     unsigned shift = shift_for(address_limit);
-    while (shift < WINDOW_SHIFT_MAX && !can_shrink_to(shift))
+    while (shift < map.shift && !can_shrink_to(shift, address_limit, alone))
         shift++;
-    if (alone && slot_count(shift) <= map.pool_mask >> POOL_RECORD_SHIFT)
+    if (shift < map.shift)
         shrink_tables(shift, address_limit);
+    lock_release(&map_lock);
 }
+
+/* ---- Making arenas and heaps usable ---- */
 
 static bool commit_table(void *start, size_t bytes)
 {
@@ -228,18 +295,33 @@ static bool commit_table(void *start, size_t bytes)
     return true;
 }
 
+/* Groups of arenas begin at multiples of their size, so none wraps around the table's end. */
+static uint32_t group_end(uint32_t number)
+{
+    uint32_t first = (uint32_t)(map.base >> ARENA_SHIFT) % GROUP_ARENAS;
+    uint32_t end = (number + first) / GROUP_ARENAS * GROUP_ARENAS + GROUP_ARENAS - first;
+    return end < map.arena_max ? end : map.arena_max;
+}
+
 /* Makes the records of a whole group of arenas writable before its first one is added. */
 static bool commit_records(uint32_t number)
 {
     if (number < map.records_end)
         return true;
+    uint32_t end = group_end(number), count = end - number;
     if (!commit_table(map_pool((void *)map_arena_start(number)),
-                      GROUP_ARENAS * ARENA_POOLS * sizeof(struct pool)) ||
-        !commit_table(&map.arenas[number], GROUP_ARENAS * sizeof(struct arena)) ||
-        !commit_table(&map.longest[number], GROUP_ARENAS * sizeof(uint16_t)))
+                      count * ARENA_POOLS * sizeof(struct pool)) ||
+        !commit_table(&map.arenas[number], count * sizeof(struct arena)) ||
+        !commit_table(&map.longest[number], count * sizeof(uint16_t)))
         return false;
-    map.records_end = number + GROUP_ARENAS;
+    map.records_end = end;
     return true;
+}
+
+/* Brings an arena's pool records within reach. */
+static bool reach_arena(uint32_t number)
+{
+    return number < map.reach_end || extend_reach(first_slot() + (number + 1) * ARENA_POOLS);
 }
 
 /* Makes an arena's memory usable. *taken: others have mapped something there. */
@@ -272,10 +354,10 @@ bool map_restore_arena(uint32_t number)
     return commit_arena(number, &taken);
 }
 
-uint32_t map_add_arena(void)
+static uint32_t add_arena(void)
 {
     uint32_t number = map_arena_end();
-    while (number < map.arena_max && commit_records(number)) {
+    while (number < map.arena_max && reach_arena(number) && commit_records(number)) {
         bool taken;
         bool usable = commit_arena(number, &taken);
         if (!usable && !taken)
@@ -291,18 +373,40 @@ uint32_t map_add_arena(void)
     return UINT32_MAX;
 }
 
-struct heap *map_add_heap(uint32_t *number)
+uint32_t map_add_arena(void)
+{
+    lock_acquire(&map_lock);
+    uint32_t number = add_arena();
+    lock_release(&map_lock);
+    return number;
+}
+
+/* Makes a group of heaps writable; the reach is kept at twice what their cookies span (pool.h). */
+static bool commit_heaps(uint32_t first)
+{
+    uint32_t left = map.heap_max - first + 1;
+    uint32_t count = left < GROUP_HEAPS ? left : GROUP_HEAPS;
+    size_t span = (size_t)(first + count) << COOKIE_SHIFT;
+    return extend_reach(2 * span >> POOL_SHIFT) &&
+           commit_table(map_heap(first), count * HEAP_STRIDE);
+}
+
+static struct heap *add_heap(uint32_t *number)
 {
     uint32_t next = map.heap_end + 1; /* number 0 is no heap: its cookie would be 0 */
     if (next > map.heap_max)
         return NULL;
-    if ((next - 1) % GROUP_HEAPS == 0) {
-        uint32_t left = map.heap_max - map.heap_end;
-        uint32_t group = left < GROUP_HEAPS ? left : GROUP_HEAPS;
-        if (!commit_table(map_heap(next), group * HEAP_STRIDE))
-            return NULL;
-    }
+    if ((next - 1) % GROUP_HEAPS == 0 && !commit_heaps(next))
+        return NULL;
     map.heap_end = next;
     *number = next;
     return map_heap(next);
+}
+
+struct heap *map_add_heap(uint32_t *number)
+{
+    lock_acquire(&map_lock);
+    struct heap *heap = add_heap(number);
+    lock_release(&map_lock);
+    return heap;
 }

@@ -1,22 +1,41 @@
 /* map.h: the address map: from any address to the record that describes it.
  *
- * All pools and runs lie in one window of address space, a power of two in size. An address finds
- * its pool's record by its bits alone, without asking whether it lies in the window:
+ * All pools and runs lie in one window of address space, in a range that is aligned to its size, a
+ * power of two. An address finds its pool's record by its bits alone, without asking whether it
+ * lies in the window:
  *
  *     record = pools + (address / 64 KiB) mod (number of slots)
  *
- * Every address has a record in the table, NULL, stack and foreign mappings included; reading it is
- * always safe (untouched parts of the tables read as zero), and pool.h's comparison fails unless
- * the record really describes the address.
+ * The slots are those of the first part of the range, the table's reach. Every address has a record
+ * there, NULL, stack and foreign mappings included; reading it is always safe (untouched parts read
+ * as zero), and pool.h's comparison fails unless the record really describes the address.
+ *
+ *     range    |      base: arena 0, 1, 2 ...  |                      |           |
+ *     table    [ read only ][ writable ][ r.o. ][ unreadable until the reach doubles ]
+ *              |<----------- reach ----------->|
+ *
+ * What lies beyond the reach costs nothing, even a process that locks its memory. Before an arena
+ * there is handed out, the next part of the table is made readable, and then a mask with one more
+ * bit is stored. Other threads read the mask at any time, without order:
+ *
+ *   - An address within the old reach has the same record by either mask: its new bit is 0.
+ *   - One beyond it finds, by the old mask, the record of another slot, and is not described by
+ *     that. Nobody looks a live block up so: it was handed out after the mask was stored, and came
+ *     to other threads after that. A wild pointer goes to the slow path, where map_pool_around does
+ *     not take the record for the address's either.
+ *   - A thread that vanishes in between (fork) leaves a part readable that no mask leads to; if the
+ *     kernel refuses, there is no such arena. Signal handlers find one mask or the other.
  *
  * Where the OS grants it the window is reserved at the start and made usable arena by arena. Under
  * RLIMIT_AS, where a reservation would eat the limit, it is merely a place where arenas are mapped
- * one by one. The tables are one mapping: pool records, arena records, longest[], heaps. */
+ * one by one. The tables are one mapping: pool records, arena records, longest[], heaps; of the
+ * latter three only what is used can be read. */
 #ifndef ALLOC_MAP_H
 #define ALLOC_MAP_H
 
 #include "pool.h"
 
+#include "base/lock.h"
 #include "base/tunables.h"
 
 #include <stdatomic.h>
@@ -29,14 +48,16 @@ struct heap;
 
 struct map {
     char *pools;                /* the pool records that addresses find */
-    uintptr_t pool_mask;        /* (number of slots - 1) * sizeof(struct pool) */
+    uintptr_t pool_mask;        /* (slots within reach - 1) * sizeof(struct pool) */
     struct pool *records;       /* the table's start: what pool numbers count from */
     uintptr_t base;             /* of the window */
     size_t bytes;               /* its size; 0 until map_init */
+    unsigned shift;             /* log2 of the aligned range's size */
     struct arena *arenas;       /* arena records, by map_arena_number */
     uint16_t *longest;          /* per arena: no free range has more pages than this */
     uint32_t arena_max;         /* arenas that the window has room for */
     _Atomic uint32_t arena_end; /* arenas [0, arena_end) of the window have been made usable */
+    uint32_t reach_end;         /* arenas up to here are within reach */
     uint32_t records_end;       /* arenas up to here have writable records */
     bool reserved;              /* the window is ours: arenas need only be committed */
     char *heaps;                /* heap structs, HEAP_STRIDE apart */
@@ -47,12 +68,15 @@ struct map {
 
 extern HIDDEN struct map map;
 
+/* For all changes of what is within reach or writable; taken by the functions below. */
+extern HIDDEN struct lock map_lock;
+
 /* Sets up window and tables: false when the OS gives nothing at all. */
 bool map_init(void);
 
-/* The process is about to limit its address space: gives back what is only reserved. From now on
- * arenas are mapped one by one. `alone`: no other thread may be inside free(), so that the tables
- * can be made smaller, too. */
+/* The process is about to limit its address space: gives back what is only reserved, but for the
+ * tables of a window of that size. From now on arenas are mapped one by one. `alone`: no other
+ * thread may be inside free(), so that the tables' reach can be made smaller, too. */
 void map_limit(size_t address_limit, bool alone);
 
 /* Makes the next arena's memory and records usable; its number, or UINT32_MAX. */
@@ -82,6 +106,13 @@ static ALWAYS_INLINE struct pool *map_pool(const void *p)
 {
     return (struct pool *)(map.pools +
                            (((uintptr_t)p >> (POOL_SHIFT - POOL_RECORD_SHIFT)) & map.pool_mask));
+}
+
+/* The pool that p lies in; NULL if it lies in none. Any address may be asked for. */
+static inline struct pool *map_pool_around(const void *p)
+{
+    struct pool *pool = map_pool(p);
+    return pool_contains(pool, p) && pool_state(pool) != POOL_NONE ? pool : NULL;
 }
 
 /* A pool's number, for links in 32 bits: never 0. */

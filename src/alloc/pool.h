@@ -33,9 +33,9 @@
  * pool; for offset = n * size the product is n * step, where step = magic * size mod 2^64 is at
  * most size; limit is carved * step. For any other offset below 2^48 the product has a part of at
  * least magic >= 2^49 in it. A wrong owner moves the offset by a multiple of 2^COOKIE_SHIFT, an
- * address outside the window by a multiple of the window's size; the cookies span less than half
- * of the window, so the two never cancel. (The divisibility test is that of Lemire, Kaser and
- * Kurz, "Faster remainder by direct computation", 2019.) */
+ * address that only shares the record by a multiple of the table's reach (map.h); the cookies span
+ * less than half of that, so the two never cancel. (The divisibility test is that of Lemire, Kaser
+ * and Kurz, "Faster remainder by direct computation", 2019.) */
 #ifndef ALLOC_POOL_H
 #define ALLOC_POOL_H
 

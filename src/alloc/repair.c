@@ -4,6 +4,7 @@
 #include "arena.h"
 #include "background.h"
 #include "huge.h"
+#include "map.h"
 #include "registry.h"
 #include "thread.h"
 
@@ -14,6 +15,7 @@
 
 static void repair(void)
 {
+    lock_free_left(&map_lock);
     if (lock_is_left(&arena_lock))
         arena_repair();
     lock_free_left(&arena_lock);

@@ -22,6 +22,7 @@
     X(INIT, "init")         \
     X(REGISTRY, "registry") \
     X(ARENA, "arena")       \
+    X(MAP, "map")           \
     X(HUGE, "huge")
 
 enum lock_rank {

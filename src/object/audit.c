@@ -131,12 +131,11 @@ static bool is_in_run(const void *p)
 static enum kind judge_elsewhere(const void *p)
 {
     size_t bytes;
-    if (!map_in_arena(p))
-        return huge_find(p, &bytes) != 0 ? MALLOC : WILD;
-    const struct pool *pool = map_pool(p);
-    if (pool_state(pool) == POOL_NONE)
-        return is_in_run(p) ? MALLOC : WILD;
-    return pool_has_objects(pool) ? DEAD : MALLOC;
+    const struct pool *pool = map_pool_around(p);
+    if (pool != NULL)
+        return pool_has_objects(pool) ? DEAD : MALLOC;
+    bool is_found = map_in_arena(p) ? is_in_run(p) : huge_find(p, &bytes) != 0;
+    return is_found ? MALLOC : WILD;
 }
 
 static int check_reference(void *target, struct place place, void *context)

@@ -187,20 +187,15 @@ static void *large_around(const void *p)
     return found;
 }
 
-static bool is_in_pool(const void *p)
-{
-    return map_in_arena(p) && pool_state(map_pool(p)) != POOL_NONE;
-}
-
 void *object_block_around(const void *p)
 {
-    return is_in_pool(p) ? object_pool_block(p) : large_around(p);
+    return map_pool_around(p) != NULL ? object_pool_block(p) : large_around(p);
 }
 
 void *object_pool_block(const void *p)
 {
-    const struct pool *pool = map_pool(p);
-    if (!is_in_pool(p) || !pool_has_objects(pool))
+    const struct pool *pool = map_pool_around(p);
+    if (pool == NULL || !pool_has_objects(pool))
         return NULL;
     size_t bytes = pool_block_bytes(pool);
     size_t number = ((uintptr_t)p - pool->start) / bytes;

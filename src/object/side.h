@@ -119,7 +119,7 @@ static inline struct side *side_if_any(const void *object)
     struct side *side = pool->side;
     if (LIKELY(side != NULL && (uintptr_t)object - side->start < POOL_BYTES))
         return side;
-    if (map_in_window(object) && pool_state(pool) != POOL_NONE)
+    if (pool_contains(pool, object) && pool_state(pool) != POOL_NONE)
         return NULL;
     return &large_of(object)->side;
 }

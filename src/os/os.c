@@ -73,24 +73,43 @@ static void *map(void *address, size_t bytes, int protection, int flags)
     return syscall_failed(p) ? NULL : (void *)p;
 }
 
-void *os_reserve(size_t bytes)
+static bool protect(void *address, size_t bytes, int protection)
 {
-    return map(NULL, bytes, PROT_NONE, MAP_NORESERVE);
+    return !refused_by_test() && SYSCALL(mprotect, address, bytes, protection) == 0;
 }
 
-void *os_reserve_readable(size_t bytes)
+static void *reserve(void *address, size_t bytes, int flags)
 {
-    return map(NULL, bytes, PROT_READ, MAP_NORESERVE);
+    return map(address, bytes, PROT_NONE, MAP_NORESERVE | flags);
+}
+
+void *os_reserve(size_t bytes)
+{
+    return reserve(NULL, bytes, 0);
+}
+
+void *os_reserve_at(void *address, size_t bytes)
+{
+    void *p = reserve(address, bytes, MAP_FIXED_NOREPLACE);
+    if (p == NULL || p == address)
+        return p;
+    SYSCALL(munmap, p, bytes); /* a kernel before 4.17 takes the address as a hint */
+    return NULL;
 }
 
 bool os_commit(void *address, size_t bytes)
 {
-    return !refused_by_test() && SYSCALL(mprotect, address, bytes, PROT_READ | PROT_WRITE) == 0;
+    return protect(address, bytes, PROT_READ | PROT_WRITE);
+}
+
+bool os_commit_zeroes(void *address, size_t bytes)
+{
+    return protect(address, bytes, PROT_READ);
 }
 
 bool os_decommit(void *address, size_t bytes)
 {
-    return map(address, bytes, PROT_NONE, MAP_NORESERVE | MAP_FIXED) != NULL;
+    return reserve(address, bytes, MAP_FIXED) != NULL;
 }
 
 void *os_map(size_t bytes)

@@ -82,11 +82,14 @@ long os_read_file(const char *path, char *buffer, size_t size);
 /* Address space without memory: unreadable until os_commit. */
 void *os_reserve(size_t bytes);
 
-/* Address space that reads as zero and costs no memory; writable after os_commit. */
-void *os_reserve_readable(size_t bytes);
+/* The same at a given address; NULL, too, when anything is mapped there already. */
+void *os_reserve_at(void *address, size_t bytes);
 
 /* Makes a part of a reservation readable and writable. */
 bool os_commit(void *address, size_t bytes);
+
+/* Makes a part of a reservation, of which nothing is committed, read as zero: no memory yet. */
+bool os_commit_zeroes(void *address, size_t bytes);
 
 /* The reverse: address space without memory again, which no limit counts. */
 bool os_decommit(void *address, size_t bytes);

@@ -13,7 +13,9 @@
 #include "suites.h"
 #include "unit.h"
 
+#include "alloc/map.h"
 #include "alloc/object_block.h"
+#include "base/tunables.h"
 #include "object/owner.h"
 
 #include "molt.h"
@@ -837,6 +839,31 @@ static void use_huge(void)
     molt_free(molt_malloc(300000));
 }
 
+/* Arenas up to the end of what the pool table serves (map.h); nothing is taken from them. */
+static void fill_reach(void)
+{
+    while (map_arena_end() < map.reach_end)
+        map_add_arena();
+}
+
+static void pass_reach(void)
+{
+    map_add_arena();
+}
+
+static void use_past_reach(void)
+{
+    char *runs[4];
+    for (size_t i = 0; i < COUNT_OF(runs); i++) {
+        runs[i] = molt_malloc(RUN_MAX);
+        EXPECT(runs[i] != NULL);
+        unit_fill(runs[i], 4096, (unsigned)i);
+    }
+    EXPECT(map_in_arena(runs[3]) && map_arena_end() <= map.reach_end);
+    for (size_t i = 0; i < COUNT_OF(runs); i++)
+        molt_free(runs[i]);
+}
+
 static const struct scenario scenarios[] = {
     {"weak references, a table", NULL, make_weak_to_some, NULL, make_weak_to_the_rest,
      get_all_alike, false},
@@ -861,6 +888,7 @@ static const struct scenario scenarios[] = {
     {"a list", make_shared, make_containers, NULL, change_list, use_shared, false},
     {"a dict", make_shared, make_containers, NULL, change_dict, use_shared, false},
     {"huge blocks", NULL, NULL, NULL, use_huge, NULL, false},
+    {"an arena past the reach", fill_reach, NULL, NULL, pass_reach, use_past_reach, false},
 };
 
 static unsigned forks_wanted(void)
