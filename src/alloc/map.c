@@ -162,9 +162,10 @@ static char *reserve_and_cut(size_t bytes)
 static char *reserve_aligned(size_t bytes, uintptr_t probe)
 {
     uintptr_t above = (probe + bytes - 1) & ~(bytes - 1), below = above - 2 * bytes;
-    char *range = above > 2 * bytes ? os_reserve_at((void *)below, bytes) : NULL;
+    bool taken;
+    char *range = above > 2 * bytes ? os_reserve_at((void *)below, bytes, &taken) : NULL;
     if (range == NULL)
-        range = os_reserve_at((void *)above, bytes);
+        range = os_reserve_at((void *)above, bytes, &taken);
     return range != NULL ? range : reserve_and_cut(bytes);
 }
 

@@ -78,9 +78,17 @@ static bool protect(void *address, size_t bytes, int protection)
     return !refused_by_test() && SYSCALL(mprotect, address, bytes, protection) == 0;
 }
 
+/* A debugger that writes a core file would write it all out. */
+static void *mark_reserved(void *p, size_t bytes)
+{
+    if (p != NULL)
+        advise(p, bytes, MADV_DONTDUMP);
+    return p;
+}
+
 static void *reserve(void *address, size_t bytes, int flags)
 {
-    return map(address, bytes, PROT_NONE, MAP_NORESERVE | flags);
+    return mark_reserved(map(address, bytes, PROT_NONE, MAP_NORESERVE | flags), bytes);
 }
 
 void *os_reserve(size_t bytes)
@@ -88,18 +96,12 @@ void *os_reserve(size_t bytes)
     return reserve(NULL, bytes, 0);
 }
 
-void *os_reserve_at(void *address, size_t bytes)
-{
-    void *p = reserve(address, bytes, MAP_FIXED_NOREPLACE);
-    if (p == NULL || p == address)
-        return p;
-    SYSCALL(munmap, p, bytes); /* a kernel before 4.17 takes the address as a hint */
-    return NULL;
-}
-
 bool os_commit(void *address, size_t bytes)
 {
-    return protect(address, bytes, PROT_READ | PROT_WRITE);
+    if (!protect(address, bytes, PROT_READ | PROT_WRITE))
+        return false;
+    advise(address, bytes, MADV_DODUMP);
+    return true;
 }
 
 bool os_commit_zeroes(void *address, size_t bytes)
@@ -140,7 +142,7 @@ void *os_map_at(void *address, size_t bytes, bool *taken)
 
 void *os_reserve_at(void *address, size_t bytes, bool *taken)
 {
-    return map_at(address, bytes, PROT_NONE, MAP_NORESERVE, taken);
+    return mark_reserved(map_at(address, bytes, PROT_NONE, MAP_NORESERVE, taken), bytes);
 }
 
 bool os_unmap(void *address, size_t bytes)

@@ -79,11 +79,11 @@ long os_read_file(const char *path, char *buffer, size_t size);
 
 /* ---- Memory. NULL or false means the kernel refused. ---- */
 
-/* Address space without memory: unreadable until os_commit. */
+/* Address space without memory: unreadable, and in no core file, until os_commit. */
 void *os_reserve(size_t bytes);
 
-/* The same at a given address; NULL, too, when anything is mapped there already. */
-void *os_reserve_at(void *address, size_t bytes);
+/* The same at a given address. NULL with *taken set when anything is mapped there already. */
+void *os_reserve_at(void *address, size_t bytes, bool *taken);
 
 /* Makes a part of a reservation readable and writable. */
 bool os_commit(void *address, size_t bytes);
@@ -99,9 +99,6 @@ void *os_map(size_t bytes);
 
 /* The same at a given address. NULL with *taken set when anything is mapped there already. */
 void *os_map_at(void *address, size_t bytes, bool *taken);
-
-/* Address space without memory, in the same way. */
-void *os_reserve_at(void *address, size_t bytes, bool *taken);
 
 /* Gives the mapping back. */
 bool os_unmap(void *address, size_t bytes);

@@ -323,7 +323,9 @@ static inline void run_child(void (*fn)(void), struct child_end *end)
     REQUIRE(child >= 0);
     if (child == 0) {
         case_failures = 0;
-        struct rlimit no_core = {0, 0};
+        struct rlimit no_core;
+        getrlimit(RLIMIT_CORE, &no_core);
+        no_core.rlim_cur = 0;
         setrlimit(RLIMIT_CORE, &no_core);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         signal(SIGALRM, SIG_DFL);
