@@ -151,7 +151,7 @@ static struct pool *take_partial(struct heap *heap, unsigned size_class)
     return with_holes;
 }
 
-static struct pool *new_pool(struct heap *heap, unsigned size_class)
+static struct pool *make_pool(struct heap *heap, unsigned size_class)
 {
     unsigned clean_page;
     uintptr_t start = arena_take_slot(&clean_page);
@@ -159,6 +159,14 @@ static struct pool *new_pool(struct heap *heap, unsigned size_class)
         return NULL;
     struct pool *pool = map_pool((void *)start);
     pool_init(pool, start, size_class, heap->number, clean_page);
+    return pool;
+}
+
+static struct pool *new_pool(struct heap *heap, unsigned size_class)
+{
+    struct pool *pool = make_pool(heap, size_class);
+    if (pool == NULL)
+        return NULL;
     if (*heap_active(heap, size_class) != 0) /* the class has filled a pool */
         pool_populate_ahead(pool);
     growth_check(heap);
@@ -214,12 +222,11 @@ static struct pool *take_pool_with_room(struct heap *heap, unsigned size_class)
     return pool;
 }
 
-/* A pool with free blocks, or with room for more, becomes ACTIVE: free blocks first, then room in
- * the present pool, then in others, then a new pool. */
-static struct pool *choose_pool(struct heap *heap, unsigned size_class)
+/* A pool with free blocks, or with room for more, becomes ACTIVE: `next`, which has free blocks or
+ * is NULL, then room in the present pool, then in others, then a new pool. */
+static struct pool *choose_pool(struct heap *heap, struct pool *next, unsigned size_class)
 {
     struct pool *active = map_pool_by_number(*heap_active(heap, size_class));
-    struct pool *next = take_pool_with_free(heap, size_class);
     if (next == NULL && active != NULL && pool_has_room(active))
         return active;
     if (next == NULL)
@@ -231,24 +238,99 @@ static struct pool *choose_pool(struct heap *heap, unsigned size_class)
     return next;
 }
 
+/* ---- Starting ---- */
+
+_Static_assert(START_BLOCK_MAX <= (size_t)4 << 10, "classes that have a bit in `started`");
+
+/* How many blocks of `bytes` a heap starts with: small ones in whole cache lines. */
+static unsigned start_count(size_t bytes)
+{
+    size_t step = bytes & -bytes; /* blocks begin at multiples of it */
+    size_t unit = bytes <= START_LINES_MAX && step < CACHE_LINE ? CACHE_LINE / step : 1;
+    size_t count = START_BYTES / bytes / unit * unit;
+    return (unsigned)(count > unit ? count : unit);
+}
+
+/* The newest pool is the ring's first, and the only one with room. */
+struct block *heap_carve_start(struct heap *heap, unsigned size_class)
+{
+    unsigned count = start_count(size_class_bytes(size_class));
+    struct pool *pool = map_pool_by_number(*heap_partial(heap, size_class));
+    if (pool == NULL || pool_carved(pool) + count > pool->capacity) {
+        pool = make_pool(heap, size_class);
+        if (pool == NULL)
+            return NULL;
+        pool_set_state(pool, POOL_PARTIAL);
+        ring_insert(heap, pool);
+        *heap_partial(heap, size_class) = map_pool_number(pool);
+    }
+    return pool_carve_live(pool, count);
+}
+
+/* The process's first heap, which is all that most programs have, needs no start. */
+static bool may_start(struct heap *heap, unsigned size_class)
+{
+    return heap->number != 1 && size_class < OBJECT_CLASS_FIRST &&
+           size_class_bytes(size_class) <= START_BLOCK_MAX &&
+           (heap->started >> size_class & 1) == 0 && heap->active[size_class] == 0 &&
+           heap->partial[size_class] == 0;
+}
+
+/* A thread that allocates a few blocks shall not touch a page for each size: its first ones lie
+ * beside those of other threads. Whether there are some in the list now. */
+static bool start(struct heap *heap, unsigned size_class)
+{
+    if (!may_start(heap, size_class))
+        return false;
+    struct block *blocks = registry_start(size_class);
+    if (blocks == NULL)
+        return false;
+    heap->started |= UINT64_C(1) << size_class;
+    block_list_set(&heap->free[size_class], blocks);
+    growth_check(heap);
+    return true;
+}
+
+void heap_return_start(struct heap *heap)
+{
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
+        struct block *block;
+        while (heap_is_starting(heap, size_class) &&
+               (block = block_list_pop(&heap->free[size_class])) != NULL)
+            remote_free_now(map_pool(block), block);
+    }
+    heap->started = 0;
+}
+
+/* ---- Refilling ---- */
+
+/* Finds blocks for the class's list, which is empty. */
+static bool refill(struct heap *heap, unsigned size_class, bool *zero)
+{
+    struct pool *next = take_pool_with_free(heap, size_class);
+    if (next == NULL && start(heap, size_class))
+        return true;
+    struct pool *pool = choose_pool(heap, next, size_class);
+    if (pool == NULL)
+        return false;
+    struct block_list *list = heap_free_list(heap, size_class);
+    if (block_list_is_empty(list))
+        block_list_set(list,
+                       pool_holes(pool) != 0 ? hole_fill(pool, zero) : pool_carve(pool, zero));
+    return true;
+}
+
 struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero)
 {
     *zero = false;
     remote_collect(heap);
     DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
     struct block_list *list = heap_free_list(heap, size_class);
-    struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
-    if (block_list_is_empty(list)) {
-        pool = choose_pool(heap, size_class);
-        if (pool == NULL)
-            return NULL;
-        if (block_list_is_empty(list))
-            block_list_set(list,
-                           pool_holes(pool) != 0 ? hole_fill(pool, zero) : pool_carve(pool, zero));
-    }
+    if (block_list_is_empty(list) && !refill(heap, size_class, zero))
+        return NULL;
     struct block *block = block_list_pop(list);
     if (UNLIKELY(block == NULL)) /* none but the program has written there */
-        misuse_report_written(block_list_first(list), pool_block_bytes(pool));
+        misuse_report_written(block_list_first(list), size_class_bytes(size_class));
     DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
     return block;
 }
@@ -321,9 +403,8 @@ void heap_take_emptied(struct heap *heap, struct pool *pool)
 
 struct pool *heap_give_pool(struct heap *heap, const struct heap *to, unsigned size_class)
 {
-    struct pool *pool;
-    if (!block_list_is_empty(heap_free_list(heap, size_class))) {
-        pool = map_pool_by_number(*heap_active(heap, size_class));
+    struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
+    if (pool != NULL && !block_list_is_empty(heap_free_list(heap, size_class))) {
         detach_active(heap, pool);
     } else {
         pool = take_partial(heap, size_class);
@@ -374,7 +455,8 @@ void heap_note_released(struct heap *heap, size_t bytes)
 bool heap_class_is_valid(struct heap *heap, unsigned size_class)
 {
     const struct pool *active = map_pool_by_number(*heap_active(heap, size_class));
-    if (active == NULL ? !block_list_is_empty(heap_free_list(heap, size_class))
+    if (active == NULL ? !block_list_is_empty(heap_free_list(heap, size_class)) &&
+                             !heap_is_starting(heap, size_class)
                        : pool_state(active) != POOL_ACTIVE || !pool_is_valid(active) ||
                              active->list != heap_free_list(heap, size_class))
         return false;

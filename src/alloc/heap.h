@@ -7,6 +7,9 @@
  *        ── outbox          blocks of other heaps' pools, on their way home (remote.h)
  *        ── pending         own pools in which other threads have left blocks (remote.h)
  *
+ * free[class] may also hold blocks of the starter's pools (registry.h), while no pool of the class
+ * is ACTIVE; they are popped like others, and freed as a stranger's.
+ *
  * FULL pools hang nowhere: the frees find them. A heap outlives its thread: it is parked and
  * adopted by a later one (thread.h). Only a parked heap's pools change hands (registry.h), and a
  * former owner passes on what still reaches it (remote.h), so a pool's owner can be read without a
@@ -37,7 +40,8 @@ enum heap_state {
     HEAP_NONE, /* not made yet */
     HEAP_OWNED,
     HEAP_PARKED,
-    HEAP_DEAD, /* in a forked child: its thread was inside a slow path; never touched again */
+    HEAP_STARTER, /* the one that others' first blocks come from (registry.h) */
+    HEAP_DEAD,    /* in a forked child: its thread was inside a slow path; never touched again */
 };
 
 struct owner;
@@ -95,6 +99,7 @@ struct heap {
     int thread_id;                   /* the owner's, as the kernel numbers it … */
     _Atomic(struct thread *) thread; /* … and its fast paths' words; NULL: cannot be claimed */
     uint32_t tidied;                 /* slow_paths when others have last left nothing to do */
+    uint64_t started; /* … for each class that had its first blocks from the starter */
     struct run_cache runs;
     CACHE_ALIGNED _Atomic uint32_t pending; /* stack of own pools with a chain from others */
     /* On pages of its own: a thread that frees no other's blocks does not touch them. */
@@ -121,6 +126,18 @@ static inline uint32_t *heap_partial(struct heap *heap, unsigned size_class)
 {
     return size_class < CLASS_COUNT ? &heap->partial[size_class]
                                     : &heap->objects.partial[size_class - OBJECT_CLASS_FIRST];
+}
+
+static inline enum heap_state heap_state(const struct heap *heap)
+{
+    return (enum heap_state)atomic_load_explicit(&heap->state, memory_order_acquire);
+}
+
+/* Whether free[class] is a list of blocks from the starter, of no own pool. */
+static inline bool heap_is_starting(const struct heap *heap, unsigned size_class)
+{
+    return size_class < 64 && (heap->started >> size_class & 1) != 0 &&
+           heap->active[size_class] == 0;
 }
 
 static inline uintptr_t heap_cookie(const struct heap *heap)
@@ -181,6 +198,14 @@ struct pool *heap_give_pool(struct heap *heap, const struct heap *to, unsigned s
 /* A pool changes from a heap, which is parked, to `to`; the caller is about to free a block of
  * it. */
 void heap_move_pool(struct heap *heap, struct heap *to, struct pool *pool);
+
+/* Of the starter, under its lock: another heap's first blocks of a class, as a list; NULL when
+ * there is no memory. */
+struct block *heap_carve_start(struct heap *heap, unsigned size_class);
+
+/* Gives the blocks back that the heap has from the starter and has not handed out: it may ask for
+ * others from now on. */
+void heap_return_start(struct heap *heap);
 
 /* Makes the next malloc and the next free of each class look at the clock: after much memory was
  * released, so that even a program that does little from now on returns it. The many frees that may

@@ -33,7 +33,7 @@ static struct page_range pages_of(const struct pool *pool, const void *block)
 {
     size_t offset = (uintptr_t)block - pool->start;
     return (struct page_range){(unsigned)(offset >> os_page_shift),
-                         (unsigned)((offset + pool_block_bytes(pool) - 1) >> os_page_shift)};
+                               (unsigned)((offset + pool_block_bytes(pool) - 1) >> os_page_shift)};
 }
 
 /* A bit for each page of the range. */

@@ -316,7 +316,7 @@ size_t malloc_block_bytes(const void *p, const char *operation)
 
 bool malloc_has_block(const void *p)
 {
-    const struct pool *pool = pool_around(p);
+    const struct pool *pool = map_pool_around(p);
     if (pool != NULL)
         return pool_has_block(pool, p);
     return (map_in_arena(p) && run_bytes(p) != 0) || huge_bytes(p) != 0;

@@ -64,21 +64,35 @@ static void populate(struct pool *pool, unsigned end)
     pool->bare_page = (uint8_t)end;
 }
 
-struct block *pool_carve(struct pool *pool, bool *zero)
+/* The next `count` blocks, as a list. */
+static struct block *carve(struct pool *pool, unsigned count)
 {
     size_t bytes = pool_block_bytes(pool);
     unsigned carved = pool_carved(pool);
-    unsigned count = carve_count(pool, bytes);
     uintptr_t first = pool->start + carved * bytes;
     uintptr_t last = first + (count - 1) * bytes;
-    populate(pool, (unsigned)(os_round_to_pages((carved + count) * bytes) >> os_page_shift));
-    *zero = count == 1 && (carved * bytes) >> os_page_shift >= pool->clean_page;
     for (uintptr_t at = first; at < last; at += bytes)
         block_set_next((struct block *)at, (const struct block *)(at + bytes));
     block_set_next((struct block *)last, NULL);
     atomic_store_explicit(&pool->carved, (uint16_t)(carved + count), memory_order_relaxed);
     pool_open(pool);
     return (struct block *)first;
+}
+
+struct block *pool_carve(struct pool *pool, bool *zero)
+{
+    size_t bytes = pool_block_bytes(pool);
+    unsigned carved = pool_carved(pool);
+    unsigned count = carve_count(pool, bytes);
+    populate(pool, (unsigned)(os_round_to_pages((carved + count) * bytes) >> os_page_shift));
+    *zero = count == 1 && (carved * bytes) >> os_page_shift >= pool->clean_page;
+    return carve(pool, count);
+}
+
+struct block *pool_carve_live(struct pool *pool, unsigned count)
+{
+    pool->left += count;
+    return carve(pool, count);
 }
 
 unsigned pool_count_list(const struct pool *pool, const struct block *list)

@@ -224,6 +224,10 @@ void pool_populate_ahead(struct pool *pool);
  * when it is one block whose bytes behind the link are zero. There must be room. */
 struct block *pool_carve(struct pool *pool, bool *zero);
 
+/* Carves so many blocks more, which are live from now on, of a PARTIAL pool and returns them as a
+ * list in the order of their addresses. There must be room. */
+struct block *pool_carve_live(struct pool *pool, unsigned count);
+
 /* Counts the free blocks of a list, at most the pool's capacity; stops at a link that leads out of
  * the pool (another thread may be changing the list). */
 unsigned pool_count_list(const struct pool *pool, const struct block *list);

@@ -51,7 +51,7 @@ static READS_RACES bool still_counts(const struct heap *heap, uint32_t count)
     return os_order_threads() && __atomic_load_n(&heap->slow_paths, __ATOMIC_RELAXED) == count;
 }
 
-/* ---- The three places ---- */
+/* ---- The four places ---- */
 
 /* What tells that the list of an ACTIVE pool has not changed. */
 struct state {
@@ -104,16 +104,30 @@ static READS_RACES bool is_in_outbox(const struct heap *heap, const struct pool 
     return is_found && still_counts(heap, slow_paths);
 }
 
+/* The heap has p from the starter and has not handed it out. */
+static READS_RACES bool is_in_start(const struct heap *heap, const struct pool *pool, const void *p)
+{
+    const struct block_list *list = &heap->free[pool->size_class];
+    uint32_t slow_paths = count_slow_paths(heap);
+    if (slow_paths % 2 != 0 || !heap_is_starting(heap, pool->size_class))
+        return false;
+    const struct block *head = read_head(list);
+    return is_linked(pool, head, p) && still_counts(heap, slow_paths) && read_head(list) == head;
+}
+
 /* ---- All of them ---- */
 
-static bool is_in_any_outbox(const struct pool *pool, const void *p)
+static bool is_in_any_heap(const struct pool *pool, const void *p)
 {
-    bool is_found = false;
+    bool is_found = false, is_start = heap_state(map_heap(pool_heap(pool))) == HEAP_STARTER;
     uint32_t end = atomic_load_explicit(&map.heap_end, memory_order_acquire);
     for (uint32_t number = 1; number <= end && !is_found; number++) {
         const struct heap *heap = map_heap(number);
-        is_found = atomic_load_explicit(&heap->state, memory_order_acquire) == HEAP_OWNED &&
-                   is_in_outbox(heap, pool, p);
+        enum heap_state state = heap_state(heap);
+        if (is_start)
+            is_found = (state == HEAP_OWNED || state == HEAP_PARKED) && is_in_start(heap, pool, p);
+        else
+            is_found = state == HEAP_OWNED && is_in_outbox(heap, pool, p);
     }
     return is_found;
 }
@@ -123,7 +137,7 @@ static enum answer ask(const struct pool *pool, const void *p)
 {
     lock_acquire(&arena_lock);
     enum answer answer = is_in_pool(pool, p);
-    if (answer != YES && is_in_any_outbox(pool, p))
+    if (answer != YES && is_in_any_heap(pool, p))
         answer = YES;
     lock_release(&arena_lock);
     return answer;

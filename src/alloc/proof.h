@@ -7,8 +7,9 @@
  * an answer. A block is free if it is found
  *
  *   in the list of its pool,
- *   in the chain of blocks that other threads have left in the pool's `remote`, or
- *   in a chain that waits in a heap's outbox;
+ *   in the chain of blocks that other threads have left in the pool's `remote`,
+ *   in a chain that waits in a heap's outbox, or
+ *   in the list of a heap that has it from the starter (registry.h);
  *
  * a live block is in none of them, whatever its bytes are. Only the owner changes the first, which
  * may be another thread, at any time and without a lock. A walk through it would prove nothing if
@@ -22,7 +23,8 @@
  *   - If it is the same even number there was no slow path. Fast paths pop from an ACTIVE pool's
  *     list and from no other; chains, and the lists of other pools, only gain blocks at their
  *     heads. Each push counts `left` down. So where `left` and the head are as before, nothing was
- *     pushed to the list, hence nothing popped.
+ *     pushed to the list, hence nothing popped. To a list of the starter's blocks nothing is
+ *     pushed, so its head alone tells.
  *
  * (A reader's half of Lameter's sequence locks, with the counters that the writer keeps anyway.) */
 #ifndef ALLOC_PROOF_H

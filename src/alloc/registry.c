@@ -4,6 +4,7 @@
 #include "claim.h"
 #include "heap.h"
 #include "map.h"
+#include "purge.h" // purge_raise_quota
 #include "remote.h"
 #include "thread.h"
 
@@ -20,10 +21,7 @@ static uint32_t parked_first, parked_last;
 
 static uint32_t reap_cursor; /* the heap that registry_reap looks at next */
 
-static enum heap_state state_of(const struct heap *heap)
-{
-    return (enum heap_state)atomic_load_explicit(&heap->state, memory_order_acquire);
-}
+static uint32_t starter; /* its number; 0: there is none yet */
 
 static void set_state(struct heap *heap, enum heap_state state)
 {
@@ -87,15 +85,47 @@ struct heap *registry_adopt(void)
 
 bool registry_adopt_this(struct heap *heap)
 {
-    if (state_of(heap) != HEAP_PARKED)
+    if (heap_state(heap) != HEAP_PARKED)
         return false;
     lock_acquire(&registry_lock);
-    bool is_parked = state_of(heap) == HEAP_PARKED;
+    bool is_parked = heap_state(heap) == HEAP_PARKED;
     if (is_parked)
         take_parked(heap);
     lock_release(&registry_lock);
     return is_parked;
 }
+
+/* ---- The starter ---- */
+
+static struct heap *starter_heap(void)
+{
+    if (starter != 0)
+        return map_heap(starter);
+    struct heap *heap = new_heap();
+    if (heap == NULL)
+        return NULL;
+    set_state(heap, HEAP_STARTER);
+    heap_end_slow(heap);
+    __atomic_store_n(&starter, heap->number, __ATOMIC_RELAXED);
+    return heap;
+}
+
+struct block *registry_start(unsigned size_class)
+{
+    struct block *blocks = NULL;
+    lock_acquire(&registry_lock);
+    struct heap *heap = starter_heap();
+    if (heap != NULL) {
+        heap_begin_slow(heap);
+        remote_collect(heap);
+        blocks = heap_carve_start(heap, size_class);
+        heap_end_slow(heap);
+    }
+    lock_release(&registry_lock);
+    return blocks;
+}
+
+/* ---- Pools of parked heaps ---- */
 
 #define STOLEN_FROM 4u /* heaps that are looked at; the lock is held meanwhile */
 
@@ -121,10 +151,10 @@ struct pool *registry_steal(const struct heap *to, unsigned size_class)
 bool registry_claim(struct heap *to, struct pool *pool)
 {
     struct heap *owner = map_heap(pool_heap(pool));
-    if (to->active[pool->size_class] == 0 || state_of(owner) != HEAP_PARKED ||
+    if (to->active[pool->size_class] == 0 || heap_state(owner) != HEAP_PARKED ||
         !lock_try(&registry_lock))
         return false;
-    bool claimed = state_of(owner) == HEAP_PARKED && pool_heap(pool) == owner->number;
+    bool claimed = heap_state(owner) == HEAP_PARKED && pool_heap(pool) == owner->number;
     if (claimed) {
         heap_begin_slow(owner);
         heap_move_pool(owner, to, pool);
@@ -151,7 +181,7 @@ void registry_park(struct heap *heap)
  * it nothing changes there. Whether nothing is left to do. */
 static bool reap(struct heap *heap, uint64_t parked_before_ms, size_t *quota)
 {
-    if (state_of(heap) != HEAP_PARKED)
+    if (heap_state(heap) != HEAP_PARKED && heap_state(heap) != HEAP_STARTER)
         return true;
     bool something = remote_waits(heap);
     bool is_due = heap->looked_ms <= parked_before_ms && (something || !heap->settled);
@@ -159,15 +189,16 @@ static bool reap(struct heap *heap, uint64_t parked_before_ms, size_t *quota)
         return true;
     heap_begin_slow(heap);
     remote_collect(heap);
-    if (is_due)
+    if (is_due) {
         heap_release_empty(heap);
-    heap->settled = is_due && heap_dig_holes(heap, false, quota);
+        heap_return_start(heap);
+    }
+    /* The starter fills no holes. */
+    heap->settled =
+        is_due && (heap_state(heap) == HEAP_STARTER || heap_dig_holes(heap, false, quota));
     heap_end_slow(heap);
     return heap->settled || !is_due;
 }
-
-#define REAPED_AT_ONCE 16u
-#define REAP_QUOTA ((size_t)500) /* pages given back, or the time that they take */
 
 /* The next free of a block of the heap's ACTIVE pools takes a slow path. The heap's own thread may
  * change all this at the same time: a pool that is another's by now is just opened again by its
@@ -195,7 +226,7 @@ void registry_call_quiet(const struct heap *caller, uint64_t now_ms)
         cursor = cursor % map.heap_end + 1;
         struct heap *heap = map_heap(cursor);
         uint64_t looked_ms = __atomic_load_n(&heap->looked_ms, __ATOMIC_RELAXED);
-        if (heap == caller || state_of(heap) != HEAP_OWNED || now_ms - looked_ms < QUIET_MS ||
+        if (heap == caller || heap_state(heap) != HEAP_OWNED || now_ms - looked_ms < QUIET_MS ||
             heap->called_ms == looked_ms + 1)
             continue;
         call_heap(heap);
@@ -205,30 +236,81 @@ void registry_call_quiet(const struct heap *caller, uint64_t now_ms)
     lock_release(&registry_lock);
 }
 
-void registry_reap(uint64_t now_ms, uint64_t elapsed_ms)
+/* Emptying a heap takes some microseconds: about a tenth of the time since the last look at the
+ * clock may be spent so, and as much on pages from within pools. Few are reaped at once, so that
+ * nobody waits for the lock for long. */
+#define REAPED_PER_MS 16u
+#define REAPED_MAX 1024u
+#define REAPED_AT_ONCE 16u
+#define REAP_PORTION ((size_t)500) /* pages given back, or the time that they take */
+
+/* While none is parked there is but the starter to reap. */
+static uint32_t heaps_due(uint64_t elapsed_ms)
 {
-    if (__atomic_load_n(&parked_first, __ATOMIC_RELAXED) == 0 || !lock_try(&registry_lock))
+    if (parked_first == 0)
+        return 0;
+    uint64_t due =
+        elapsed_ms < REAPED_MAX / REAPED_PER_MS ? elapsed_ms * REAPED_PER_MS : REAPED_MAX;
+    return due < map.heap_end ? (uint32_t)due : map.heap_end;
+}
+
+/* Reaps heaps from the cursor on, up to `due`: how many it is done with. */
+static uint32_t reap_some(uint32_t due, uint64_t parked_before_ms, size_t *portion)
+{
+    uint32_t done = 0;
+    while (done < due && done<REAPED_AT_ONCE && * portion> 0) {
+        uint32_t next = reap_cursor % map.heap_end + 1;
+        if (!reap(map_heap(next), parked_before_ms, portion))
+            break;
+        reap_cursor = next;
+        done++;
+    }
+    return done;
+}
+
+void registry_reap(uint64_t now_ms)
+{
+    static uint64_t reaped_ms; /* when the last look was, under the lock */
+    uint64_t parked_before = now_ms > options.decay ? now_ms - options.decay : 0;
+    bool is_needed = __atomic_load_n(&parked_first, __ATOMIC_RELAXED) != 0 ||
+                     __atomic_load_n(&starter, __ATOMIC_RELAXED) != 0;
+    if (!is_needed || !lock_try(&registry_lock))
         return;
-    size_t quota = REAP_QUOTA;
-    uint64_t share = map.heap_end * elapsed_ms / (options.decay + 1) + REAPED_AT_ONCE;
-    for (unsigned i = 0; i < share && i < map.heap_end && quota > 0; i++) {
-        reap_cursor = reap_cursor % map.heap_end + 1;
-        reap(map_heap(reap_cursor), now_ms > options.decay ? now_ms - options.decay : 0, &quota);
+    uint64_t elapsed = now_ms - reaped_ms;
+    uint32_t left = heaps_due(elapsed);
+    size_t quota = purge_raise_quota(0, elapsed);
+    reaped_ms = now_ms;
+    if (starter != 0)
+        reap(map_heap(starter), parked_before, &quota);
+    while (left > 0 && quota > 0) {
+        size_t portion = quota < REAP_PORTION ? quota : REAP_PORTION;
+        quota -= portion;
+        left -= reap_some(left, parked_before, &portion);
+        quota += portion;
+        lock_release(&registry_lock);
+        lock_acquire(&registry_lock);
     }
     lock_release(&registry_lock);
 }
 
+/* All that is free in a parked heap, by portions. */
+static void reap_whole(uint32_t number)
+{
+    for (bool is_done = false; !is_done;) {
+        size_t portion = REAP_PORTION;
+        lock_acquire(&registry_lock);
+        is_done = reap(map_heap(number), UINT64_MAX, &portion);
+        lock_release(&registry_lock);
+    }
+}
+
 void registry_reap_all(void)
 {
-    for (uint32_t number = 1; number <= map.heap_end; number++) {
-        bool is_done = false;
-        while (!is_done) {
-            size_t quota = REAP_QUOTA;
-            lock_acquire(&registry_lock);
-            is_done = reap(map_heap(number), UINT64_MAX, &quota);
-            lock_release(&registry_lock);
-        }
-    }
+    for (uint32_t number = 1; number <= map.heap_end; number++)
+        reap_whole(number);
+    uint32_t last = __atomic_load_n(&starter, __ATOMIC_RELAXED);
+    if (last != 0) /* others have just returned blocks to it */
+        reap_whole(last);
 }
 
 /* Another thread, which is gone, was working on the heap of the one that forked: it needs another
@@ -254,15 +336,17 @@ void registry_repair(void)
     struct thread *survivor = fork_survivors(&thread_self);
     repair_claim(survivor);
     parked_first = parked_last = 0;
+    if (starter != 0 && heap_is_busy(map_heap(starter)))
+        starter = 0;
     for (uint32_t number = 1; number <= map.heap_end; number++) {
         struct heap *heap = map_heap(number);
-        if (heap == survivor->heap || heap == thread_self.heap || state_of(heap) == HEAP_NONE ||
-            state_of(heap) == HEAP_DEAD)
+        if (heap == survivor->heap || heap == thread_self.heap || heap_state(heap) == HEAP_NONE ||
+            heap_state(heap) == HEAP_DEAD)
             continue;
         atomic_store_explicit(&heap->claim, CLAIM_NONE, memory_order_relaxed);
         if (heap_is_busy(heap))
             set_state(heap, HEAP_DEAD);
-        else
+        else if (heap_state(heap) != HEAP_STARTER)
             add_parked(heap);
     }
 }
@@ -271,7 +355,7 @@ void registry_count(size_t *heaps, size_t *parked_heaps)
 {
     *heaps = *parked_heaps = 0;
     for (uint32_t number = 1; number <= map.heap_end; number++) {
-        enum heap_state state = state_of(map_heap(number));
+        enum heap_state state = heap_state(map_heap(number));
         *heaps += state == HEAP_OWNED || state == HEAP_PARKED;
         *parked_heaps += state == HEAP_PARKED;
     }

@@ -5,6 +5,12 @@
  * lets others run, if that one is still on its way out); else the one that has waited for longest:
  * others have freed the most of it by now.
  *
+ * A thread that makes a new heap often allocates a few blocks of each of some sizes. Pools of its
+ * own for these would cost a page a size; so the first ones come from a heap without a thread, the
+ * starter. Its pools are only carved, a few blocks for one heap in a row: they are freed by handing
+ * them over to the starter, which takes them back when it is reaped, and a pool that is all free
+ * goes. So nobody adopts it, and its pools do not change hands.
+ *
  * Pools of parked heaps change hands under the lock in two ways: a heap that needs free blocks
  * steals such a pool before it touches a fresh page, and a thread that frees a block of a class
  * that it also allocates claims the block's pool. The first keeps memory in use, the second makes
@@ -20,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct block;
 struct heap;
 struct pool;
 
@@ -39,12 +46,15 @@ struct pool *registry_steal(const struct heap *to, unsigned size_class);
  * now. */
 bool registry_claim(struct heap *to, struct pool *pool);
 
+/* The first blocks of a class for a heap, as a list; NULL when there is no memory. */
+struct block *registry_start(unsigned size_class);
+
 /* Parks a heap of the calling thread. */
 void registry_park(struct heap *heap);
 
-/* Collects in some of the parked heaps, all in about the time `decay`, and empties those parked for
- * longer than that. `elapsed_ms`: since the caller's last look. */
-void registry_reap(uint64_t now_ms, uint64_t elapsed_ms);
+/* Collects in some of the parked heaps, as many as the time since the last call allows, and empties
+ * those parked for longer than `decay`. */
+void registry_reap(uint64_t now_ms);
 
 /* Has the next frees of threads that have not looked at the clock for a while look at it: they may
  * have been busy then, and let many frees go by until they look again. */

@@ -105,6 +105,12 @@ static bool is_used(const struct heap *heap, unsigned number)
 
 void remote_free(struct heap *heap, struct pool *pool, struct block *block)
 {
+    if (heap_state(map_heap(pool_heap(pool))) == HEAP_STARTER) {
+        size_t bytes = pool_block_bytes(pool); /* before the pool may be gone */
+        remote_free_now(pool, block);
+        heap_note_released(heap, bytes);
+        return;
+    }
     unsigned number = outbox_number(block);
     struct outbox_slot *slot = &heap->outbox[number];
     if (is_used(heap, number) && (slot->pool != pool || slot->room == 0))

@@ -51,7 +51,8 @@ static ALWAYS_INLINE void outbox_push(struct outbox_slot *slot, struct block *bl
         slot->limit = 0;
 }
 
-/* Puts a block of another heap's pool into the outbox of `heap`. */
+/* Puts a block of another heap's pool into the outbox of `heap`. One of the starter's goes home at
+ * once: there are few of them, and the outbox is a page more. */
 void remote_free(struct heap *heap, struct pool *pool, struct block *block);
 
 /* Hands one block over at once: for threads without a heap and for signal handlers. Takes no

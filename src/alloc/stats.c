@@ -58,12 +58,29 @@ static void count_arena(uint32_t number, struct molt_stats *stats)
     lock_release(&arena_lock);
 }
 
+/* What a heap has from the starter and has not handed out, its pools count as live. */
+static void count_starts(struct heap *heap, struct molt_stats *stats)
+{
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
+        const struct block *first = block_list_first(&heap->free[size_class]);
+        if (!heap_is_starting(heap, size_class) || first == NULL)
+            continue;
+        const struct pool *pool = map_pool(first);
+        unsigned count = pool_count_list(pool, first);
+        stats->live_blocks -= count;
+        stats->pool_bytes -= count * pool_block_bytes(pool);
+        stats->free_bytes += count * pool_block_bytes(pool);
+    }
+}
+
 void stats_get(struct molt_stats *out)
 {
     struct molt_stats stats = {0};
     uint32_t arenas = map_arena_end();
     for (uint32_t number = 0; number < arenas; number++)
         count_arena(number, &stats);
+    for (uint32_t number = 1; number <= map.heap_end; number++)
+        count_starts(map_heap(number), &stats);
     stats.huge_bytes = huge_totals.bytes;
     stats.huge_blocks = huge_totals.blocks;
     stats.live_blocks += stats.huge_blocks;

@@ -66,7 +66,7 @@ void tick(struct heap *heap)
     if (elapsed > 0) {
         remote_flush(heap);
         run_cache_empty(&heap->runs);
-        registry_reap(now, elapsed);
+        registry_reap(now);
         registry_call_quiet(heap, now);
         huge_tick(now);
     }
@@ -77,7 +77,7 @@ void tick(struct heap *heap)
 bool tick_for_all(uint64_t now, uint64_t elapsed)
 {
     size_t quota = purge_raise_quota(0, elapsed);
-    registry_reap(now, elapsed);
+    registry_reap(now);
     claim_tidy(now - options.decay);
     remote_purge_sleepers(now - options.decay, &quota);
     huge_tick(now);

@@ -66,6 +66,13 @@
  * comparison tells both the owner and the offset (see pool.h). */
 #define COOKIE_SHIFT 17
 
+/* A heap's first blocks of a class, up to this size, come from pools that all heaps share: so many
+ * bytes of them, at least one block. Where blocks are no larger than a pair of cache lines they
+ * fill lines, so that threads have none in common. */
+#define START_BLOCK_MAX ((size_t)4 << 10)
+#define START_BYTES ((size_t)512)
+#define START_LINES_MAX ((size_t)128)
+
 /* Blocks of other threads' pools that a thread gathers before it hands them over. */
 #define OUTBOX_SLOTS 64
 #define OUTBOX_BLOCKS 64

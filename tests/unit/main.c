@@ -33,6 +33,7 @@ static const struct {
     {"proof", suite_proof},
     {"registry", suite_registry},
     {"claim", suite_claim},
+    {"start", suite_start},
     {"malloc", suite_malloc},
     {"misuse", suite_misuse},
     {"stats", suite_stats},

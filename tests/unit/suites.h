@@ -25,6 +25,7 @@ Suite *suite_remote(void);
 Suite *suite_proof(void);
 Suite *suite_registry(void);
 Suite *suite_claim(void);
+Suite *suite_start(void);
 Suite *suite_malloc(void);
 Suite *suite_misuse(void);
 Suite *suite_stats(void);

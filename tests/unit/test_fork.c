@@ -839,6 +839,33 @@ static void use_huge(void)
     molt_free(molt_malloc(300000));
 }
 
+/* The worker's first blocks, which the starter has for it (registry.h), and two that go home. */
+static void start(void)
+{
+    char *blocks[6];
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        blocks[i] = molt_malloc((size_t)24 << i);
+        unit_fill(blocks[i], (size_t)24 << i, (unsigned)i);
+    }
+    molt_free(blocks[1]);
+    molt_free(blocks[5]);
+}
+
+static void *start_in_thread(void *argument)
+{
+    start();
+    return argument;
+}
+
+static void use_starter(void)
+{
+    pthread_t thread;
+    start();
+    EXPECT(pthread_create(&thread, NULL, start_in_thread, NULL) == 0);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    molt_trim(0);
+}
+
 /* Arenas up to the end of what the pool table serves (map.h); nothing is taken from them. */
 static void fill_reach(void)
 {
@@ -888,6 +915,7 @@ static const struct scenario scenarios[] = {
     {"a list", make_shared, make_containers, NULL, change_list, use_shared, false},
     {"a dict", make_shared, make_containers, NULL, change_dict, use_shared, false},
     {"huge blocks", NULL, NULL, NULL, use_huge, NULL, false},
+    {"first blocks", NULL, NULL, NULL, start, use_starter, false},
     {"an arena past the reach", fill_reach, NULL, NULL, pass_reach, use_past_reach, false},
 };
 

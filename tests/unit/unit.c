@@ -1,6 +1,8 @@
 /* unit.c: helpers of the suites. */
 #include "unit.h"
 
+#include "alloc/init.h"
+#include "alloc/thread.h"
 #include "base/report.h"
 #include "base/tunables.h"
 #include "molt.h"
@@ -157,6 +159,13 @@ uint32_t unit_random(uint64_t *state)
 {
     *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)(*state >> 33);
+}
+
+void unit_skip_starts(void)
+{
+    REQUIRE(init_done(), "no memory");
+    thread_leave(thread_enter());
+    thread_self.heap->started = UINT64_MAX;
 }
 
 size_t unit_live_blocks(void)

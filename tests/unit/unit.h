@@ -59,6 +59,10 @@ bool unit_is_zero(const void *p, size_t bytes);
 void unit_fill(void *p, size_t bytes, unsigned key);
 bool unit_is_filled(const void *p, size_t bytes, unsigned key);
 
+/* The calling thread's heap, a new one if it has none, takes pools of its own from the first block
+ * on (registry.h). */
+void unit_skip_starts(void);
+
 /* Blocks that the program has, those of objects included. */
 size_t unit_live_blocks(void);
 
