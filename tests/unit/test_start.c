@@ -188,6 +188,29 @@ START_TEST(test_free_without_heap)
 }
 END_TEST
 
+/* A look at the clock takes back what came home, also while all threads live on. */
+START_TEST(test_reaped_beside_threads)
+{
+    static struct start start;
+    pthread_barrier_t taken, may_end;
+    pthread_t thread;
+    pthread_barrier_init(&taken, NULL, 2);
+    pthread_barrier_init(&may_end, NULL, 2);
+    molt_free(molt_malloc(1));
+    start = (struct start){.size = 3000, .count = 1, .taken = &taken, .may_end = &may_end};
+    ck_assert_int_eq(pthread_create(&thread, NULL, take, &start), 0);
+    pthread_barrier_wait(&taken);
+    struct pool *pool = map_pool(start.blocks[0]);
+    start.count = 0;
+    molt_free(start.blocks[0]);
+    ck_assert_int_eq(pool_state(pool), POOL_PARTIAL);
+    registry_reap(os_now_ms());
+    ck_assert_int_eq(pool_state(pool), POOL_NONE);
+    pthread_barrier_wait(&may_end);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
 /* ---- Many threads ---- */
 
 enum { THREADS = 64, SIZES = 8 };
@@ -244,6 +267,7 @@ Suite *suite_start(void)
     tcase_add_test(tests, test_unused_blocks);
     tcase_add_test(tests, test_double_free);
     tcase_add_test(tests, test_free_without_heap);
+    tcase_add_test(tests, test_reaped_beside_threads);
     tcase_add_test(tests, test_pages);
     suite_add_tcase(suite, tests);
     return suite;
