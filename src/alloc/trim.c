@@ -23,20 +23,37 @@ static void release_pools(void)
         run_cache_empty(&heap->runs);
         remote_collect(heap);
         heap_release_empty(heap);
-        size_t quota = SIZE_MAX;
-        heap->dig_round = 0; /* a look that is under way may be for idle pools only */
-        heap_dig_holes(heap, false, &quota);
         thread_leave(heap);
     }
     registry_reap_all();
 }
 
+static size_t purged_pages(void)
+{
+    return __atomic_load_n(&arena_totals.purged_pages, __ATOMIC_RELAXED);
+}
+
+/* Pages of pools that are partly used: the caller's, and those of threads that sleep. */
+static void dig_holes(void)
+{
+    struct heap *heap = thread_enter_existing();
+    size_t quota = SIZE_MAX;
+    if (heap != NULL) {
+        heap->dig_round = 0; /* a look that is under way may be for idle pools only */
+        heap_dig_holes(heap, false, &quota);
+        thread_leave(heap);
+    }
+    claim_tidy(UINT64_MAX);
+}
+
 size_t trim(size_t keep_bytes)
 {
     fork_check();
+    size_t before = purged_pages();
     release_pools();
-    claim_tidy(UINT64_MAX);
-    size_t returned = keep_bytes == 0 ? huge_purge_all() : 0;
+    dig_holes();
+    size_t returned = (purged_pages() - before) << os_page_shift;
+    returned += keep_bytes == 0 ? huge_purge_all() : 0;
     returned += remote_purge_waiting(SIZE_MAX);
     return returned + purge_all(keep_bytes);
 }

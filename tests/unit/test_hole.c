@@ -121,8 +121,10 @@ END_TEST
 START_TEST(test_pool_goes)
 {
     unsigned count = make_sparse(64);
-    molt_trim(0);
+    ck_assert_uint_eq(arena_totals.idle_pages, 0);
+    ck_assert_int_eq(molt_trim(0), 1); /* of holes alone */
     ck_assert_uint_gt(hole_bytes, 0);
+    ck_assert_int_eq(molt_trim(0), 0);
     for (unsigned i = 0; i < count; i++)
         if (blocks[i] != NULL)
             molt_free(blocks[i]);
