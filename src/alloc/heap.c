@@ -19,7 +19,8 @@ void heap_init(struct heap *heap, uint32_t number)
     heap->number = (uint16_t)number;
     heap->tick_frees = 1;
     heap->small_limit = TABLE_MAX + 1;
-    heap->looked_ms = heap->dug_ms = heap->released_ms = os_now_ms();
+    heap->looked_ms = heap->dug_ms = os_now_ms();
+    heap->released_ms = 1; /* long ago */
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
         block_list_set(&heap->free[size_class], NULL);
     for (size_t size = 0; size <= TABLE_MAX; size++)

@@ -20,15 +20,25 @@
 /* What has been released lately is back with the OS by then. */
 #define BACK_AFTER_DECAYS 3u
 
-/* A program that has become quiet looks at each call: the few that it makes must do. */
+static bool has_idle_pages(void)
+{
+    size_t pages = __atomic_load_n(&arena_totals.idle_pages, __ATOMIC_RELAXED);
+    return pages << os_page_shift >= ARM_BYTES;
+}
+
+/* A program that has become quiet looks at each call while there is something to return: the few
+ * that it makes must do. */
 static void adapt(struct heap *heap, uint64_t now, uint64_t elapsed)
 {
     if (heap->released_ms == 0)
         heap->released_ms = now;
     bool is_back = now - heap->released_ms > options.decay * BACK_AFTER_DECAYS;
     uint32_t most = is_back ? TICK_FREES_MAX : TICK_FREES_AFTER_RELEASE;
-    if (elapsed > LATE_MS)
+    bool is_clear = is_back && !has_idle_pages();
+    if (elapsed > LATE_MS && !is_clear)
         heap_arm(heap);
+    else if (elapsed > LATE_MS && heap->tick_frees > 1)
+        heap->tick_frees /= 2;
     else if (elapsed < SOON_MS && !heap->tidies && heap->tick_frees < most)
         heap->tick_frees *= 2;
 }

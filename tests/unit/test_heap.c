@@ -346,6 +346,7 @@ START_TEST(test_quiet)
     map_pool(a)->left = 1;
     map_pool(b)->left = 1000;
     mine()->looked_ms -= 1000;
+    mine()->released_ms = 0;
     molt_free(a);
     ck_assert_uint_le(mine()->tick_frees, 2);
     ck_assert_uint_eq(map_pool(b)->left, 1);
