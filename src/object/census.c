@@ -152,7 +152,7 @@ static int write_missing(int fd)
         skipped += stats.skipped_busy;
     }
     bool is_missing = pace_append_missing(&line);
-    if (is_missing || skipped != 0)
+    if (skipped != 0)
         report_append(&line, "%s%zu %s skipped%s", is_missing ? "; " : "", (size_t)skipped,
                       skipped == 1 ? "collection was" : "collections were",
                       is_missing ? "" : " because a thread came to no safepoint in time");
