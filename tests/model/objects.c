@@ -418,8 +418,10 @@ static void model_release(int id)
     if (model->has_finalizer && !model->is_finalized) {
         model->count++;
         model_act(id);
-        if (--model->count > 0)
+        if (--model->count > 0) { /* revived */
+            model->generation = model->generation == UNTRACKED ? UNTRACKED : YOUNG;
             return;
+        }
     }
     model_die(id);
 }
