@@ -12,8 +12,9 @@
  *      is the owner asleep, outside of any handler?
  *        no slow path under way, still closed?             (it has slept since before the fence)
  *      claim = TAKEN
- *      works on the heap, for less than a millisecond      wakes up, takes a slow path, since the
- * fast ones are closed: there it waits claim = NONE                                        goes on
+ *      works on the heap, for less than a millisecond      wakes up: the fast paths are closed, so
+ *                                                            it takes a slow one, and waits there
+ *      claim = NONE                                        goes on
  *
  * The fast path does not know of it, and the slow one reads one word. An owner that turns out to be
  * awake has been sent to a slow path once, no more: its end opens what was closed. What tells that
@@ -40,9 +41,8 @@ enum { CLAIM_NONE, CLAIM_ASKED, CLAIM_TAKEN };
 void claim_allow(struct heap *heap);
 void claim_forbid(struct heap *heap);
 
-/* Waits until nobody claims the heap, which is the caller's. False: it is no longer (a forked
- * child).
- */
+/* Waits until nobody claims the heap, which is the caller's. In a forked child it may be that no
+ * longer: then false. */
 bool claim_wait(struct heap *heap);
 
 /* Gives back what heaps hold whose owners sleep, and have not looked at the clock since
