@@ -6,7 +6,7 @@
 #include "case.h"
 #include <dirent.h>
 
-enum { BLOCKS = 1000000, SLACK = 8 * 1024 * 1024, PATIENCE_MS = 10000 };
+enum { BLOCKS = 1000000, SLACK = 8 * 1024 * 1024, WAIT_S = 10 };
 
 static char *blocks[BLOCKS];
 static size_t base;
@@ -24,8 +24,8 @@ static void burst(void)
 
 static void check_falls(const char *what)
 {
-    long waited = 0;
-    while (growth(base, rss_bytes()) > SLACK && waited < PATIENCE_MS) {
+    long waited = 0, most = patience(WAIT_S) * 1000L;
+    while (growth(base, rss_bytes()) > SLACK && waited < most) {
         sleep_ms(50);
         waited += 50;
     }
@@ -74,8 +74,8 @@ static int find_thread(char *task, size_t size)
 /* It has just been made, or told to end. */
 static int wait_for_threads(int count, char *task, size_t size)
 {
-    int found = find_thread(task, size);
-    for (int waited = 0; found != count && waited < PATIENCE_MS; waited += 50) {
+    int found = find_thread(task, size), most = (int)patience(WAIT_S) * 1000;
+    for (int waited = 0; found != count && waited < most; waited += 50) {
         sleep_ms(50);
         found = find_thread(task, size);
     }
@@ -135,7 +135,7 @@ static void check_child(void (*body)(void), const char *what)
 static void in_child(void)
 {
     char task[64];
-    alarm(60);
+    alarm(patience(60));
     CHECK(wait_for_threads(1, task, sizeof task) == 1);
     burst();
     check_falls("a child");
@@ -154,7 +154,7 @@ static void use_exit(void)
 /* The process ends with its last thread, which is the library's. */
 static void end_by_thread(void)
 {
-    alarm(60);
+    alarm(patience(60));
     free(malloc(1));
     pthread_exit(NULL);
 }

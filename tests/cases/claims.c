@@ -75,7 +75,7 @@ static void fork_once(struct slot *slots, uint64_t *seed)
     pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-        alarm(30);
+        alarm(patience(30));
         for (unsigned i = 0; i < 300; i++)
             change(&slots[random_between(seed, 0, SLOTS - 1)], seed);
         malloc_trim(0);

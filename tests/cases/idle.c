@@ -8,7 +8,7 @@
 #include "case.h"
 #include <malloc.h>
 
-enum { BLOCKS = 1000000, SLACK = 8 * 1024 * 1024, PATIENCE = 8 };
+enum { BLOCKS = 1000000, SLACK = 8 * 1024 * 1024, WAIT_S = 8 };
 
 static char *blocks[BLOCKS];
 static size_t base;
@@ -73,7 +73,7 @@ static bool is_down(size_t live)
 
 static void wait_for(size_t live, unsigned count, size_t top, const char *how)
 {
-    double end = now_seconds() + PATIENCE;
+    double end = now_seconds() + patience(WAIT_S);
     for (unsigned step = 1; !is_down(live) && now_seconds() < end; step++) {
         sleep_ms(100);
         be_active(count, top, step);
@@ -199,7 +199,7 @@ static void check_sleeping_owner(bool own)
     next_step();
     if (!own)
         free_blocks(kept);
-    double end = now_seconds() + PATIENCE;
+    double end = now_seconds() + patience(WAIT_S);
     do { /* it may not have come to its sleep yet */
         sleep_ms(50);
         malloc_trim(0);
