@@ -353,6 +353,8 @@ static void *alloc_to_grow(size_t size)
         return NULL;
     void *block = huge_alloc_to_grow(size);
     growth_check(NULL);
+    if (perturb_is_on() && block != NULL)
+        perturb_new(block, size);
     return block;
 }
 
