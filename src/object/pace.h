@@ -46,8 +46,8 @@ void pace_note_attempt(bool is_done);
 
 /* ---- Threads ---- */
 
-/* The calling thread's owner is at a safepoint, or about to leave objects alone. Whether it was
- * missing. */
+/* The calling thread's owner is at a safepoint: from now on, where it has stood still there, or has
+ * left objects alone. Whether it was missing. */
 bool pace_arrive(struct owner *owner);
 /* … then it stays there, until what others want to be collected is. */
 void pace_linger(struct owner *owner);

@@ -34,6 +34,7 @@ int world_begin_collect(bool *begins)
         return ENOMEM;
     if (world_is_mine())
         return 0;
+    pace_arrive(owner);
     while (!world_try_collect()) {
         world_safepoint(owner);
         os_yield();
@@ -57,8 +58,11 @@ bool world_is_still(void)
     return lock_is_mine(&stop_lock);
 }
 
+/* Nobody has waited for the thread while it collected. */
 void world_end_collect(void)
 {
+    if (owner_self != NULL)
+        pace_arrive(owner_self);
     lock_release(&collect_lock);
 }
 
@@ -94,6 +98,7 @@ static void run(struct owner *owner, enum owner_state waiting)
         wait_for_resume();
         set_state(owner, OWNER_RUNNING);
     }
+    pace_arrive(owner); /* it has stood still until now */
 }
 
 /* The owner's own limit instead of a call's -1. An exchange: a call that it replaces is acquired,
@@ -139,6 +144,7 @@ void world_enter(struct owner *owner)
         lock_acquire(&owner->lock);
         set_state(owner, OWNER_RUNNING);
     }
+    pace_arrive(owner); /* what is noted there may be another thread's */
 }
 
 void world_leave(struct owner *owner)

@@ -238,6 +238,151 @@ START_TEST(test_child)
 }
 END_TEST
 
+/* ---- Since when ---- */
+
+static _Atomic uint64_t came_ms;
+
+static void come_by_attaching(void)
+{
+    atomic_store(&came_ms, os_now_ms());
+    molt_gc_attach();
+}
+
+static void come_by_a_region(void)
+{
+    molt_gc_attach();
+    molt_gc_blocking_begin();
+    sleep_ms(300);
+    atomic_store(&came_ms, os_now_ms());
+    molt_gc_blocking_end();
+}
+
+static void come_by_collecting(void)
+{
+    molt_gc_attach();
+    sleep_ms(300);
+    atomic_store(&came_ms, os_now_ms());
+    while (molt_gc_collect(0) < 0)
+        ;
+}
+
+static void finalize_slowly(void *object)
+{
+    (void)object;
+    sleep_ms(300);
+    atomic_store(&came_ms, os_now_ms());
+}
+
+MOLT_TYPE(slowly_finalized, struct node, MOLT_REFS(struct node, a, b), .finalize = finalize_slowly);
+
+static void come_by_a_collection(void)
+{
+    molt_release(ring_new(&slowly_finalized, 0, 1));
+    while (molt_gc_collect(0) < 0)
+        ;
+}
+
+static void (*const coming[])(void) = {come_by_attaching, come_by_a_region, come_by_collecting,
+                                       come_by_a_collection};
+
+static void *come_then_spin(void *come)
+{
+    (*(void (*const *)(void))come)();
+    atomic_store(&is_running, true);
+    wait_for(&may_end);
+    return NULL;
+}
+
+/* Each of these is a safepoint, or ends at one. */
+START_TEST(test_since_when)
+{
+    pthread_t thread;
+    molt_gc_attach();
+    ck_assert_int_eq(pthread_create(&thread, NULL, come_then_spin, (void *)&coming[_i]), 0);
+    while (!atomic_load(&is_running)) {
+        molt_gc_safepoint();
+        sleep_ms(1);
+    }
+    ck_assert_int_eq(molt_gc_collect(0), -1);
+    struct molt_gc_stats stats = stats_of(0);
+    ck_assert_uint_ne(stats.missing_thread, 0);
+    ck_assert_uint_ge(stats.missing_ns, UINT64_C(1000000000));
+    ck_assert_uint_le(stats.missing_ns, (os_now_ms() - atomic_load(&came_ms)) * 1000000);
+    atomic_store(&may_end, true);
+    molt_gc_blocking_begin();
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    molt_gc_blocking_end();
+}
+END_TEST
+
+static void *collect_when_missing(void *unused)
+{
+    molt_gc_attach();
+    atomic_store(&is_running, true);
+    wait_for(&may_come);
+    while (molt_gc_collect(0) < 0)
+        ;
+    atomic_store(&is_running, false);
+    wait_for(&may_end);
+    return unused;
+}
+
+/* Who collects has come. */
+START_TEST(test_missing_thread_that_collects)
+{
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, collect_when_missing, NULL), 0);
+    wait_for(&is_running);
+    ck_assert_int_eq(molt_gc_collect(0), -1);
+    ck_assert_uint_ne(stats_of(0).missing_thread, 0);
+    atomic_store(&may_come, true);
+    while (atomic_load(&is_running)) {
+        molt_gc_safepoint();
+        sleep_ms(1);
+    }
+    ck_assert_uint_eq(stats_of(0).missing_thread, 0);
+    atomic_store(&may_end, true);
+    molt_gc_blocking_begin();
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    molt_gc_blocking_end();
+}
+END_TEST
+
+static void *attach_in_child(void *unused)
+{
+    molt_gc_attach();
+    atomic_store(&is_running, true);
+    wait_for(&may_end);
+    return unused;
+}
+
+static void start_thread_in_child(void *unused)
+{
+    (void)unused;
+    pthread_t thread;
+    atomic_store(&is_running, false);
+    if (pthread_create(&thread, NULL, attach_in_child, NULL) != 0)
+        _exit(1);
+    wait_for(&is_running);
+    if (stats_of(0).missing_thread != 0)
+        _exit(2);
+    atomic_store(&may_end, true);
+    molt_gc_blocking_begin();
+    pthread_join(thread, NULL);
+    molt_gc_blocking_end();
+}
+
+/* A thread of a forked child may have the heap of one that was missing. */
+START_TEST(test_new_thread_in_child)
+{
+    char text[1000];
+    start_stuck();
+    ck_assert_int_eq(molt_gc_collect(0), -1);
+    ck_assert_int_eq(unit_child(start_thread_in_child, NULL, text, sizeof text), 0);
+    end_stuck();
+}
+END_TEST
+
 /* ---- A thread that comes too late ---- */
 
 enum { LATE_MS = 400, COMINGS = 9 };
@@ -402,6 +547,9 @@ Suite *suite_pace(void)
     tcase_add_loop_test(missing, test_warning, 0, 2);
     tcase_add_test(missing, test_no_warning);
     tcase_add_test(missing, test_child);
+    tcase_add_loop_test(missing, test_since_when, 0, (int)COUNT_OF(coming));
+    tcase_add_test(missing, test_missing_thread_that_collects);
+    tcase_add_test(missing, test_new_thread_in_child);
     tcase_add_test(missing, test_late_thread);
     suite_add_tcase(suite, missing);
     TCase *makers = tcase_create("makers");
