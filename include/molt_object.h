@@ -214,9 +214,11 @@ struct molt_type {
  *
  *     struct node: the reference field next (+8) is declared twice
  *
- * Refused are a size without room for the header, a reference field that is not aligned, lies
- * outside the struct or is declared twice, a traverse without a clear, and the 65,001st type.
- * Nothing is registered. From any thread. */
+ * Refused are a type without a name, a size without room for the header or above 524,280, a wrong
+ * alignment, a reference field or an array that is not aligned, lies outside the struct or is
+ * declared twice, extra references behind a size that is no multiple of 8, a count without its
+ * list, a traverse without a clear, a clear without a traverse, and the 65,001st type. Nothing is
+ * registered. From any thread. */
 MOLT_API int molt_type_check(const molt_type *type, char *reason, size_t size);
 
 /* A new object with count 1, all fields zero. NULL and ENOMEM when there is no memory; NULL and

@@ -115,6 +115,8 @@ static bool numbers_are_valid(const molt_type *type, struct report_line *why)
         return refuse(why, type, "the size has no room for the header");
     if (type->size > UINT16_MAX * (size_t)8)
         return refuse(why, type, "the struct is larger than 524,280 bytes; see molt_new_extra");
+    if ((type->flags & MOLT_TRAILING_REFS) != 0 && type->size % sizeof(void *) != 0)
+        return refuse(why, type, "references follow the struct, but its size is no multiple of 8");
     if ((alignment & (alignment - 1)) != 0 || alignment > 4096)
         return refuse(why, type, "the alignment is no power of two up to 4096");
     if (type->ref_count != 0 && type->refs == NULL)
@@ -142,6 +144,8 @@ static bool array_is_valid(const molt_type *type, struct report_line *why)
         (size_t)type->array_length + bytes > type->size)
         return refuse(why, type,
                       "the array's length is not aligned, or not in the struct behind the header");
+    if (type->array_length / sizeof(void *) == type->array / sizeof(void *))
+        return refuse(why, type, "the array's length lies in its pointer");
     return true;
 }
 
