@@ -45,6 +45,10 @@ static _Atomic unsigned growth_quarters = 1;
 static _Atomic size_t large_bytes, large_bytes_old;
 #define LARGE_BYTES_MIN ((size_t)16 << 20)
 
+/* The generation of a collection that was due, but for which some thread did not come: the next one
+ * makes up for it. */
+static _Atomic int put_off;
+
 /* Garbage that the present incremental collection has freed. */
 static size_t cycle_collected;
 
@@ -171,6 +175,14 @@ static void note_sizes(const struct collection *done, int error)
     new_old_objects = 0;
 }
 
+static void note_put_off(int generation, int error)
+{
+    if (error == EBUSY && generation > put_off)
+        put_off = generation;
+    else if (error == 0 && generation >= put_off)
+        put_off = 0;
+}
+
 static void abandon_cycle(void)
 {
     side_lock_acquire();
@@ -206,8 +218,8 @@ static long run(int generation, bool automatic)
     int error = collect(&collection);
     uint64_t duration = os_now_ns() - start;
     pace_note_attempt(error == 0);
-    if (error == 0)
-        deferral_forget();
+    if (automatic || error == 0)
+        note_put_off(generation, error);
     note_sizes(&collection, error);
     if (automatic && generation == 2 && error == 0)
         note_yield(collection.unreachable, collection.candidates);
@@ -241,6 +253,8 @@ long molt_gc_collect(int generation)
     }
     count_settle_queue(owner_self);
     long found = run(generation, false);
+    if (found >= 0)
+        deferral_forget();
     world_end_collect();
     return found;
 }
@@ -320,7 +334,7 @@ void gc_tell_limit(void)
 
 static int due_young(void)
 {
-    return younger_collections[1] > threshold[1] ? 1 : 0;
+    return younger_collections[1] > threshold[1] || put_off == 1 ? 1 : 0;
 }
 
 static bool large_bytes_due(void)
@@ -336,7 +350,7 @@ static bool full_due(void)
 
 static int due_generation(void)
 {
-    return large_bytes_due() || full_due() ? 2 : due_young();
+    return large_bytes_due() || full_due() || put_off == 2 ? 2 : due_young();
 }
 
 /* By who collects: that generation, in the way that the options want. As run(). */
@@ -347,7 +361,10 @@ static long run_due(int generation)
         generation = due_young();
     long found = run(generation, true);
     long more = slice ? run_slice() : 0;
-    return found < 0 || more < 0 ? -1 : found + more;
+    if (found < 0 || more < 0)
+        return -1;
+    deferral_forget();
+    return found + more;
 }
 
 /* Inside molt_new. */

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The callbacks take it, so a callback inside a molt_new under it would wait for itself. */
@@ -245,6 +246,29 @@ START_TEST(test_no_memory)
 }
 END_TEST
 
+/* … also if that goes for the slice alone. */
+START_TEST(test_no_memory_for_a_slice)
+{
+    molt_ctl("gc", NULL, NULL, "incremental", strlen("incremental"));
+    molt_gc_collect(2);
+    make_under_lock(MANY);
+    molt_gc_set_threshold(700, 10, 0);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_ge(molt_gc_collect(1), 0);
+    make_under_lock(701);
+    ck_assert(molt_gc_is_due());
+    os_fail(1, true);
+    errno = 0;
+    ck_assert_int_eq(molt_gc_run_deferred(), -1);
+    ck_assert_int_eq(errno, ENOMEM);
+    os_fail(0, false);
+    ck_assert_uint_eq(molt_gc_objects(-1, NULL, NULL), 0);
+    ck_assert(molt_gc_is_due());
+    ck_assert_int_eq(molt_gc_run_deferred(), 0);
+    ck_assert(!molt_gc_is_due());
+}
+END_TEST
+
 static void run_in_child(void *unused)
 {
     (void)unused;
@@ -259,6 +283,74 @@ START_TEST(test_child)
     ck_assert_int_eq(unit_child(run_in_child, NULL, text, sizeof text), 0);
     ck_assert(molt_gc_is_due());
     ck_assert_int_eq(molt_gc_run_deferred(), MANY);
+}
+END_TEST
+
+/* ---- A thread that does not come ---- */
+
+static atomic_bool runs, may_come, may_end;
+
+static void wait_for(atomic_bool *condition)
+{
+    while (!atomic_load(condition))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static void *be_late(void *unused)
+{
+    molt_gc_attach();
+    atomic_store(&runs, true);
+    wait_for(&may_come);
+    molt_gc_blocking_begin();
+    atomic_store(&runs, false);
+    wait_for(&may_end);
+    return unused;
+}
+
+/* A ring of large objects that a full collection alone finds; one is due, since there are large
+ * ones twice as many by now. */
+static void make_old_garbage(size_t count)
+{
+    struct node *first = molt_new_extra(&node_type, 1 << 20), *last = first;
+    for (size_t i = 1; i < count; i++) {
+        last->a = molt_new_extra(&node_type, 1 << 20);
+        last = last->a;
+    }
+    molt_set(&last->a, first);
+    molt_gc_collect(2);
+    for (size_t i = 0; i < 2 * count; i++) {
+        struct node *node = molt_new_extra(&node_type, 1 << 20);
+        molt_set(&node->a, node);
+        molt_release(node);
+    }
+    molt_release(first);
+}
+
+/* What is due stays so, a full collection, too, and the slices of one. */
+START_TEST(test_busy)
+{
+    pthread_t thread;
+    if (_i == 1) {
+        molt_ctl("gc", NULL, NULL, "incremental", strlen("incremental"));
+        molt_ctl("gc_slice", NULL, NULL, "1000000", strlen("1000000"));
+    }
+    make_old_garbage(20);
+    ck_assert(molt_gc_is_due());
+    ck_assert_int_eq(pthread_create(&thread, NULL, be_late, NULL), 0);
+    wait_for(&runs);
+    errno = 0;
+    ck_assert_int_eq(molt_gc_run_deferred(), -1);
+    ck_assert_int_eq(errno, EBUSY);
+    atomic_store(&may_come, true);
+    while (atomic_load(&runs))
+        molt_gc_safepoint();
+    ck_assert(molt_gc_is_due());
+    ck_assert_int_eq(molt_gc_run_deferred(), 60);
+    ck_assert(!molt_gc_is_due());
+    atomic_store(&may_end, true);
+    molt_gc_blocking_begin();
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    molt_gc_blocking_end();
 }
 END_TEST
 
@@ -307,7 +399,9 @@ Suite *suite_deferral(void)
     tcase_add_loop_test(all, test_released_by_another_thread, 0, (int)COUNT_OF(settling));
     tcase_add_test(all, test_where_nothing_is_done);
     tcase_add_test(all, test_no_memory);
+    tcase_add_test(all, test_no_memory_for_a_slice);
     tcase_add_test(all, test_child);
+    tcase_add_loop_test(all, test_busy, 0, 2);
     tcase_add_test(all, test_threads);
     suite_add_tcase(suite, all);
     return suite;
