@@ -356,6 +356,16 @@ static void *attach_in_child(void *unused)
     return unused;
 }
 
+static bool can_start_threads_in_child(void)
+{
+#ifdef MOLT_WATCHED
+    printf("skipped test_new_thread_in_child: ThreadSanitizer ends such a child\n");
+    return false;
+#else
+    return true;
+#endif
+}
+
 static void start_thread_in_child(void *unused)
 {
     (void)unused;
@@ -376,6 +386,8 @@ static void start_thread_in_child(void *unused)
 START_TEST(test_new_thread_in_child)
 {
     char text[1000];
+    if (!can_start_threads_in_child())
+        return;
     start_stuck();
     ck_assert_int_eq(molt_gc_collect(0), -1);
     ck_assert_int_eq(unit_child(start_thread_in_child, NULL, text, sizeof text), 0);
@@ -385,39 +397,60 @@ END_TEST
 
 /* ---- A thread that comes too late ---- */
 
-enum { LATE_MS = 400, COMINGS = 9 };
+enum { LATE_MS = 400, LINGER_MS = 50, MEETINGS = 6 };
 
-static atomic_uint comings;
+static atomic_uint rings_freed, meetings, early;
+
+static void count_freed(void *object)
+{
+    (void)object;
+    atomic_fetch_add(&rings_freed, 1);
+}
+
+MOLT_TYPE(counted_type, struct node, MOLT_REFS(struct node, a, b), .dispose = count_freed);
+
+/* What has come of being at a safepoint: a collection; or none, though it has not stayed for long
+ * enough. On a busy machine it may have stayed in vain. */
+static void note_coming(unsigned freed_before, uint64_t since_ms)
+{
+    if (atomic_load(&rings_freed) != freed_before)
+        atomic_fetch_add(&meetings, 1);
+    else if (os_now_ms() - since_ms < LINGER_MS)
+        atomic_fetch_add(&early, 1);
+}
 
 static void *come_late(void *unused)
 {
-    molt_release(ring_new(&node_type, 0, 1));
+    molt_gc_attach();
     atomic_store(&is_running, true);
     while (!atomic_load(&may_end)) {
-        for (uint64_t end = os_now_ms() + LATE_MS; os_now_ms() < end;)
+        uint64_t now = os_now_ms();
+        for (uint64_t end = now + LATE_MS; now < end; now = os_now_ms())
             sched_yield();
+        bool was_missing = atomic_load(&owner_self->is_missing);
+        unsigned before = atomic_load(&rings_freed);
         molt_gc_safepoint();
-        atomic_fetch_add(&comings, 1);
+        if (was_missing)
+            note_coming(before, now);
     }
     return unused;
 }
 
 /* It is at a safepoint now and then, but never within the time that a molt_new waits: it stays
- * there until a collection has been. */
+ * there until a collection has been, or for LINGER_MS. An attempt that fails just as it comes sends
+ * it away as well. */
 START_TEST(test_late_thread)
 {
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, come_late, NULL), 0);
     wait_for(&is_running);
-    while (atomic_load(&comings) < COMINGS) {
-        make_garbage(200);
+    while (atomic_load(&meetings) < MEETINGS && atomic_load(&early) <= MEETINGS / 2) {
+        for (int i = 0; i < 200; i++)
+            molt_release(ring_new(&counted_type, 0, 1));
         sleep_ms(1);
     }
-    uint64_t done = 0;
-    for (int generation = 0; generation < 3; generation++)
-        done += stats_of(generation).collections - stats_of(generation).skipped;
     ck_assert_uint_ge(skipped_busy(), 1);
-    ck_assert_uint_ge(done, COMINGS * 2 / 3);
+    ck_assert_uint_eq(atomic_load(&meetings), MEETINGS);
     atomic_store(&may_end, true);
     molt_gc_blocking_begin();
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
@@ -550,8 +583,11 @@ Suite *suite_pace(void)
     tcase_add_loop_test(missing, test_since_when, 0, (int)COUNT_OF(coming));
     tcase_add_test(missing, test_missing_thread_that_collects);
     tcase_add_test(missing, test_new_thread_in_child);
-    tcase_add_test(missing, test_late_thread);
     suite_add_tcase(suite, missing);
+    TCase *late = tcase_create("late");
+    tcase_set_timeout(late, 60);
+    tcase_add_test(late, test_late_thread);
+    suite_add_tcase(suite, late);
     TCase *makers = tcase_create("makers");
     tcase_set_timeout(makers, 60);
     tcase_add_test(makers, test_makers);
