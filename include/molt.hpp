@@ -4,10 +4,11 @@
 //     static const auto node_type =
 //         molt::type<node>("node").refs(&node::next, &node::other).dispose<&node::close>();
 //
-//     molt::ref<node> n = node_type.make();     a constructor runs, on zero bytes; its arguments go
-//     here n->next = n;                              a circle: the collector's molt::weak<node>
-//     w(n); std::vector<int, molt::allocator<int>> v; std::pmr::list<int>
-//     l(molt::default_resource());
+//     molt::ref<node> n = node_type.make();        // a constructor runs, on zero bytes
+//     n->next = n;                                 // a circle: the collector's
+//     molt::weak<node> w(n);
+//     std::vector<int, molt::allocator<int>> v;
+//     std::pmr::list<int> l(molt::default_resource());
 //
 // molt_object.h says how objects live and die. An object of C++ is a struct of standard layout
 // whose first member is MOLT_OBJECT. A member molt::ref<U> is a reference field like a U *, with
@@ -95,8 +96,9 @@ template <class T> class ref
         return *this;
     }
 
-    // A new object, all zero bytes, with `extra` more behind it: no constructor runs. Throws
-    // std::bad_alloc, std::invalid_argument. May collect.
+    // A new object, all zero bytes, with `extra` more behind it: no constructor runs, but all that
+    // the type has for its death does, so this is for types of C. Throws std::bad_alloc,
+    // std::invalid_argument. May collect.
     static ref make(const molt_type *type, std::size_t extra = 0)
     {
         static_assert(std::is_standard_layout_v<T>, "objects are structs of standard layout");
@@ -291,7 +293,8 @@ template <class T> class type
     }
     type &operator=(const type &) = delete;
 
-    // Members that are references: U * or ref<U>. Throws std::length_error beyond refs_max.
+    // Members that are references: U * or ref<U>. Throws std::length_error beyond refs_max, and for
+    // a member that begins 64 KiB or more behind the object's start.
     template <class... Members> type &refs(Members T::*...members)
     {
         static_assert((is_ref<Members>::value && ...), "a reference is a U * or a molt::ref<U>");
@@ -303,7 +306,8 @@ template <class T> class type
     }
 
     // A member that points to an array of references, and one with its length: MOLT_REF_ARRAY.
-    template <class Array, class Length> type &array(Array *T::*pointer, Length T::*length) noexcept
+    // Throws as refs does.
+    template <class Array, class Length> type &array(Array *T::*pointer, Length T::*length)
     {
         static_assert(is_ref<Array>::value, "a reference is a U * or a molt::ref<U>");
         static_assert(std::is_integral_v<Length>, "the length is an integer");
@@ -391,12 +395,14 @@ template <class T> class type
     template <class U> struct is_ref<ref<U>> : std::true_type {
     };
 
-    template <class Member> static std::uint16_t offset_of(Member T::*member) noexcept
+    template <class Member> static std::uint16_t offset_of(Member T::*member)
     {
         // Only addresses in the storage are computed: there is no T.
         alignas(T) static char storage[sizeof(T)];
         const T *object = reinterpret_cast<const T *>(storage);
         auto address = reinterpret_cast<const char *>(std::addressof(object->*member));
+        if (address - storage > UINT16_MAX)
+            throw std::length_error("molt: a reference too far behind its object's start");
         return static_cast<std::uint16_t>(address - storage);
     }
 

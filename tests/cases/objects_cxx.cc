@@ -202,6 +202,33 @@ struct absurd {
     char *misaligned;
 };
 
+struct wide {
+    MOLT_OBJECT;
+    molt::ref<wide> first;
+    char bytes[65512];
+    molt::ref<wide> last, too_far, *pointers;
+    unsigned count;
+};
+
+/* Offsets have 16 bits. */
+template <class Declare> bool is_too_long(Declare declare)
+{
+    molt::type<wide> type("wide");
+    try {
+        declare(type);
+    } catch (const std::length_error &) {
+        return true;
+    }
+    return false;
+}
+
+void wide_types()
+{
+    CHECK(!is_too_long([](molt::type<wide> &type) { type.refs(&wide::first, &wide::last); }));
+    CHECK(is_too_long([](molt::type<wide> &type) { type.refs(&wide::too_far); }));
+    CHECK(is_too_long([](molt::type<wide> &type) { type.array(&wide::pointers, &wide::count); }));
+}
+
 void types()
 {
     molt::ref<leaf> one = leaf_type.make(), two = leaf_type.make_extra(100);
@@ -519,6 +546,7 @@ int main()
     circles();
     weak_references();
     types();
+    wide_types();
     members_with_destructors();
     constructors();
     constructors_that_throw();
