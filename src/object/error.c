@@ -25,11 +25,20 @@ void error_report(const char *operation, const void *object, const char *why)
     report_fatal("%s of %p (%s): %s", operation, object, error_type_name(object), why);
 }
 
+static const char *why_not(const char *in_traverse)
+{
+    return owner_pause.traverses != 0 ? in_traverse : "the thread has said that it uses no object";
+}
+
 void error_new(const molt_type *type)
 {
     report_fatal("molt_new (%s): %s", type->name,
-                 owner_pause.traverses != 0 ? "a traverse callback must not make objects"
-                                            : "the thread has said that it uses no object");
+                 why_not("a traverse callback must not make objects"));
+}
+
+void error_weak_get(void)
+{
+    report_fatal("molt_weak_get: %s", why_not("a traverse callback must not count"));
 }
 
 void error_fatal(const void *p, const char *format, ...)

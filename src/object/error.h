@@ -22,6 +22,8 @@ COLD _Noreturn void error_fatal(const void *p, const char *format, ...) PRINTF_L
 
 /* A molt_new where there must be none: inside a traverse callback, or a blocking region. */
 COLD _Noreturn void error_new(const molt_type *type);
+/* … or a molt_weak_get. */
+COLD _Noreturn void error_weak_get(void);
 
 /* A name for messages: the type's, or "?". */
 const char *error_type_name(const void *object);

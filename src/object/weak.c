@@ -214,6 +214,8 @@ void *molt_weak_get(molt_weak *weak)
 {
     if (weak == NULL)
         return NULL;
+    if (UNLIKELY(owner_must_not_count()))
+        error_weak_get();
     if (UNLIKELY(owner_self == NULL))
         owner_attach();
     struct shard *shard = shard_of(weak);

@@ -601,9 +601,24 @@ static void make_in_a_region(void *unused)
     in_a_region(make, unused);
 }
 
+static void get_weak(void *weak)
+{
+    if (molt_weak_get(weak) == NULL)
+        _exit(0);
+}
+
+static void get_weak_in_a_region(void *weak)
+{
+    in_a_region(get_weak, weak);
+}
+
 START_TEST(test_in_a_blocking_region)
 {
     struct node *node = node_take(&node_type, 1, NULL, NULL);
+    molt_weak *weak = molt_weak_new(node, NULL, NULL);
+    unit_expect_error(get_weak_in_a_region, weak,
+                      "molt_weak_get: the thread has said that it uses no object\n");
+    molt_weak_free(weak);
     unit_expect_error(retain_in_a_region, node,
                       "retain of %p (struct node): the thread has said that it uses no object\n",
                       (void *)node);
