@@ -21,12 +21,15 @@
  * read one at the same time need a lock of their own around it.
  *
  * Threads and the collector: it needs every thread that uses objects to stand still while it
- * looks. A thread is one of these from its first call on that makes or counts an object or changes
- * a field, and until it ends. It is at a safepoint in that first call (molt_gc_attach lets it
- * choose a place), and when it calls molt_new, molt_gc_collect or molt_gc_safepoint; there, and
- * nowhere else, each of its reference fields must hold a counted reference or NULL. A thread that
- * is going to wait for long (a lock, a socket) says so by molt_gc_blocking_begin and _end, and
- * leaves objects alone in between. A program with one thread need not care.
+ * looks. A thread is one of these from its first call on that makes or counts an object, changes a
+ * field, collects, or looks (all from molt_gc_objects on that look at objects; molt_gc_get_stats
+ * and the settings do not), and until it ends. A thread that only watches, and sleeps in between,
+ * is one, too. It is at a safepoint in that first call (molt_gc_attach lets it choose a place),
+ * when it calls molt_new, molt_gc_safepoint, molt_gc_blocking_begin or _end, and when it collects
+ * or looks; there, and nowhere else, each of its reference fields must hold a counted reference or
+ * NULL. A thread that is going to wait for long (a lock, a socket, a sleep) says so by
+ * molt_gc_blocking_begin and _end, and leaves objects alone in between. A program with one thread
+ * need not care.
  *
  * A collection for which some thread does not come to a safepoint in time is skipped and counted.
  * Nothing in a circle can be freed without that thread, since it may be moving references that no
@@ -53,10 +56,11 @@
  * another thing: it may do nothing but visit. C callbacks must not throw nor longjmp out; one may
  * end its thread.
  *
- * Misuse (a count operation on a dead object, on something that is none, inside a traverse
- * callback) ends the program with one line on standard error: what was done, the address, the type;
- * of an object that is none or dead, or whose count is wrong, also a declared field that refers to
- * it, if there is one and the other threads come to a safepoint within a tenth of a second.
+ * Misuse (a count operation on a dead object, on something that is none, inside a traverse callback
+ * or a blocking region) ends the program with one line on standard error: what was done, the
+ * address, the type; of an object that is none or dead, or whose count is wrong, also a declared
+ * field that refers to it, if there is one and the other threads come to a safepoint within a tenth
+ * of a second.
  *
  * Functions may be called from any thread but not from a signal handler, unless a comment says
  * otherwise. They leave errno alone when they succeed, but for what callbacks do; those for which
@@ -394,7 +398,7 @@ MOLT_API molt_weak *molt_weak_new(void *object, void (*on_death)(molt_weak *weak
                                   void *arg) __attribute__((warn_unused_result));
 
 /* A new reference to the object, or NULL once it has died, also for NULL. A thread that uses no
- * objects yet begins to here. */
+ * objects yet begins to here; one that must leave them alone ends the program. */
 MOLT_API void *molt_weak_get(molt_weak *weak) __attribute__((warn_unused_result));
 
 /* Its callback will not be called any more, but may be running in another thread. NULL is allowed.
@@ -433,13 +437,13 @@ struct molt_gc_stats {
     uint64_t collected;     /* unreachable objects freed */
     uint64_t uncollectable; /* … found, but kept: revived by finalizers, or for MOLT_GC_SAVEALL */
     uint64_t candidates;    /* objects looked at */
-    uint64_t skipped;       /* collections for which memory or a thread's safepoint was missing */
+    uint64_t skipped;       /* those, and slices, that lacked memory or a thread's safepoint */
     uint64_t duration_ns;   /* in all, with the time that other threads were waited for */
     uint64_t longest_ns;    /* of one collection, or one slice */
-    uint64_t skipped_busy;  /* of those skipped: for which a thread's safepoint was missing */
-    /* At the moment, the same for all generations: a thread that collections have waited for in
-     * vain and that has come to no safepoint since: its id, as gettid(2) gives it, or 0, and for
-     * how long it has not, to some milliseconds. */
+    uint64_t skipped_busy;  /* … of which a thread's safepoint */
+    /* At the moment, the same for all generations: a thread, not the calling one, that collections
+     * have waited for in vain and that has come to no safepoint since: its id, as gettid(2) gives
+     * it, or 0, and for how long it has not, to some milliseconds. */
     uint64_t missing_thread;
     uint64_t missing_ns;
 };

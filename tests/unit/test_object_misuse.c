@@ -395,6 +395,19 @@ static void make_one_with_extra(void)
     molt_release(molt_new_extra(&node_type, 100));
 }
 
+static molt_weak *to_touched;
+
+static void get_weak(void *weak)
+{
+    if (molt_weak_get(weak) == NULL)
+        _exit(0);
+}
+
+static void get_touched(void)
+{
+    get_weak(to_touched);
+}
+
 START_TEST(test_in_traverse)
 {
     static const struct {
@@ -411,9 +424,11 @@ START_TEST(test_in_traverse)
         {make_one, "molt_new (struct node): a traverse callback must not make objects\n"},
         {make_one_with_extra,
          "molt_new (struct node): a traverse callback must not make objects\n"},
+        {get_touched, "molt_weak_get: a traverse callback must not count\n"},
     };
     touched = node_take(&node_type, 1, NULL, NULL);
     molt_retain(touched);
+    to_touched = molt_weak_new(touched, NULL, NULL);
     struct node *bad = node_take(&bad_type, 1, NULL, NULL);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char words[200];
@@ -599,12 +614,6 @@ static void make(void *unused)
 static void make_in_a_region(void *unused)
 {
     in_a_region(make, unused);
-}
-
-static void get_weak(void *weak)
-{
-    if (molt_weak_get(weak) == NULL)
-        _exit(0);
 }
 
 static void get_weak_in_a_region(void *weak)
