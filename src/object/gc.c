@@ -276,11 +276,15 @@ static void note_cycle(size_t candidates)
 }
 
 /* By the clock. Slices get longer when more objects become old while a cycle is going on than were
- * old before: else a program could make garbage faster than they find it. */
+ * old before: else a program could make garbage faster than they find it. Of no length they would
+ * find none. */
 static uint64_t slice_end(void)
 {
-    uint64_t slices = 1 + new_old_objects / (old_objects + GROWTH_MIN);
-    return os_now_ns() + options.gc_slice * 1000 * slices;
+    uint64_t slices = 1 + new_old_objects / (old_objects + GROWTH_MIN), ns, end;
+    uint64_t us = options.gc_slice != 0 ? options.gc_slice : 1;
+    bool is_endless = __builtin_mul_overflow(us, 1000 * slices, &ns) ||
+                      __builtin_add_overflow(os_now_ns(), ns, &end);
+    return is_endless ? UINT64_MAX : end;
 }
 
 /* In a world that stands still: the slice's work, and what it has found. 0, or an error number. */

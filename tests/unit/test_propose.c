@@ -190,13 +190,17 @@ static void expect_no_full_one(enum molt_gc_phase phase, const struct molt_gc_in
     REQUIRE(info->generation < 2, "all old objects are collected in one pause");
 }
 
+/* Also those that are none, or have no end. */
+static const char *const slice_lengths[] = {"1000000", "1", "0", "18446744073709551615",
+                                            "20000000000000000"};
+
 /* However fast it grows, a heap is collected in slices, and garbage stays below what lives. */
 START_TEST(test_heap_that_grows)
 {
     enum { ROUNDS = 20000 };
     static struct ring *rings[ROUNDS];
     size_t live = 0;
-    set_option("gc_slice", _i == 0 ? "1000000" : "1");
+    set_option("gc_slice", slice_lengths[_i]);
     ck_assert_int_eq(molt_gc_add_callback(expect_no_full_one, NULL), 0);
     for (unsigned i = 0; i < ROUNDS; i++) {
         rings[i] = make_ring(&told_type, SIZE);
@@ -260,7 +264,7 @@ Suite *suite_propose(void)
     tcase_add_test(tests, test_what_changes_meanwhile_stays_alive);
     tcase_add_test(tests, test_pools_and_large_objects_may_go_meanwhile);
     tcase_add_test(tests, test_garbage_without_end_stays_bounded);
-    tcase_add_loop_test(tests, test_heap_that_grows, 0, 2);
+    tcase_add_loop_test(tests, test_heap_that_grows, 0, (int)COUNT_OF(slice_lengths));
     tcase_add_test(tests, test_an_explicit_collection_ends_a_cycle);
     tcase_add_test(tests, test_debug_flags_hold_for_slices);
     suite_add_tcase(suite, tests);
