@@ -271,7 +271,7 @@ static uint32_t reap_some(uint32_t due, uint64_t parked_before_ms, size_t *porti
 void registry_reap(uint64_t now_ms)
 {
     static uint64_t reaped_ms; /* when the last look was, under the lock */
-    uint64_t parked_before = now_ms > options.decay ? now_ms - options.decay : 0;
+    uint64_t parked_before = options_decayed_ms(now_ms);
     bool is_needed = __atomic_load_n(&parked_first, __ATOMIC_RELAXED) != 0 ||
                      __atomic_load_n(&starter, __ATOMIC_RELAXED) != 0;
     if (!is_needed || !lock_try(&registry_lock))

@@ -58,7 +58,7 @@ static bool return_from_pools(struct heap *heap, uint64_t now, uint64_t elapsed)
         heap->dig_quota = purge_raise_quota(heap->dig_quota, elapsed);
     size_t portion = heap->dig_quota < PURGE_PORTION ? heap->dig_quota : PURGE_PORTION;
     heap->dig_quota -= portion;
-    bool is_done = remote_purge_sleepers(now - options.decay, &portion);
+    bool is_done = remote_purge_sleepers(options_decayed_ms(now), &portion);
     heap->digs = !heap_dig_holes(heap, true, &portion) || !is_done;
     return heap->digs && heap->dig_quota > 0;
 }
@@ -88,8 +88,8 @@ bool tick_for_all(uint64_t now, uint64_t elapsed)
 {
     size_t quota = purge_raise_quota(0, elapsed);
     registry_reap(now);
-    claim_tidy(now - options.decay);
-    remote_purge_sleepers(now - options.decay, &quota);
+    claim_tidy(options_decayed_ms(now));
+    remote_purge_sleepers(options_decayed_ms(now), &quota);
     huge_tick(now);
     while (purge_tick(now))
         continue;

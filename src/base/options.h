@@ -61,6 +61,12 @@ struct options {
 
 extern HIDDEN struct options options;
 
+/* What has been idle since before then has been so for as long as `decay` says; 0: nothing has. */
+static inline uint64_t options_decayed_ms(uint64_t now_ms)
+{
+    return now_ms > options.decay ? now_ms - options.decay : 0;
+}
+
 enum option_result {
     OPTION_DONE,
     OPTION_UNKNOWN,

@@ -4,6 +4,9 @@
 #include "unit.h"
 
 #include "alloc/claim.h"
+#include "os/os.h"
+#include "base/options.h"
+#include "alloc/tick.h"
 #include "alloc/heap.h"
 #include "alloc/hole.h"
 #include "alloc/map.h"
@@ -117,6 +120,32 @@ START_TEST(test_sleeper)
     sem_post(&wake);
     pthread_join(thread, NULL);
     ck_assert_uint_eq(unit_live_blocks(), 0);
+}
+END_TEST
+
+/* A sleeper is left alone for as long as `decay` says, also where that is longer than the machine
+ * has run. */
+START_TEST(test_long_decay)
+{
+    pthread_t thread;
+    if (!can_claim("test_long_decay"))
+        return;
+    pthread_create(&thread, NULL, sleep_with_blocks, NULL);
+    wait_for(&is_ready);
+    options.decay = os_now_ms() + 1000000;
+    for (int i = 0; i < 20; i++) {
+        tick_for_all(os_now_ms(), 100);
+        pause_ms(5);
+    }
+    ck_assert_uint_eq(hole_bytes, 0);
+    options.decay = 0;
+    for (int i = 0; i < 400 && hole_bytes == 0; i++) {
+        tick_for_all(os_now_ms(), 100);
+        pause_ms(5);
+    }
+    ck_assert_uint_ne(hole_bytes, 0);
+    sem_post(&wake);
+    pthread_join(thread, NULL);
 }
 END_TEST
 
@@ -313,6 +342,7 @@ Suite *suite_claim(void)
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, set_up, NULL);
     tcase_add_test(tests, test_sleeper);
+    tcase_add_test(tests, test_long_decay);
     tcase_add_test(tests, test_awake);
     tcase_add_test(tests, test_in_handler);
     tcase_add_test(tests, test_nested_handlers);
