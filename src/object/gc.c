@@ -273,6 +273,7 @@ static void note_cycle(size_t candidates)
     new_old_objects = 0;
     younger_collections[2] = 0;
     large_bytes_old = large_bytes;
+    put_off = 0;
 }
 
 /* By the clock. Slices get longer when more objects become old while a cycle is going on than were
