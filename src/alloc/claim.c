@@ -110,7 +110,7 @@ static bool take(struct heap *heap)
     set_claim(heap, CLAIM_ASKED);
     close_fast_paths(heap, owner);
     bool is_mine = asleep_fence() && asleep_in_call(heap->thread_id) && asleep_fence() &&
-                   !heap_is_busy(heap) && are_closed(heap, owner);
+                   !heap_is_busy(heap) && are_closed(heap, owner) && !heap->has_objects;
     if (is_mine)
         set_claim(heap, CLAIM_TAKEN);
     else
