@@ -25,12 +25,18 @@
 
 static atomic_bool is_wanted, is_running;
 
-/* What it sleeps on: 1 while it waits for something to be released. */
-static _Atomic uint32_t waits;
+/* What it sleeps on. */
+enum {
+    CALM,     /* it is at work, and nothing was released since its last step */
+    WAITING,  /* it sleeps until something is */
+    RELEASED, /* something was */
+};
+
+static _Atomic uint32_t news;
 
 static void futex(int operation, uint32_t value, const struct timespec *timeout)
 {
-    SYSCALL(futex, &waits, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
+    SYSCALL(futex, &news, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
 }
 
 /* Sleeps for a step. */
@@ -40,24 +46,26 @@ static void rest(void)
     SYSCALL(nanosleep, &step, NULL);
 }
 
-/* Sleeps until something is released, or the option changes. */
+/* Sleeps until something is released, or the option changes. Where the first thread has ended, the
+ * others may follow without a word: then it goes on looking whether it is alone. */
 static void wait_for_release(void)
 {
-    atomic_store(&waits, 1);
-    while (atomic_load(&waits) == 1 && atomic_load(&is_wanted))
-        futex(FUTEX_WAIT, 1, NULL);
-    atomic_store(&waits, 0);
+    uint32_t calm = CALM;
+    if (os_first_thread_has_ended() || !atomic_compare_exchange_strong(&news, &calm, WAITING))
+        return;
+    while (atomic_load(&news) == WAITING && atomic_load(&is_wanted))
+        futex(FUTEX_WAIT, WAITING, NULL);
 }
 
 static void wake(void)
 {
-    if (atomic_exchange(&waits, 0) == 1)
+    if (atomic_exchange(&news, RELEASED) == WAITING)
         futex(FUTEX_WAKE, 1, NULL);
 }
 
 void background_notify(void)
 {
-    if (UNLIKELY(atomic_load_explicit(&waits, memory_order_relaxed) != 0))
+    if (UNLIKELY(atomic_load_explicit(&news, memory_order_relaxed) != RELEASED))
         wake();
 }
 
@@ -66,7 +74,8 @@ void background_notify(void)
 static bool work(void)
 {
     uint64_t since = os_now_ms(), looked = since;
-    uint64_t least = options.decay * AFTER_DECAYS, most = 2 * least; /* what the OS refuses stays */
+    uint64_t least = (options.decay > STEP_MS ? options.decay : STEP_MS) * AFTER_DECAYS;
+    uint64_t most = 2 * least; /* what the OS refuses stays */
     bool more = true, is_alone = false;
     while (atomic_load(&is_wanted) && !is_alone &&
            (looked - since < least || (more && looked - since < most))) {
@@ -75,16 +84,21 @@ static bool work(void)
         more = tick_for_all(now, now - looked);
         is_alone = os_is_last_thread();
         looked = now;
+        if (atomic_exchange(&news, CALM) == RELEASED)
+            since = now;
     }
     return !is_alone;
 }
 
 static void *run(void *unused)
 {
+    bool is_alone = false;
     SYSCALL(prctl, PR_SET_NAME, "molt");
-    while (atomic_load(&is_wanted) && work())
-        wait_for_release();
-    atomic_store(&is_running, false);
+    do {
+        while (atomic_load(&is_wanted) && !(is_alone = !work()))
+            wait_for_release();
+        atomic_store(&is_running, false); /* who wants one again meanwhile has started none */
+    } while (!is_alone && atomic_load(&is_wanted) && !atomic_exchange(&is_running, true));
     return unused;
 }
 
@@ -132,5 +146,5 @@ void background_adjust(void)
 void background_repair(void)
 {
     atomic_store(&is_running, false);
-    atomic_store(&waits, 0);
+    atomic_store(&news, CALM);
 }

@@ -1,10 +1,11 @@
 /* background.h: a thread that does what is due while the program sleeps (MOLT=background).
  *
  * Without it, looks at the clock come from the program's own calls, and what is free in a program
- * that makes none stays. The thread does for all heaps what those looks do (tick.h). It looks tenth
- * of a second while memory is going back, and for some time after much was freed last; else it
- * sleeps without a limit, until a heap that has released a mebibyte wakes it. So a program that
- * does nothing is never woken.
+ * that makes none stays. The thread does for all heaps what those looks do (tick.h). It looks each
+ * tenth of a second while memory is going back, and for some time after much was freed last; else
+ * it sleeps without a limit, until a heap that has released a mebibyte wakes it. So a program that
+ * does nothing is never woken, unless it goes on without its first thread: others may end without
+ * a word.
  *
  * It takes no signals, has no heap, and allocates nothing. A child made by fork() gets its own at
  * once; one made by _Fork() or clone() has none. When it is the last thread, it ends, too, and with

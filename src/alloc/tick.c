@@ -68,7 +68,8 @@ void tick(struct heap *heap)
     uint64_t now = os_now_ms();
     uint64_t elapsed = now - heap->looked_ms;
     heap->tick_due = false;
-    background_notify();
+    if (heap->released_ms == 0)
+        background_notify();
     adapt(heap, now, elapsed);
     if (elapsed == 0 && !heap->tidies)
         return;

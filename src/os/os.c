@@ -486,12 +486,28 @@ static const char *stat_field(const char *text, unsigned n)
     return at == NULL ? "" : at + 1;
 }
 
-/* The first thread stays among them as a zombie until the last one ends. */
+/* The first thread stays among the others as a zombie until the last one ends. */
+static bool first_has_ended(const char *stat)
+{
+    return *stat_field(stat, 1) == 'Z';
+}
+
+static bool read_stat(char *text, size_t size)
+{
+    return os_read_file("/proc/self/stat", text, size) > 0;
+}
+
+bool os_first_thread_has_ended(void)
+{
+    char text[1024];
+    return read_stat(text, sizeof text) && first_has_ended(text);
+}
+
 bool os_is_last_thread(void)
 {
     char text[1024];
-    if (os_read_file("/proc/self/stat", text, sizeof text) <= 0)
+    if (!read_stat(text, sizeof text))
         return false;
-    const char *threads = stat_field(text, 18), *state = stat_field(text, 1);
-    return (*threads == '1' || (*threads == '2' && *state == 'Z')) && threads[1] == ' ';
+    const char *threads = stat_field(text, 18);
+    return (*threads == '1' || (*threads == '2' && first_has_ended(text))) && threads[1] == ' ';
 }

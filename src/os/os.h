@@ -139,6 +139,9 @@ void *os_map_wiped_on_fork(void);
 /* Whether the calling thread is the last one; false where /proc does not tell. */
 bool os_is_last_thread(void);
 
+/* Whether the process goes on without its first thread; false where /proc does not tell. */
+bool os_first_thread_has_ended(void);
+
 /* Whatever another thread did before an access that the caller has seen, the caller sees from now
  * on: what an acquire is to a release, where the other side has none. False if the kernel has no
  * way. */

@@ -3,6 +3,7 @@
  *
  * Runs itself again with the option set. What should take a second may take ten on a busy machine.
  */
+// timeout: 400
 #include "case.h"
 #include <dirent.h>
 
@@ -114,6 +115,25 @@ static void check_signals(const char *task)
 
 /* ---- Children ---- */
 
+typedef int control(const char *, void *, size_t *, const void *, size_t);
+
+static void set(const char *option, const char *value)
+{
+    control *molt_ctl = (control *)(uintptr_t)dlsym(RTLD_DEFAULT, "molt_ctl");
+    REQUIRE(molt_ctl);
+    CHECK(molt_ctl(option, NULL, NULL, value, strlen(value)) == 0);
+}
+
+/* The thread looks for a shorter time after each release than by default. */
+static void restart_with_decay(const char *value)
+{
+    char task[64];
+    set("background", "0");
+    CHECK(wait_for_threads(0, task, sizeof task) == 0);
+    set("decay", value);
+    set("background", "1");
+}
+
 static void end_child(void)
 {
     _exit(case_failures > 0);
@@ -127,8 +147,16 @@ static void check_child(void (*body)(void), const char *what)
         body();
         end_child();
     }
-    int status;
-    REQUIRE(waitpid(child, &status, 0) == child);
+    int status = 0;
+    pid_t ended = 0;
+    for (int waited = 0; ended == 0 && waited < (int)patience(90) * 1000; waited += 20) {
+        ended = waitpid(child, &status, WNOHANG);
+        sleep_ms(20);
+    }
+    if (ended == 0) { /* a child whose only thread is the library's takes no other signal */
+        kill(child, SIGKILL);
+        REQUIRE(waitpid(child, &status, 0) == child);
+    }
     CHECK_MSG(status == 0, "%s: status %#x", what, (unsigned)status);
 }
 
@@ -159,21 +187,62 @@ static void end_by_thread(void)
     pthread_exit(NULL);
 }
 
-/* ---- Switched on and off ---- */
+static void *end_later(void *unused)
+{
+    sleep_ms(2000);
+    return unused;
+}
 
-typedef int control(const char *, void *, size_t *, const void *, size_t);
+/* The last one but the library's ends without a call of malloc, long after all has gone back. */
+static void end_by_quiet_thread(void)
+{
+    pthread_t thread;
+    alarm(patience(60));
+    restart_with_decay("20");
+    REQUIRE(pthread_create(&thread, NULL, end_later, NULL) == 0);
+    pthread_exit(NULL);
+}
+
+/* What is released while the thread is at work goes back, however long it has worked by then. */
+static void end_of_busy_time(void)
+{
+    alarm(patience(80));
+    restart_with_decay("100");
+    for (int ms = 600; ms <= 920; ms += 80) {
+        struct timespec now, begin;
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        do {
+            burst();
+            clock_gettime(CLOCK_MONOTONIC, &now);
+        } while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < ms);
+        check_falls("after a busy time");
+        sleep_ms(500);
+    }
+}
+
+/* What need not wait goes back, too, and then the thread sleeps. */
+static void without_decay(void)
+{
+    char task[64];
+    alarm(patience(80));
+    restart_with_decay("0");
+    CHECK(wait_for_threads(1, task, sizeof task) == 1);
+    burst();
+    check_falls("without a decay");
+    check_sleeps(task);
+}
+
+/* ---- Switched on and off ---- */
 
 static void check_switch(void)
 {
     char task[64];
-    control *molt_ctl = (control *)(uintptr_t)dlsym(RTLD_DEFAULT, "molt_ctl");
-    REQUIRE(molt_ctl);
     CHECK(wait_for_threads(1, task, sizeof task) == 1);
-    CHECK(molt_ctl("background", NULL, NULL, "0", 1) == 0);
+    set("background", "0");
     CHECK(wait_for_threads(0, task, sizeof task) == 0);
     burst();
-    CHECK(molt_ctl("background", NULL, NULL, "1", 1) == 0);
-    CHECK(molt_ctl("background", NULL, NULL, "1", 1) == 0);
+    set("background", "1");
+    set("background", "1");
     CHECK(wait_for_threads(1, task, sizeof task) == 1);
     check_falls("switched on");
 }
@@ -187,7 +256,7 @@ int main(int count, char **arguments)
         REQUIRE(!"exec");
     }
     char task[64];
-    case_watchdog(200);
+    case_watchdog(400);
     fill_bytes(blocks, sizeof blocks, 0);
     free(malloc(1));
     base = rss_bytes();
@@ -205,6 +274,9 @@ int main(int count, char **arguments)
     check_child(in_grandchild, "a child of a child");
     check_child(use_exit, "exit");
     check_child(end_by_thread, "the last thread ends");
+    check_child(end_by_quiet_thread, "the last thread ends quietly");
+    check_child(end_of_busy_time, "busy times");
+    check_child(without_decay, "no decay");
     check_switch();
     return case_end();
 }
