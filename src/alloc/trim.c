@@ -72,6 +72,8 @@ void trim_to_address_limit(size_t bytes)
     if (!init_done())
         return;
     fork_check();
+    lock_acquire(&registry_lock); /* so that nobody works on a heap without a thread meanwhile */
     registry_count(&heaps, &parked);
     arena_limit(bytes, heaps - parked <= 1);
+    lock_release(&registry_lock);
 }
