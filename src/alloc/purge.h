@@ -4,8 +4,8 @@
  * were free and dirty at the sweep before and still are: memory that is in use now and then stays,
  * memory that was left behind goes back after one to two times `decay`. Above `dirty` bytes the
  * sweep does not wait, nor when nobody has looked for `decay` and next to nothing was freed since:
- * the program has slept, and all that is free was so before. There is no thread of its own: looks
- * at the clock come from slow paths. */
+ * the program has slept, and all that is free was so before. Looks at the clock come from slow
+ * paths, and from the thread of its own that the program may ask for (background.h). */
 #ifndef ALLOC_PURGE_H
 #define ALLOC_PURGE_H
 

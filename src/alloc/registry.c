@@ -258,7 +258,7 @@ static uint32_t heaps_due(uint64_t elapsed_ms)
 static uint32_t reap_some(uint32_t due, uint64_t parked_before_ms, size_t *portion)
 {
     uint32_t done = 0;
-    while (done < due && done<REAPED_AT_ONCE && * portion> 0) {
+    while (*portion > 0 && done < due && done < REAPED_AT_ONCE) {
         uint32_t next = reap_cursor % map.heap_end + 1;
         if (!reap(map_heap(next), parked_before_ms, portion))
             break;
