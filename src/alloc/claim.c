@@ -3,6 +3,7 @@
 
 #include "heap.h"
 #include "map.h"
+#include "purge.h" // PURGE_PORTION_LOCKED
 #include "registry.h"
 #include "remote.h"
 #include "thread.h"
@@ -118,12 +119,10 @@ static bool take(struct heap *heap)
     return is_mine;
 }
 
-#define TIDY_QUOTA ((size_t)500) /* pages given back, or the time that they take */
-
 /* As its owner would. Whether nothing is left to do. */
 static bool tidy(struct heap *heap)
 {
-    size_t quota = TIDY_QUOTA;
+    size_t quota = PURGE_PORTION_LOCKED;
     heap_begin_slow(heap);
     remote_flush(heap);
     run_cache_empty(&heap->runs);

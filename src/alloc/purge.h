@@ -19,6 +19,9 @@
 size_t purge_raise_quota(size_t left, uint64_t elapsed_ms);
 #define PURGE_PORTION ((size_t)2048)
 
+/* A portion of work on heaps that are not the caller's: somebody may wait for their lock. */
+#define PURGE_PORTION_LOCKED ((size_t)500)
+
 /* A look at the clock. Cheap when nothing is due; skipped when another thread is at it. Whether
  * there is more to do at once. */
 bool purge_tick(uint64_t now_ms);

@@ -4,7 +4,7 @@
 #include "claim.h"
 #include "heap.h"
 #include "map.h"
-#include "purge.h" // purge_raise_quota
+#include "purge.h" // purge_raise_quota, PURGE_PORTION_LOCKED
 #include "remote.h"
 #include "thread.h"
 
@@ -242,7 +242,6 @@ void registry_call_quiet(const struct heap *caller, uint64_t now_ms)
 #define REAPED_PER_MS 16u
 #define REAPED_MAX 1024u
 #define REAPED_AT_ONCE 16u
-#define REAP_PORTION ((size_t)500) /* pages given back, or the time that they take */
 
 /* While none is parked there is but the starter to reap. */
 static uint32_t heaps_due(uint64_t elapsed_ms)
@@ -283,7 +282,7 @@ void registry_reap(uint64_t now_ms)
     if (starter != 0)
         reap(map_heap(starter), parked_before, &quota);
     while (left > 0 && quota > 0) {
-        size_t portion = quota < REAP_PORTION ? quota : REAP_PORTION;
+        size_t portion = quota < PURGE_PORTION_LOCKED ? quota : PURGE_PORTION_LOCKED;
         quota -= portion;
         left -= reap_some(left, parked_before, &portion);
         quota += portion;
@@ -297,7 +296,7 @@ void registry_reap(uint64_t now_ms)
 static void reap_whole(uint32_t number)
 {
     for (bool is_done = false; !is_done;) {
-        size_t portion = REAP_PORTION;
+        size_t portion = PURGE_PORTION_LOCKED;
         lock_acquire(&registry_lock);
         is_done = reap(map_heap(number), UINT64_MAX, &portion);
         lock_release(&registry_lock);
