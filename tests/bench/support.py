@@ -82,12 +82,12 @@ def compiled(source: str, *flags: str) -> Path:
     return path
 
 
-def library(source: str, *flags: str) -> Path:
+def compile_library(source: str, *flags: str) -> Path:
     return compiled(source, "-shared", "-fPIC", *flags)
 
 
 def good_allocator(name: str = "good") -> Allocator:
-    return Allocator(name, library(GOOD_LIBRARY))
+    return Allocator(name, compile_library(GOOD_LIBRARY))
 
 
 class FakeItem(Item):

@@ -6,7 +6,7 @@ import unittest
 from unittest import mock
 
 from support import (DECLARATIONS, GOOD_LIBRARY, MALLOC, REST, TOUCHES_64_MIB, USES_MALLOC,
-                     FakeItem, InTemporaryDirectory, compiled, good_allocator, library)
+                     FakeItem, InTemporaryDirectory, compiled, good_allocator, compile_library)
 from harness import counts, gate, workloads
 from harness.allocators import Allocator
 from harness.item import Wrong
@@ -111,7 +111,7 @@ class Measuring(InTemporaryDirectory):
             self.measure(FakeItem(["sh", "-c", "exit 3"]))
 
     def test_a_library_that_does_not_take_over_is_an_error(self):
-        half = Allocator("molt", library(DECLARATIONS + MALLOC + REST))
+        half = Allocator("molt", compile_library(DECLARATIONS + MALLOC + REST))
         with self.assertRaisesRegex(Wrong, "fake: .* has free from"):
             self.measure(FakeItem([compiled(USES_MALLOC)]), half)
 
@@ -131,7 +131,7 @@ class Measuring(InTemporaryDirectory):
 class Counts(unittest.TestCase):
     def test_counts_are_those_of_the_preloaded_allocator(self):
         fast = counts.count(good_allocator(), "lifo")
-        slow = counts.count(Allocator("slow", library(SLOW)), "lifo")
+        slow = counts.count(Allocator("slow", compile_library(SLOW)), "lifo")
         self.assertGreater(fast, 10)
         self.assertLess(fast, 300)
         self.assertGreater(slow - fast, 50)
@@ -141,12 +141,12 @@ class Counts(unittest.TestCase):
         self.assertAlmostEqual(first, second, delta=0.1)
 
     def test_a_library_that_does_not_take_over_is_not_counted(self):
-        half = Allocator("half", library(DECLARATIONS + MALLOC + REST))
+        half = Allocator("half", compile_library(DECLARATIONS + MALLOC + REST))
         with self.assertRaisesRegex(Wrong, "lifo under half: .* has free from"):
             counts.count(half, "lifo")
 
     def test_a_library_that_crashes_is_not_counted(self):
-        broken = library(GOOD_LIBRARY.replace("{ __libc_free(p); }", "{ __builtin_trap(); }"))
+        broken = compile_library(GOOD_LIBRARY.replace("{ __libc_free(p); }", "{ __builtin_trap(); }"))
         with self.assertRaisesRegex(Wrong, "lifo under broken"):
             counts.count(Allocator("broken", broken), "lifo")
 

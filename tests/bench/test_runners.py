@@ -213,7 +213,7 @@ class TestPrograms(RunnersCase):
         for name, text in scripts.items():
             self.script(f"{name}.sh", text)
         done = self.run_in_root("tests/programs/run", "--from", self.directory,
-                                support.library(support.GOOD_LIBRARY))
+                                support.compile_library(support.GOOD_LIBRARY))
         return done.returncode, done.stdout
 
     def test_one_that_fails_with_the_systems_malloc_is_skipped(self):

@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from support import (DECLARATIONS, GOOD_LIBRARY, MALLOC, REST, USES_MALLOC, FakeItem,
-                     InTemporaryDirectory, compiled, good_allocator, library, patience, wait_for)
+                     InTemporaryDirectory, compiled, good_allocator, compile_library, patience, wait_for)
 from harness import results, session
 from harness.allocators import Allocator
 from harness.item import ROOT, Unavailable, Wrong
@@ -122,7 +122,7 @@ class Failures(InSession):
 
     def test_an_allocator_with_a_wrong_answer_fails_even_if_it_is_the_first(self):
         bad = self.directory / "libbad.so"
-        bad.write_bytes(library(GOOD_LIBRARY).read_bytes())
+        bad.write_bytes(compile_library(GOOD_LIBRARY).read_bytes())
         item = self.shell('case "$LD_PRELOAD" in *bad*) echo wrong ;; *) echo right ;; esac')
         self.assertRegex(self.warm_up(item, Allocator("bad", bad)).failure, "another answer")
         self.assertEqual(self.warm_up(item).failure, "")
@@ -145,7 +145,7 @@ class Failures(InSession):
 
     def test_a_broken_allocator_fails(self):
         program = FakeItem([compiled(USES_MALLOC)])
-        self.assertRegex(self.warm_up(program, Allocator("broken", library(BROKEN))).failure,
+        self.assertRegex(self.warm_up(program, Allocator("broken", compile_library(BROKEN))).failure,
                          "^killed by signal")
         self.assertEqual(self.warm_up(program).failure, "")
 
@@ -205,7 +205,7 @@ class Takeover(InSession):
 
     def test_an_allocator_that_does_not_take_over_fails_though_the_run_succeeds(self):
         program = FakeItem([compiled(USES_MALLOC)])
-        half = Allocator("half", library(DECLARATIONS + MALLOC + REST))
+        half = Allocator("half", compile_library(DECLARATIONS + MALLOC + REST))
         self.assertRegex(self.warm_up(program, half).failure, "has free from .*libc.so.6")
 
     def test_a_static_program_fails(self):
@@ -214,7 +214,7 @@ class Takeover(InSession):
 
     def test_one_refusal_does_not_touch_the_next(self):
         program = FakeItem([compiled(USES_MALLOC)])
-        self.warm_up(program, Allocator("none", library("int nothing;")))
+        self.warm_up(program, Allocator("none", compile_library("int nothing;")))
         self.assertEqual(self.warm_up(program).failure, "")
 
 
@@ -240,7 +240,7 @@ class Surroundings(InSession):
         self.assertEqual(self.variables(environment={"LEVEL": "9"})["LEVEL"], "9")
 
     def test_the_preloaded_library_reaches_only_the_command(self):
-        run = self.measure(FakeItem(["sleep", "0"]), Allocator("spy", library(SPY)))
+        run = self.measure(FakeItem(["sleep", "0"]), Allocator("spy", compile_library(SPY)))
         self.assertEqual(run.failure, "")
         self.assertEqual((self.work / "loaded").read_text(encoding="utf-8"), "sleep\n")
 
@@ -381,7 +381,7 @@ class Interrupted(InSession):
 
     def start(self, output: Path) -> subprocess.Popen:
         """With SIGINT as in a shell's foreground, wherever the test itself runs."""
-        good = library(GOOD_LIBRARY)
+        good = compile_library(GOOD_LIBRARY)
         process = subprocess.Popen(
             [sys.executable, ROOT / "bench/run", "--only", "shortlived@2", "-n", "1000",
              "--peer", "good", "-o", output],

@@ -5,7 +5,7 @@ import unittest
 from pathlib import Path
 
 from support import (DECLARATIONS, FREE, GOOD_LIBRARY, MALLOC, REST, USES_MALLOC,
-                     InTemporaryDirectory, compiled, library)
+                     InTemporaryDirectory, compiled, compile_library)
 from harness import takeover
 
 OWN_MALLOC = DECLARATIONS + MALLOC + FREE + REST + USES_MALLOC
@@ -66,15 +66,15 @@ class Takeover(InTemporaryDirectory):
         self.assertRegex(self.refusal(preloaded, *command) or "not refused", reason)
 
     def test_a_library_that_takes_over_is_not_refused(self):
-        self.assertIsNone(self.refusal(library(GOOD_LIBRARY), compiled(USES_MALLOC)))
+        self.assertIsNone(self.refusal(compile_library(GOOD_LIBRARY), compiled(USES_MALLOC)))
 
     def test_a_library_by_a_link_is_not_refused(self):
         link = self.directory / "libalias.so"
-        link.symlink_to(library(GOOD_LIBRARY))
+        link.symlink_to(compile_library(GOOD_LIBRARY))
         self.assertIsNone(self.refusal(link, compiled(USES_MALLOC)))
 
     def test_a_library_that_looks_up_the_malloc_it_replaces_is_not_refused(self):
-        self.assertIsNone(self.refusal(library(GOOD_LIBRARY + LOOKS_UP), compiled(USES_MALLOC)))
+        self.assertIsNone(self.refusal(compile_library(GOOD_LIBRARY + LOOKS_UP), compiled(USES_MALLOC)))
 
     def test_glibc_preloaded_is_not_refused(self):
         libc = subprocess.run(["ldd", compiled(USES_MALLOC)], capture_output=True, text=True)
@@ -82,20 +82,20 @@ class Takeover(InTemporaryDirectory):
         self.assertIsNone(self.refusal(Path(path), compiled(USES_MALLOC)))
 
     def test_a_library_without_free_is_refused(self):
-        half = library(DECLARATIONS + MALLOC + REST)
+        half = compile_library(DECLARATIONS + MALLOC + REST)
         self.assert_refused(f"has free from .*libc.so.6, not from {half}", half,
                             compiled(USES_MALLOC))
 
     def test_a_library_without_calloc_and_realloc_is_refused(self):
         self.assert_refused("has (calloc|realloc) from .*libc.so.6",
-                            library(DECLARATIONS + MALLOC + FREE), compiled(USES_MALLOC))
+                            compile_library(DECLARATIONS + MALLOC + FREE), compiled(USES_MALLOC))
 
     def test_a_library_without_the_aligned_malloc_that_is_used_is_refused(self):
-        self.assert_refused("has posix_memalign from .*libc.so.6", library(GOOD_LIBRARY),
+        self.assert_refused("has posix_memalign from .*libc.so.6", compile_library(GOOD_LIBRARY),
                             compiled(USES_ALIGNED))
 
     def test_a_library_that_exports_nothing_is_refused(self):
-        hidden = library(DECLARATIONS + "static " + MALLOC)
+        hidden = compile_library(DECLARATIONS + "static " + MALLOC)
         self.assert_refused("has (malloc|free|calloc|realloc) from .*libc.so.6", hidden,
                             compiled(USES_MALLOC))
 
@@ -108,56 +108,56 @@ class Takeover(InTemporaryDirectory):
         self.assert_refused("from .*libc.so.6", self.directory / "none.so", compiled(USES_MALLOC))
 
     def test_a_static_program_is_refused(self):
-        good = library(GOOD_LIBRARY)
+        good = compile_library(GOOD_LIBRARY)
         self.assert_refused(f"^no process has malloc from {good}$", good,
                             compiled(USES_MALLOC, "-static"))
 
     def test_a_program_with_a_malloc_of_its_own_is_refused(self):
         own = compiled(OWN_MALLOC)
-        self.assert_refused(f"has (malloc|free|calloc|realloc) from {own}", library(GOOD_LIBRARY),
+        self.assert_refused(f"has (malloc|free|calloc|realloc) from {own}", compile_library(GOOD_LIBRARY),
                             own)
 
     def test_a_fixed_program_through_whose_table_others_call_malloc_is_not_refused(self):
-        self.assertIsNone(self.refusal(library(GOOD_LIBRARY), compiled(TAKES_ADDRESS, *FIXED)))
+        self.assertIsNone(self.refusal(compile_library(GOOD_LIBRARY), compiled(TAKES_ADDRESS, *FIXED)))
 
     def test_a_fixed_program_under_a_library_that_exports_nothing_is_refused(self):
-        self.assert_refused("from .*libc.so.6", library("int nothing;"),
+        self.assert_refused("from .*libc.so.6", compile_library("int nothing;"),
                             compiled(TAKES_ADDRESS, *FIXED))
 
     def test_a_fixed_program_with_a_malloc_of_its_own_is_refused(self):
         own = compiled(OWN_MALLOC, *FIXED)
-        self.assert_refused(f"from {own}", library(GOOD_LIBRARY), own)
+        self.assert_refused(f"from {own}", compile_library(GOOD_LIBRARY), own)
 
     def test_a_program_linked_with_another_malloc_takes_the_preloaded_one(self):
-        other = library(GOOD_LIBRARY + "int other;")
-        self.assertIsNone(self.refusal(library(GOOD_LIBRARY),
+        other = compile_library(GOOD_LIBRARY + "int other;")
+        self.assertIsNone(self.refusal(compile_library(GOOD_LIBRARY),
                                        compiled(USES_MALLOC, "-Wl,--no-as-needed", str(other))))
 
     def test_a_program_that_keeps_the_malloc_it_is_linked_with_is_refused(self):
-        other = library(GOOD_LIBRARY + "int other;")
-        self.assert_refused(f"from {other}, not from", library("int nothing;"),
+        other = compile_library(GOOD_LIBRARY + "int other;")
+        self.assert_refused(f"from {other}, not from", compile_library("int nothing;"),
                             compiled(USES_MALLOC, "-Wl,--no-as-needed", str(other)))
 
     def test_a_plugin_with_another_malloc_is_refused(self):
-        other = library(GOOD_LIBRARY + "int other;")
-        plugin = library(PLUGIN, "-Wl,--no-as-needed", str(other))
-        self.assert_refused(f"{plugin} has (malloc|free) from {other}", library(GOOD_LIBRARY),
+        other = compile_library(GOOD_LIBRARY + "int other;")
+        plugin = compile_library(PLUGIN, "-Wl,--no-as-needed", str(other))
+        self.assert_refused(f"{plugin} has (malloc|free) from {other}", compile_library(GOOD_LIBRARY),
                             compiled(OPENS_DEEP), plugin)
 
     def test_several_processes_that_all_have_it_are_not_refused(self):
         program = compiled(USES_MALLOC)
-        self.assertIsNone(self.refusal(library(GOOD_LIBRARY), "sh", "-c",
+        self.assertIsNone(self.refusal(compile_library(GOOD_LIBRARY), "sh", "-c",
                                        f"{program} & {program}; wait; exec {program}"))
 
     def test_a_child_that_lacks_it_is_refused(self):
         program = compiled(USES_MALLOC)
         self.assert_refused("has (malloc|free|calloc|realloc) from .*libc.so.6",
-                            library(GOOD_LIBRARY), "sh", "-c",
+                            compile_library(GOOD_LIBRARY), "sh", "-c",
                             f"{program}; env -u LD_PRELOAD {program}; {program}")
 
     def test_a_child_with_a_malloc_of_its_own_is_refused(self):
         own = compiled(OWN_MALLOC)
-        self.assert_refused(f"from {own}", library(GOOD_LIBRARY), "sh", "-c", f"{own}; true")
+        self.assert_refused(f"from {own}", compile_library(GOOD_LIBRARY), "sh", "-c", f"{own}; true")
 
 
 if __name__ == "__main__":

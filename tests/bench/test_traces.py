@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import InTemporaryDirectory, compiled, library
+from support import InTemporaryDirectory, compiled, compile_library
 
 from harness import item, traces
 from harness.traces import RECORDER, REPLAY
@@ -228,7 +228,7 @@ class TraceTest(InTemporaryDirectory):
     @classmethod
     def setUpClass(cls):
         cls.program = compiled(PROGRAM, "-std=gnu17", "-pthread")
-        cls.broken = library(BROKEN)
+        cls.broken = compile_library(BROKEN)
 
     def run_recorded(self, what, prefix):
         return subprocess.run(

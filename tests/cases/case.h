@@ -204,6 +204,38 @@ static inline size_t page_bytes(void)
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
+/* The mappings there are: lines of /proc/self/maps. */
+static inline size_t mapping_count(void)
+{
+    static char part[1 << 16];
+    size_t lines = 0;
+    int fd = open("/proc/self/maps", O_RDONLY);
+    REQUIRE(fd >= 0);
+    for (ssize_t got; (got = read(fd, part, sizeof part)) > 0;) {
+        for (ssize_t i = 0; i < got; i++)
+            lines += part[i] == '\n';
+    }
+    close(fd);
+    return lines;
+}
+
+/* The bytes of all mappings that may be accessed in one of these ways ("rw": read or written). */
+static inline size_t accessible_bytes(const char *ways)
+{
+    char line[512];
+    size_t total = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    REQUIRE(maps);
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long start, end;
+        char mode[8];
+        if (sscanf(line, "%lx-%lx %7s", &start, &end, mode) == 3 && strpbrk(mode, ways))
+            total += end - start;
+    }
+    fclose(maps);
+    return total;
+}
+
 /* Resident memory of this process, from /proc/self/statm. */
 static inline size_t rss_bytes(void)
 {

@@ -17,20 +17,6 @@
 
 enum { BLOCKS = 4, MOVES_MAX = 12, MAPPINGS_MAX = 40 };
 
-static size_t mapping_count(void)
-{
-    static char part[1 << 16];
-    size_t lines = 0;
-    int fd = open("/proc/self/maps", O_RDONLY);
-    REQUIRE(fd >= 0);
-    for (ssize_t got; (got = read(fd, part, sizeof part)) > 0;) {
-        for (ssize_t i = 0; i < got; i++)
-            lines += part[i] == '\n';
-    }
-    close(fd);
-    return lines;
-}
-
 /* Something of the kernel's choice, now here and now there. */
 static void move_stranger(void)
 {

@@ -9,20 +9,6 @@
 
 enum { ALLOWED = 100 };
 
-static size_t mapping_count(void)
-{
-    static char part[1 << 16];
-    size_t lines = 0;
-    int fd = open("/proc/self/maps", O_RDONLY);
-    REQUIRE(fd >= 0);
-    for (ssize_t got; (got = read(fd, part, sizeof part)) > 0;) {
-        for (ssize_t i = 0; i < got; i++)
-            lines += part[i] == '\n';
-    }
-    close(fd);
-    return lines;
-}
-
 static void check_count(size_t before, size_t size, const char *when)
 {
     size_t added = growth(before, mapping_count());

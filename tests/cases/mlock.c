@@ -10,23 +10,6 @@
 
 enum { COUNT = 12 };
 
-/* The bytes that mlockall would have to bring in. */
-static size_t writable_bytes(void)
-{
-    char line[512];
-    size_t total = 0;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    REQUIRE(maps);
-    while (fgets(line, sizeof line, maps)) {
-        unsigned long start, end;
-        char mode[8];
-        if (sscanf(line, "%lx-%lx %7s", &start, &end, mode) == 3 && mode[1] == 'w')
-            total += end - start;
-    }
-    fclose(maps);
-    return total;
-}
-
 static void check_zeroed(size_t size)
 {
     static unsigned char *blocks[COUNT];
@@ -61,7 +44,8 @@ int main(void)
 {
     case_watchdog(60);
     check_sizes();
-    size_t writable = writable_bytes();
+    size_t writable = accessible_bytes("w"); /* what mlockall would bring in */
+    ;
     CHECK_MSG(writable < GIB, "%zu bytes are writable before mlockall", writable);
     if (case_failures > 0)
         return case_end();
