@@ -15,8 +15,10 @@ from .session import Session, prepare
 BASELINE = ROOT / "bench/baseline.json"
 INSTRUCTIONS_LIMIT = 1.02
 PEAK_RSS_LIMIT = 1.05
-# The least of some runs counts: looks at the clock come at other places each time, and move a
-# peak by up to 8 %.
+# Where looks at the clock fall moves this peak by 8 % between runs of one build, and by 6 % between
+# machines.
+PEAK_RSS_LIMITS = {"vectors@1": 1.10}
+# The least of some runs counts, since looks at the clock come at other places each time.
 RSS_RUNS = 9
 
 # One thread, and the same sequence of calls in every run.
@@ -50,11 +52,11 @@ def measure(items: list[Item], say) -> dict[str, dict[str, float]]:
 def judge(now: dict, recorded: dict) -> list[tuple[bool, str]]:
     """One verdict a figure: whether it passes, and a line on it."""
     verdicts = []
-    limits = {"instructions": INSTRUCTIONS_LIMIT, "peak_rss": PEAK_RSS_LIMIT}
-    for kind, limit in limits.items():
+    limits = {"instructions": (INSTRUCTIONS_LIMIT, {}), "peak_rss": (PEAK_RSS_LIMIT, PEAK_RSS_LIMITS)}
+    for kind, (limit, limits_of) in limits.items():
         for name in {**recorded.get(kind, {}), **now[kind]}:
             verdicts.append(_verdict(kind, name, now[kind].get(name),
-                                     recorded.get(kind, {}).get(name), limit))
+                                     recorded.get(kind, {}).get(name), limits_of.get(name, limit)))
     return verdicts
 
 

@@ -61,6 +61,11 @@ class Verdicts(unittest.TestCase):
         self.assertTrue(passes)
         self.assertTrue(line.endswith("0.800, better: record it"), line)
 
+    def test_an_item_may_have_a_limit_of_its_own(self):
+        for now, expected in ((1090.0, True), (1110.0, False)):
+            with self.subTest(now=now):
+                self.assertEqual(judge("peak_rss", {"vectors@1": now}, {"vectors@1": 1000.0})[0][0], expected)
+
     def test_what_is_hardly_better_is_not_remarked(self):
         self.assertNotIn("better", judge("peak_rss", {"tree": 960.0}, {"tree": 1000.0})[0][1])
 
