@@ -15,34 +15,6 @@
 #include <linux/futex.h>
 #include <time.h>
 
-/* ThreadSanitizer knows nothing of what orders the owner's work and the claimer's. */
-#if defined(__SANITIZE_THREAD__)
-void AnnotateIgnoreReadsBegin(const char *file, int line);
-void AnnotateIgnoreReadsEnd(const char *file, int line);
-void AnnotateIgnoreWritesBegin(const char *file, int line);
-void AnnotateIgnoreWritesEnd(const char *file, int line);
-
-static void begin_unwatched(void)
-{
-    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
-    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
-}
-
-static void end_unwatched(void)
-{
-    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
-    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
-}
-#else
-static void begin_unwatched(void)
-{
-}
-
-static void end_unwatched(void)
-{
-}
-#endif
-
 void claim_allow(struct heap *heap)
 {
     heap->thread_id = (int)SYSCALL(gettid);
@@ -147,19 +119,17 @@ static bool tidy_portion(struct heap *heap, uint64_t before_ms)
 {
     bool goes_on = false;
     lock_acquire(&registry_lock);
-    begin_unwatched();
     if (is_due(heap, before_ms) && take(heap)) {
         goes_on = !tidy(heap);
         give_up(heap);
     }
-    end_unwatched();
     lock_release(&registry_lock);
     return goes_on;
 }
 
 void claim_tidy(uint64_t before_ms)
 {
-    if (asleep_handlers_nest())
+    if (asleep_handlers_nest() || !asleep_fence())
         return;
     uint32_t end = atomic_load_explicit(&map.heap_end, memory_order_acquire);
     for (uint32_t number = 1; number <= end; number++)

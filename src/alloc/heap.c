@@ -277,6 +277,12 @@ static bool may_start(struct heap *heap, unsigned size_class)
            heap->partial[size_class] == 0;
 }
 
+READS_RACES bool heap_is_starting(const struct heap *heap, unsigned size_class)
+{
+    return size_class < 64 && (heap->started >> size_class & 1) != 0 &&
+           heap->active[size_class] == 0;
+}
+
 /* A thread that allocates a few blocks shall not touch a page for each size: its first ones lie
  * beside those of other threads. Whether there are some in the list now. */
 static bool start(struct heap *heap, unsigned size_class)

@@ -133,12 +133,9 @@ static inline enum heap_state heap_state(const struct heap *heap)
     return (enum heap_state)atomic_load_explicit(&heap->state, memory_order_acquire);
 }
 
-/* Whether free[class] is a list of blocks from the starter, of no own pool. */
-static inline bool heap_is_starting(const struct heap *heap, unsigned size_class)
-{
-    return size_class < 64 && (heap->started >> size_class & 1) != 0 &&
-           heap->active[size_class] == 0;
-}
+/* Whether free[class] is a list of blocks from the starter, of no own pool. Any thread may ask: of
+ * another's heap the answer may be old. */
+bool heap_is_starting(const struct heap *heap, unsigned size_class);
 
 static inline uintptr_t heap_cookie(const struct heap *heap)
 {

@@ -98,12 +98,12 @@ static bool is_tidied(int tries)
     return hole_bytes != 0;
 }
 
-/* Whether /proc tells at all; else says that the test is skipped. */
+/* Else says that the test is skipped. */
 static bool can_claim(const char *test)
 {
     bool can = access("/proc/thread-self/syscall", R_OK) == 0 && asleep_fence();
     if (!can)
-        printf("%s: skipped: /proc does not tell who sleeps\n", test);
+        printf("skipped %s: nothing tells who sleeps\n", test);
     return can;
 }
 
