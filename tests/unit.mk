@@ -19,15 +19,19 @@ UNIT_WRAPPED := os_yield molt_new molt_new_extra molt_malloc molt_calloc molt_re
                 malloc_aligned object_block_refill scratch_take os_map
 UNIT_LDFLAGS := $(UNIT_WRAPPED:%=-Wl,--wrap=%)
 
+# All of an archive: constructors fill in hooks, which nothing names.
+whole = -Wl,--whole-archive $(1) -Wl,--no-whole-archive
+
 # unit_variant NAME, the variant's compiler flags, directory of the result
 define unit_variant
 $(1)_UNIT  := $$(UNIT_SOURCES:%.c=$(BUILD)/obj/$(1)/%.o)
 
 $(3)/unit: $$($(1)_UNIT) $(3)/libmolt-core.a
-	$$(CC) $$(LDFLAGS) $$(UNIT_LDFLAGS) $(2) $$^ -o $$@ -pthread $$(UNIT_LIBS)
+	$$(CC) $$(LDFLAGS) $$(UNIT_LDFLAGS) $(2) $$($(1)_UNIT) $$(call whole,$(3)/libmolt-core.a) \
+	    -o $$@ -pthread $$(UNIT_LIBS)
 
 $(MODELS:%=$(3)/%): $(3)/%: $(BUILD)/obj/$(1)/tests/model/%.o $(3)/libmolt-core.a
-	$$(CC) $$(LDFLAGS) $(2) $$^ -o $$@ -pthread
+	$$(CC) $$(LDFLAGS) $(2) $$< $$(call whole,$(3)/libmolt-core.a) -o $$@ -pthread
 
 -include $$($(1)_UNIT:.o=.d) $(MODELS:%=$(BUILD)/obj/$(1)/tests/model/%.d)
 endef

@@ -8,7 +8,7 @@
 #define OBJECT_CASCADE_H
 
 #include "dying.h"
-#include "object.h" // object_mark_dead
+#include "find.h" // object_mark_dead
 #include "type.h"
 
 #include "alloc/malloc.h" // free_drained

@@ -1,10 +1,11 @@
 /* count.c: foreign counts, merging, and the slow ends of retain and release. */
 #include "count.h"
 
-#include "collect.h" // collect_is_deleting
+#include "attach.h"
 #include "death.h"
+#include "dying.h" // dying.is_deleting
 #include "error.h"
-#include "object.h" // object_pool_block
+#include "find.h" // object_pool_block
 #include "owner.h"
 #include "type.h"
 
@@ -136,8 +137,8 @@ static void enqueue(struct shares *shares)
 }
 
 /* The owner sees to its queue at its next safepoint; if it is detached, who comes now does. After
- * the queue has been stored: see detach() in owner.c. It may be attached by the time that its lock
- * is had. */
+ * the queue has been stored: see detach() in gc/process.c. It may be attached by the time that its
+ * lock is had. */
 static void notify(struct owner *owner)
 {
     if (owner_state(owner) == OWNER_DETACHED)
@@ -200,7 +201,7 @@ static bool drop_shared(void *object)
 static NOINLINE bool drop_other(void *object, uint64_t header)
 {
     unsigned tag = header_tag(header);
-    if (tag == TAG_CONDEMNED && collect_is_deleting())
+    if (tag == TAG_CONDEMNED && dying.is_deleting)
         return false;
     expect_object("release", object, header);
     return !tag_is_immortal(tag) && drop_shared(object);
@@ -348,7 +349,7 @@ void count_attach(const char *operation, const void *object)
 {
     error_if_no_object(operation, object);
     refuse(operation, object, "a traverse callback must not count");
-    owner_attach();
+    attach_thread();
 }
 
 /* A variable of the program may change at any time, a field of an object may not. Nothing is waited
@@ -356,7 +357,7 @@ void count_attach(const char *operation, const void *object)
 void molt_attach_slow(const void *changed)
 {
     if (!owner_must_not_count()) {
-        owner_attach();
+        attach_thread();
         return;
     }
     const void *object = object_pool_block(changed);

@@ -5,8 +5,7 @@
 #include "count.h"
 #include "dying.h"
 #include "error.h"
-#include "gc.h"
-#include "object.h"
+#include "find.h"
 #include "owner.h"
 #include "side.h"
 #include "type.h"
@@ -26,11 +25,8 @@ static COLD void free_large(void *object, const struct descriptor *type)
 {
     struct large *large = large_of(object);
     struct owner *self = owner_self;
-    if (type->tracked) {
-        gc_note_large(-(ptrdiff_t)large->side.block_bytes);
-        if (self != NULL && self->count > 0)
-            self->count--;
-    }
+    if (type->tracked && self != NULL && self->count > 0)
+        self->count--;
     side_remove_large(large);
     free_fast(large->block);
 }

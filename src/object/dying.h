@@ -1,5 +1,5 @@
 /* dying.h: the stack of objects that are dying, and what is forgotten of them. For death.c and
- * cascade.c alone.
+ * cascade.c; a collection tells here that it deletes.
  *
  *   63   61 60               20 19   16 15      0
  *   +------+-------------------+-------+---------+
@@ -16,6 +16,7 @@
 #include "alloc/map.h"
 #include "base/attributes.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,7 @@ struct dying {
     void *last;
     unsigned put_off; /* whatever dies is put off */
     unsigned depth;   /* drains inside one another */
+    bool is_deleting; /* a collection drops the references of condemned objects */
 };
 
 extern HIDDEN THREAD_LOCAL struct dying dying;

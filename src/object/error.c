@@ -2,8 +2,8 @@
  * is read; who refers to it is looked for when the line has been begun. */
 #include "error.h"
 
-#include "holders.h"
-#include "object.h" // object_block_around
+#include "find.h" // object_block_around, object_dead_type
+#include "hooks.h"
 #include "owner.h"
 #include "type.h"
 
@@ -43,13 +43,13 @@ void error_weak_get(void)
 
 void error_fatal(const void *p, const char *format, ...)
 {
-    struct report_line holders = {.length = 0};
+    struct report_line referrers = {.length = 0};
     va_list arguments;
     va_start(arguments, format);
     report_begin_fatal(format, arguments);
     va_end(arguments);
-    holders_append(&holders, p);
-    report_end_fatal(&holders);
+    object_hooks.append_referrers(&referrers, p);
+    report_end_fatal(&referrers);
 }
 
 /* p is the start of a block for objects. */

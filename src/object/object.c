@@ -1,14 +1,14 @@
 /* object.c: making objects and asking what they are. */
 #include "object.h"
 
+#include "attach.h"
 #include "count.h"
-#include "deferral.h" // deferral_on
 #include "error.h"
-#include "gc.h"
+#include "find.h"
+#include "hooks.h"
 #include "owner.h"
-#include "pace.h" // pace_note_memory
+#include "safepoint.h"
 #include "type.h"
-#include "world.h"
 
 #include "alloc/malloc.h"
 #include "alloc/object_block.h"
@@ -18,6 +18,9 @@
 
 #include <errno.h>
 #include <string.h>
+
+_Atomic size_t object_new_bytes;
+atomic_bool object_is_deferred;
 
 /* ---- Making ---- */
 
@@ -50,6 +53,11 @@ static NOINLINE void *begin_life_zeroed(void *block, size_t bytes, const struct 
     return begin_life(block, owner, number);
 }
 
+static void note_new_bytes(size_t bytes)
+{
+    atomic_fetch_add_explicit(&object_new_bytes, bytes, memory_order_relaxed);
+}
+
 /* A block for an object of the class, in a pool with a side if it is tracked. A pool without one
  * must not stay the heap's: molt_new takes blocks from it without a question. */
 static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
@@ -61,7 +69,7 @@ static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
     if (block == NULL || !tracked)
         return block;
     size_t bytes = size_class_bytes(size_class);
-    pace_note_memory(bytes > os_page_bytes() ? bytes : os_page_bytes()); /* as pools are carved */
+    note_new_bytes(bytes > os_page_bytes() ? bytes : os_page_bytes()); /* as pools are carved */
     struct side *side = side_of_pool(map_pool(block));
     if (side == NULL) {
         object_block_undo_refill(size_class, block);
@@ -86,8 +94,7 @@ static void *make_large(struct owner *owner, const struct descriptor *type, size
     side_init_large(large, owner, bytes, type->tracked);
     if (type->tracked) {
         side_add_young(&large->side);
-        gc_note_large((ptrdiff_t)bytes);
-        pace_note_memory(bytes);
+        note_new_bytes(bytes);
     }
     return block + front;
 }
@@ -98,16 +105,16 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
     if (UNLIKELY(owner_must_not_count()))
         error_new(type);
     fork_check();
-    struct owner *owner = owner_attach();
+    struct owner *owner = attach_thread();
     if (owner == NULL)
         return malloc_no_memory();
     const struct descriptor *descriptor = type_register(type);
     if (descriptor == NULL)
         return NULL;
-    world_safepoint(owner);
-    if (!deferral_on())
+    safepoint_poll(owner);
+    if (!atomic_load_explicit(&object_is_deferred, memory_order_relaxed))
         count_settle_queue(owner);
-    gc_note_new(owner, descriptor);
+    object_hooks.new_object(owner, descriptor->tracked);
 
     size_t bytes = (descriptor->size + extra + 7) & ~(size_t)7;
     unsigned number = type_number(type_cache(type));
@@ -121,7 +128,8 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
         object = extra > PTRDIFF_MAX / 2 ? NULL : make_large(owner, descriptor, bytes);
     }
     if (object == NULL) {
-        gc_take_back_new(owner, descriptor);
+        if (descriptor->tracked && owner->count > 0)
+            owner->count--;
         return malloc_no_memory();
     }
     begin_life(object, owner, size_class != 0 ? number : number | (unsigned)HEADER_LARGE);
@@ -159,47 +167,6 @@ void *molt_new(const molt_type *type)
 void *molt_new_extra(const molt_type *type, size_t extra)
 {
     return extra == 0 ? molt_new(type) : new_slow(type, extra);
-}
-
-/* ---- Finding ---- */
-
-size_t object_bytes(const void *object)
-{
-    uint64_t header = header_of(object);
-    return UNLIKELY((header & HEADER_LARGE) != 0) ? large_of(object)->side.block_bytes
-                                                  : pool_block_bytes(map_pool(object));
-}
-
-/* A visitor asks while its thread holds the lock. */
-static void *large_around(const void *p)
-{
-    void *found = NULL;
-    bool is_held = side_lock_is_mine();
-    if (!is_held)
-        side_lock_acquire();
-    for (struct link *link = side_all.next; link != &side_all && found == NULL; link = link->next) {
-        struct side *side = LINK_OWNER(link, struct side, all);
-        if (side->pool == NULL && (uintptr_t)p - side->start < side->block_bytes)
-            found = (void *)side->start;
-    }
-    if (!is_held)
-        side_lock_release();
-    return found;
-}
-
-void *object_block_around(const void *p)
-{
-    return map_pool_around(p) != NULL ? object_pool_block(p) : large_around(p);
-}
-
-void *object_pool_block(const void *p)
-{
-    const struct pool *pool = map_pool_around(p);
-    if (pool == NULL || !pool_has_objects(pool))
-        return NULL;
-    size_t bytes = pool_block_bytes(pool);
-    size_t number = ((uintptr_t)p - pool->start) / bytes;
-    return number < pool_carved(pool) ? (void *)(pool->start + number * bytes) : NULL;
 }
 
 /* ---- Asking ---- */
@@ -242,4 +209,29 @@ void molt_immortalize(void *object)
         return;
     error_if_no_object("molt_immortalize", object);
     header_set(object, header_with(header_of(object), TAG_IMMORTAL, 0));
+}
+
+bool molt_gc_is_tracked(const void *object)
+{
+    if (object == NULL)
+        return false;
+    error_if_no_object("molt_gc_is_tracked", object);
+    uint64_t header = header_of(object);
+    return type_by_number(header_type(header))->tracked && (header & HEADER_UNTRACKED) == 0;
+}
+
+void molt_gc_untrack(void *object)
+{
+    if (object == NULL)
+        return;
+    error_if_no_object("molt_gc_untrack", object);
+    header_set(object, header_of(object) | HEADER_UNTRACKED);
+}
+
+bool molt_gc_is_finalized(const void *object)
+{
+    if (object == NULL)
+        return false;
+    error_if_no_object("molt_gc_is_finalized", object);
+    return (header_of(object) & HEADER_FINALIZED) != 0;
 }

@@ -62,18 +62,13 @@ static inline void owner_call(struct owner *owner)
 /* What molt_self is while the thread owns nothing: no header has this tag. */
 #define SELF_NONE ((uint64_t)MOLT_NOBODY << TAG_SHIFT)
 
-/* Attaches the calling thread, if it is not: NULL when there is no memory, or no tag. */
-struct owner *owner_attach(void);
+/* The same for all owners: what they may count, say, has changed. */
+void owner_call_all(void);
 
 /* NULL: the heap owns no object. */
 struct owner *owner_of_heap(unsigned heap_number);
 
-/* For alloc/hooks.h: detaches, after the thread's other destructors have had their turn. Wherever
- * the thread was: in a blocking region, or in a callback of a collection, which is broken off. */
-bool owner_thread_ends(struct heap *heap);
-
-/* While a forked child is repaired: the owners of threads that are gone are detached, and all else
- * of the object layer is repaired. */
+/* While a forked child is repaired: the owners of threads that are gone are detached. */
 void owner_repair(void);
 
 /* In a forked child: threads are gone that were between two safepoints, where what refers to an

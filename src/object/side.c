@@ -1,8 +1,8 @@
 /* side.c: making sides, and their lists. */
 #include "side.h"
 
+#include "hooks.h"
 #include "owner.h"
-#include "propose.h"
 #include "shares.h"
 
 #include "alloc/object_block.h" // object_block_release_pool
@@ -18,6 +18,8 @@ struct link side_all = RING_INIT(side_all);
 struct link side_young = RING_INIT(side_young);
 struct link side_middle = RING_INIT(side_middle);
 struct link side_stale = RING_INIT(side_stale);
+
+_Atomic size_t side_large_bytes;
 
 /* Empty pools that nobody has taken out of the lists yet: numbers, linked by their `next`. */
 static _Atomic uint32_t empty_pools;
@@ -41,7 +43,7 @@ static void free_gone(void)
 
 static void remove_from_lists(struct side *side)
 {
-    propose_side_gone(side);
+    object_hooks.side_gone(side);
     link_remove(&side->all);
     link_remove(&side->young);
     link_remove(&side->middle);
@@ -175,6 +177,8 @@ void side_init_large(struct large *large, struct owner *owner, size_t bytes, boo
     side->words = tracked;
     side->white = side_bits(side, SIDE_WHITE);
     side->owner = owner;
+    if (tracked)
+        side_large_bytes += bytes;
     add_to_all(side);
 }
 
@@ -182,6 +186,8 @@ void side_remove_large(struct large *large)
 {
     side_lock_acquire();
     remove_from_lists(&large->side);
+    if (large->side.words != 0)
+        side_large_bytes -= large->side.block_bytes;
     shares_gone(&large->shares);
     side_lock_release();
 }
@@ -294,7 +300,7 @@ void side_forget_collection(void)
         forget_collection(LINK_OWNER(link, struct side, all));
 }
 
-void side_repair(bool was_collected)
+void side_repair(void)
 {
     if (lock_is_left(&side_lock)) {
         repair_ring(&side_all);
@@ -303,7 +309,5 @@ void side_repair(bool was_collected)
         repair_part(&side_stale, offsetof(struct side, stale));
         repair_queues();
     }
-    if (was_collected)
-        side_forget_collection();
     lock_free_left(&side_lock);
 }

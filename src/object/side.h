@@ -71,6 +71,9 @@ bool side_lock_is_mine(void);
 
 extern HIDDEN struct link side_all, side_young, side_middle, side_stale;
 
+/* Bytes of the large objects that take part in collections. */
+extern HIDDEN _Atomic size_t side_large_bytes;
+
 /* The side of a pool of tracked objects, made if there is none; NULL when there is no memory.
  */
 struct side *side_of_pool(struct pool *pool);
@@ -94,7 +97,7 @@ bool side_complete(struct heap *heap);
 void side_forget_collection(void);
 
 /* While a forked child is repaired. So is what a thread that is gone has left. */
-void side_repair(bool was_collected);
+void side_repair(void);
 
 /* For alloc/hooks.h: the pool is out of the lists, with side and shares, as soon as nobody holds
  * side_lock; then its memory goes back. */

@@ -1,6 +1,7 @@
 /* weak.c: the table of weak references. */
 #include "weak.h"
 
+#include "attach.h"
 #include "count.h"
 #include "error.h"
 #include "owner.h"
@@ -217,7 +218,7 @@ void *molt_weak_get(molt_weak *weak)
     if (UNLIKELY(owner_must_not_count()))
         error_weak_get();
     if (UNLIKELY(owner_self == NULL))
-        owner_attach();
+        attach_thread();
     struct shard *shard = shard_of(weak);
     lock_acquire(&shard->lock);
     void *object = weak->object;

@@ -38,7 +38,7 @@ static const struct {
     {"misuse", suite_misuse},
     {"stats", suite_stats},
     {"ctl", suite_ctl},
-    {"propose", suite_propose},
+    {"incremental", suite_incremental},
     {"os", suite_os},
     {"os_failures", suite_os_failures},
     {"object", suite_object},
@@ -47,7 +47,7 @@ static const struct {
     {"object_threads", suite_object_threads},
     {"weak", suite_weak},
     {"gc", suite_gc},
-    {"pace", suite_pace},
+    {"straggler", suite_straggler},
     {"deferral", suite_deferral},
     {"deduce", suite_deduce},
     {"value", suite_value},
@@ -55,7 +55,7 @@ static const struct {
     {"value_stress", suite_value_stress},
     {"sort", suite_sort},
     {"inspect", suite_inspect},
-    {"world", suite_world},
+    {"safepoint", suite_safepoint},
     {"fork", suite_fork},
 };
 

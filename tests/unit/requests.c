@@ -4,7 +4,7 @@
 #include "alloc/malloc.h"
 #include "alloc/object_block.h"
 #include "molt_object.h"
-#include "object/scratch.h"
+#include "gc/scratch.h"
 #include "os/os.h"
 
 #include <errno.h>

@@ -30,7 +30,7 @@ Suite *suite_malloc(void);
 Suite *suite_misuse(void);
 Suite *suite_stats(void);
 Suite *suite_ctl(void);
-Suite *suite_propose(void);
+Suite *suite_incremental(void);
 Suite *suite_os(void);
 Suite *suite_os_failures(void);
 Suite *suite_object(void);
@@ -39,7 +39,7 @@ Suite *suite_object_memory(void);
 Suite *suite_object_threads(void);
 Suite *suite_weak(void);
 Suite *suite_gc(void);
-Suite *suite_pace(void);
+Suite *suite_straggler(void);
 Suite *suite_deferral(void);
 Suite *suite_deduce(void);
 Suite *suite_value(void);
@@ -47,7 +47,7 @@ Suite *suite_value_containers(void);
 Suite *suite_value_stress(void);
 Suite *suite_sort(void);
 Suite *suite_inspect(void);
-Suite *suite_world(void);
+Suite *suite_safepoint(void);
 Suite *suite_fork(void);
 
 /* The program run again as `unit --script`: see test_os_failures.c. */

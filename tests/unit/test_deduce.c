@@ -3,8 +3,8 @@
 #include "suites.h"
 #include "unit.h"
 
-#include "object/edges.h"
-#include "object/numbering.h"
+#include "gc/edges.h"
+#include "gc/numbering.h"
 
 #include <unistd.h>
 

@@ -3,7 +3,7 @@
 #include "suites.h"
 #include "unit.h"
 
-#include "object/gc.h"
+#include "gc/pacing.h"
 #include "os/os.h"
 
 #include <errno.h>

@@ -16,6 +16,7 @@
 #include "alloc/map.h"
 #include "alloc/object_block.h"
 #include "base/tunables.h"
+#include "object/hooks.h"
 #include "object/owner.h"
 
 #include "molt.h"
@@ -764,7 +765,7 @@ static void use_handed(void)
 static void detach(void)
 {
     struct heap *heap = object_heap();
-    while (owner_thread_ends(heap))
+    while (object_hooks.thread_ends(heap))
         continue;
 }
 

@@ -1,0 +1,312 @@
+/* deduce.c: gather, subtract, find roots. */
+#include "deduce.h"
+
+#include "edges.h"
+#include "generation.h"
+#include "mark.h"
+#include "numbering.h"
+
+#include "object/count.h"
+#include "object/error.h"
+#include "object/find.h" // object_bytes
+#include "object/owner.h"
+#include "object/type.h"
+
+#include <stdint.h>
+
+/* ---- Gather ---- */
+
+/* The candidates of one side; whether there are any. */
+static bool gather_side(struct side *side, int generation)
+{
+    uint64_t any = 0;
+    for (unsigned w = 0; w < side->words; w++) {
+        uint64_t bits = 0;
+        for (int g = 0; g <= generation; g++)
+            bits |= generation_bits(side, w, g);
+        side_bits(side, SIDE_WHITE)[w] = bits;
+        any |= bits;
+    }
+    return any != 0;
+}
+
+/* A side may be in both rings: it is gathered once. */
+static struct side *gather_ring(struct link *ring, size_t member, int generation,
+                                struct side *sides)
+{
+    for (struct link *link = ring->next; link != ring; link = link->next) {
+        struct side *side = (struct side *)(void *)((char *)link - member);
+        if (side->is_gathered || !gather_side(side, generation))
+            continue;
+        side->is_gathered = true;
+        side->next = sides;
+        sides = side;
+    }
+    return sides;
+}
+
+struct side *deduce_gather(int generation)
+{
+    struct side *sides;
+    generation_refresh();
+    if (generation == 2) {
+        sides = gather_ring(&side_all, offsetof(struct side, all), 2, NULL);
+    } else {
+        sides = gather_ring(&side_young, offsetof(struct side, young), generation, NULL);
+        if (generation == 1)
+            sides = gather_ring(&side_middle, offsetof(struct side, middle), 1, sides);
+    }
+    for_each_side (side, sides)
+        side->is_gathered = false;
+    return sides;
+}
+
+/* ---- Subtract ---- */
+
+/* Numbers far away that are to be counted down: by the time the buffer is full they are at hand. */
+#define FAR_MAX 64u
+
+static struct {
+    int8_t *numbers[FAR_MAX];
+    unsigned count;
+} far;
+
+static void subtract_far(void)
+{
+    for (unsigned i = 0; i < far.count; i++)
+        edges_subtract_one(far.numbers[i]);
+    far.count = 0;
+}
+
+/* From the target's number, soon, wherever it lies. False: it takes no part. */
+static NOINLINE bool subtract_anywhere(const void *target)
+{
+    size_t number = numbering_of(target);
+    if (number == NUMBER_NONE)
+        return false;
+    __builtin_prefetch(&edges.numbers[number], 1);
+    far.numbers[far.count++] = &edges.numbers[number];
+    if (UNLIKELY(far.count == FAR_MAX))
+        subtract_far();
+    return true;
+}
+
+static int subtract_told(void *target, void *unused)
+{
+    (void)unused;
+    subtract_anywhere(target);
+    return 0;
+}
+
+static void subtract_slots(molt_slot *slots, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (slots[i] != NULL)
+            subtract_anywhere(slots[i]);
+}
+
+/* References outside the struct. */
+static NOINLINE void subtract_more(const struct descriptor *type, void *object)
+{
+    struct slots slots = type_slots(type, object, object_bytes(object));
+    subtract_slots(slots.array, slots.array_count);
+    subtract_slots(slots.extra, slots.extra_count);
+    if (type->has_traverse)
+        type_traverse(type, object, subtract_told, NULL);
+}
+
+/* All references of an object of that type, from `field` on. False: it is a leaf, with no reference
+ * to anything that takes part; those before `field` may be some. */
+static NOINLINE bool subtract_references(const struct descriptor *type, void *object,
+                                         const uint16_t *field)
+{
+    const uint16_t *end = type->fields + type->field_count;
+    bool refers = field != type->fields;
+    for (; field != end; field++) {
+        void *target = type_field(field, object, 0);
+        if (target != NULL)
+            refers |= subtract_anywhere(target);
+    }
+    if (LIKELY(type->only_fields))
+        return refers;
+    subtract_more(type, object);
+    return true;
+}
+
+/* What most objects of a side have in common: the header of an own one of that type, but for a
+ * small count and the flags of age; all references in fields. No header is NONE_USUAL, nor one of a
+ * large object, of a pool that has shares, or while references are held. */
+struct usual {
+    uint64_t header;
+    const struct descriptor *type;
+    const uint16_t *fields, *fields_end;
+};
+
+#define SMALL_COUNT_SHIFT 7
+#define UNUSUAL_BITS                                                                              \
+    (~UINT64_C(0) << (HEADER_COUNT_SHIFT + SMALL_COUNT_SHIFT) | HEADER_UNTRACKED | HEADER_LARGE | \
+     0xffff)
+#define NONE_USUAL (~UINT64_C(0))
+
+/* The same for a usual object. As long as the targets are in its own side, which they mostly are,
+ * this calls nothing. */
+static ALWAYS_INLINE bool subtract_near(const struct span *near, int8_t *numbers,
+                                        const struct usual *usual, void *object)
+{
+    bool refers = false;
+    for (const uint16_t *field = usual->fields; field != usual->fields_end; field++) {
+        void *target = type_field(field, object, 0);
+        if (LIKELY(span_has(near, target))) {
+            int8_t *number = &numbers[span_index(near, target)], less;
+            if (UNLIKELY(__builtin_sub_overflow(*number, 1, &less)))
+                return subtract_references(usual->type, object, field);
+            *number = less;
+            refers = true;
+        } else if (target != NULL) {
+            return subtract_references(usual->type, object, field);
+        }
+    }
+    return refers;
+}
+
+static struct usual usual_of(const struct side *side, const struct descriptor *type,
+                             unsigned number, unsigned held)
+{
+    if (side->pool == NULL || !shares_are_none(side->pool) || held != 0 || !type->only_fields)
+        return (struct usual){.header = NONE_USUAL};
+    return (struct usual){.header = header_with_tag(number, header_tag(side->owner->self)),
+                          .type = type,
+                          .fields = type->fields,
+                          .fields_end = type->fields + type->field_count};
+}
+
+/* Any object. The usual ones are of its type from now on. */
+static NOINLINE bool subtract_object(const struct side *side, void *object, int8_t *number,
+                                     unsigned held, struct usual *usual)
+{
+    uint64_t header = header_of(object);
+    const struct descriptor *type = type_by_number(header_type(header));
+    if (UNLIKELY(type == NULL))
+        error_if_no_object("collection", object);
+    edges_add(number, (int32_t)count_for_deduction(object, header, held));
+    if (held != 0)
+        count_add_stopped(object, -(int)held);
+    *usual = usual_of(side, type, header_type(header), held);
+    return subtract_references(type, object, type->fields);
+}
+
+/* White blocks without a tracked object are white no longer. What is held stays, also if its
+ * finalizer has untracked it. Who lives on is old from now on, also for its header; what turns out
+ * to be garbage is forgotten with its block. */
+static NOINLINE void subtract_side(struct side *side, unsigned held)
+{
+    const struct span near = numbering_of_side(side);
+    struct marks *marks = numbering_marks(&near);
+    int8_t *numbers = &edges.numbers[near.first];
+    unsigned words = side_carved_words(side);
+    uintptr_t start = side->start;
+    size_t block_bytes = side->block_bytes;
+    struct usual usual = {.header = NONE_USUAL};
+    for (unsigned w = 0; w < words; w++) {
+        uint64_t leaves = 0;
+        for (uint64_t left = side->white[w]; left != 0; left &= left - 1) {
+            unsigned i = w * 64 + (unsigned)__builtin_ctzll(left);
+            void *object = (void *)(start + i * block_bytes);
+            uint64_t header = header_of(object), above = header - usual.header;
+            bool refers;
+            if (LIKELY((above & UNUSUAL_BITS) == 0)) {
+                edges_add_small(&numbers[i], (int8_t)(above >> HEADER_COUNT_SHIFT));
+                refers = subtract_near(&near, numbers, &usual, object);
+            } else if (held != 0 || header_is_tracked(header)) {
+                refers = subtract_object(side, object, &numbers[i], held, &usual);
+            } else {
+                side_unset(side, SIDE_WHITE, i);
+                side_forget(side, i);
+                continue;
+            }
+            if (UNLIKELY((header & HEADER_OLD) == 0))
+                header_set(object, header_of(object) | HEADER_OLD);
+            if (!refers)
+                leaves |= left & -left;
+        }
+        marks[w] = (struct marks){.white = side->white[w], .leaf = leaves};
+    }
+}
+
+/* Of all sides; how many objects are candidates. */
+static size_t subtract(struct side *sides, unsigned held)
+{
+    size_t count = 0;
+    far.count = 0;
+    for_each_side (side, sides) {
+        subtract_side(side, held);
+        count += side_count(side, SIDE_WHITE);
+    }
+    subtract_far();
+    return count;
+}
+
+/* ---- Find roots ---- */
+
+static COLD _Noreturn void report_too_many_edges(void *object, const int8_t *number)
+{
+    error_fatal(object, "object %p (%s): %d more fields refer to it than it has references", object,
+                error_type_name(object), (int)-edges_value(number));
+}
+
+/* Some roots may have been reached already: they are only checked. */
+static void find_roots(struct side *side)
+{
+    const struct span span = numbering_of_side(side);
+    const int8_t *numbers = &edges.numbers[span.first];
+    struct marks *marks = numbering_marks(&span);
+    unsigned words = side_carved_words(side);
+    for (unsigned w = 0; w < words; w++) {
+        uint64_t roots = side->white[w] & edges_nonzero(&numbers[w * 64]);
+        uint64_t waiting = roots & marks[w].white & ~marks[w].leaf;
+        marks[w].white &= ~roots;
+        for (; roots != 0; roots &= roots - 1) {
+            unsigned i = w * 64 + (unsigned)__builtin_ctzll(roots);
+            if (UNLIKELY(edges_is_negative(&numbers[i])) && !owner_running_lost)
+                report_too_many_edges(side_object(side, i), &numbers[i]);
+            if ((waiting & roots & -roots) != 0)
+                mark_add(side_object(side, i));
+        }
+    }
+}
+
+/* ---- The whole ---- */
+
+/* White is what still is; how many objects are. */
+static size_t take_white(struct side *sides)
+{
+    size_t count = 0;
+    for_each_side (side, sides) {
+        const struct span span = numbering_of_side(side);
+        const struct marks *marks = numbering_marks(&span);
+        unsigned words = side_carved_words(side);
+        for (unsigned w = 0; w < words; w++)
+            side->white[w] = marks[w].white;
+        count += side_count(side, SIDE_WHITE);
+    }
+    return count;
+}
+
+bool deduce(struct side *sides, struct deduction *deduction)
+{
+    if (sides == NULL)
+        return true;
+    if (!numbering_begin(sides))
+        return false;
+    size_t candidates = subtract(sides, deduction->held);
+    generation_promote(sides, deduction->collected);
+    mark_begin();
+    for_each_side (side, sides) {
+        find_roots(side);
+        mark_all();
+    }
+    deduction->candidates += candidates;
+    deduction->reachable = candidates - take_white(sides);
+    numbering_end(sides);
+    return true;
+}

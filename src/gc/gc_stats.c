@@ -1,0 +1,86 @@
+/* gc_stats.c: sums, which others may read while they change: so each access is one in one piece. */
+#include "gc_stats.h"
+
+#include "straggler.h" // straggler_missing_thread
+
+#include "base/report.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#define GENERATIONS 3
+
+static struct molt_gc_stats stats[GENERATIONS];
+
+static uint64_t value_of(const uint64_t *number)
+{
+    return __atomic_load_n(number, __ATOMIC_RELAXED);
+}
+
+/* Only who collects adds. */
+static void add(uint64_t *number, uint64_t more)
+{
+    __atomic_store_n(number, value_of(number) + more, __ATOMIC_RELAXED);
+}
+
+static void note(struct molt_gc_stats *of, const struct collection *done, int error,
+                 uint64_t duration_ns)
+{
+    add(&of->skipped, error != 0);
+    add(&of->skipped_busy, error == EBUSY);
+    add(&of->collected, done->saves_all ? 0 : done->unreachable);
+    add(&of->uncollectable, done->revived + (done->saves_all ? done->unreachable : 0));
+    add(&of->duration_ns, duration_ns);
+    if (duration_ns > value_of(&of->longest_ns))
+        __atomic_store_n(&of->longest_ns, duration_ns, __ATOMIC_RELAXED);
+}
+
+void gc_stats_note(const struct collection *done, int error, uint64_t duration_ns)
+{
+    struct molt_gc_stats *of = &stats[done->generation];
+    add(&of->collections, 1);
+    add(&of->candidates, done->candidates);
+    note(of, done, error, duration_ns);
+}
+
+void gc_stats_note_slice(const struct collection *slice, int error, uint64_t duration_ns)
+{
+    note(&stats[2], slice, error, duration_ns);
+}
+
+void gc_stats_note_cycle(size_t candidates)
+{
+    add(&stats[2].collections, 1);
+    add(&stats[2].candidates, candidates);
+}
+
+void gc_stats_say(const struct collection *done, int error, uint64_t duration_ns)
+{
+    struct report_line line = {.length = 0};
+    report_append(&line,
+                  "molt: gc: generation %d: %zu objects, %zu unreachable, %zu revived, %zu us%s\n",
+                  done->generation, done->candidates, done->unreachable, done->revived,
+                  (size_t)(duration_ns / 1000), error != 0 ? ", skipped" : "");
+    report_write(report_stderr(), line.text, line.length);
+}
+
+int molt_gc_get_stats(int generation, struct molt_gc_stats *out)
+{
+    if (generation < 0 || generation >= GENERATIONS || out == NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    const struct molt_gc_stats *of = &stats[generation];
+    *out = (struct molt_gc_stats){
+        .collections = value_of(&of->collections),
+        .collected = value_of(&of->collected),
+        .uncollectable = value_of(&of->uncollectable),
+        .candidates = value_of(&of->candidates),
+        .skipped = value_of(&of->skipped),
+        .duration_ns = value_of(&of->duration_ns),
+        .longest_ns = value_of(&of->longest_ns),
+        .skipped_busy = value_of(&of->skipped_busy),
+    };
+    out->missing_thread = straggler_missing_thread(&out->missing_ns);
+    return 0;
+}

@@ -1,0 +1,75 @@
+/* pause.c: beginning and ending. */
+#include "pause.h"
+
+#include "collector.h"
+
+#include "object/owner.h"
+#include "object/safepoint.h"
+#include "object/side.h"
+
+#include <errno.h>
+
+/* How long the others may take to come to a safepoint. */
+#define STOP_MS 1000
+#define STOP_MS_TRY 100
+
+/* As the one who collects: stops the others, if that is not done, and takes the lock. */
+static void begin(struct pause *pause, unsigned stop_ms)
+{
+    pause->locks = !side_lock_is_mine();
+    pause->stops = pause->locks && !safepoint_world_is_mine() && collector_stop_world(stop_ms);
+    pause->is_still = safepoint_world_is_mine();
+    if (pause->locks)
+        side_lock_acquire();
+}
+
+int pause_begin(struct pause *pause)
+{
+    *pause = (struct pause){.is_still = false};
+    int error = collector_begin(&pause->collects);
+    if (error == 0)
+        begin(pause, STOP_MS);
+    return error;
+}
+
+static int still_or_end(const struct pause *pause)
+{
+    if (pause->is_still)
+        return 0;
+    pause_end(pause);
+    return EBUSY;
+}
+
+int pause_begin_still(struct pause *pause)
+{
+    int error = pause_begin(pause);
+    return error != 0 ? error : still_or_end(pause);
+}
+
+int pause_try_begin(struct pause *pause)
+{
+    *pause = (struct pause){.is_still = false};
+    if (owner_self == NULL)
+        return EBUSY;
+    pause->collects = !collector_is_mine();
+    if (pause->collects && !collector_try_begin())
+        return EBUSY;
+    begin(pause, STOP_MS_TRY);
+    return still_or_end(pause);
+}
+
+void pause_end(const struct pause *pause)
+{
+    if (pause->locks)
+        side_lock_release();
+    if (pause->stops)
+        safepoint_resume_world();
+    if (pause->collects)
+        collector_end();
+}
+
+int pause_fail(int error)
+{
+    errno = error;
+    return -1;
+}

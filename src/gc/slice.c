@@ -1,0 +1,75 @@
+/* slice.c: stopping the world for a slice, and what a cycle has found. */
+#include "slice.h"
+
+#include "collect.h"
+#include "collector.h"
+#include "debug.h"
+#include "gc_stats.h"
+#include "incremental.h"
+#include "pacing.h"
+#include "straggler.h"
+
+#include "base/options.h"
+#include "object/side.h" // side_lock_acquire
+#include "os/os.h"
+
+#include <errno.h>
+
+/* Garbage that the present cycle has freed. */
+static size_t cycle_collected;
+
+void slice_abandon_cycle(void)
+{
+    side_lock_acquire();
+    incremental_end();
+    side_lock_release();
+    cycle_collected = 0;
+}
+
+static void note_cycle(size_t candidates)
+{
+    gc_stats_note_cycle(candidates);
+    pacing_note_cycle(candidates > cycle_collected ? candidates - cycle_collected : 0);
+    cycle_collected = 0;
+}
+
+/* By the clock. A slice of no length would find nothing. */
+static uint64_t slice_end(void)
+{
+    uint64_t ns, end;
+    uint64_t us = options.gc_slice != 0 ? options.gc_slice : 1;
+    bool is_endless = __builtin_mul_overflow(us, 1000 * pacing_slice_lengths(), &ns) ||
+                      __builtin_add_overflow(os_now_ns(), ns, &end);
+    return is_endless ? UINT64_MAX : end;
+}
+
+/* In a world that stands still: the slice's work, and what it has found. 0, or an error number. */
+static int work_on_slice(struct collection *slice)
+{
+    size_t candidates = 0;
+    side_lock_acquire();
+    struct side *sides = NULL;
+    bool runs = incremental_is_running() || incremental_begin();
+    if (runs)
+        sides = incremental_slice(pacing_slice_objects(), slice_end(), &candidates);
+    bool ended = runs && !incremental_is_running();
+    int error = collect_sides(slice, sides);
+    cycle_collected += slice->unreachable;
+    if (ended)
+        note_cycle(candidates);
+    return runs ? error : ENOMEM;
+}
+
+long slice_run(void)
+{
+    uint64_t start = os_now_ns();
+    struct collection slice = debug_collection(2, straggler_patience_ms());
+    slice.is_partial = true;
+    int error = collector_stop_world(slice.stop_ms) ? work_on_slice(&slice) : EBUSY;
+    straggler_note_attempt(error == 0);
+    gc_stats_note_slice(&slice, error, os_now_ns() - start);
+    if (error == 0)
+        return (long)slice.unreachable;
+    errno = error;
+    return -1;
+}

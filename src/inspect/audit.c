@@ -1,0 +1,290 @@
+/* audit.c: declarations against memory. Each live object is looked at twice: its declared
+ * references must lead to live objects, and its other words should not.
+ *
+ * What is wrong in many objects at the same place is one finding. The findings are a hash table of
+ * fixed size; whoever has more of them than that has enough to do. */
+#include "snapshot.h"
+#include "walk.h"
+
+#include "alloc/arena.h" // arena_find_run
+#include "alloc/huge.h"  // huge_find
+#include "base/sort.h"
+#include "gc/pause.h"
+#include "object/find.h"
+#include "object/header.h" // object_dead_type
+#include "object/type.h"
+#include "os/os.h"
+
+#include <errno.h>
+
+enum kind {
+    UNDECLARED, /* a word leads to a live object and is not declared */
+    DEAD,       /* a declared reference leads to a dead object … */
+    INSIDE,     /* … into the middle of an object … */
+    MALLOC,     /* … into memory of malloc … */
+    WILD,       /* … anywhere else */
+    NO_ARRAY,   /* the array cannot be read, or its length is wrong */
+};
+
+enum where { WORD, EXTRA, ARRAY, TRAVERSE };
+
+struct finding {
+    unsigned type; /* the object's; 0: the place in the table is free */
+    enum where where;
+    size_t offset; /* of a word of the struct; else 0 */
+    enum kind kind;
+    unsigned target_type; /* 0: not known */
+    size_t objects;
+    const void *example, *value; /* the first object, and what it has there */
+    const void *last;            /* the object that was counted last */
+};
+
+#define FINDINGS_MAX 4096u
+#define FINDINGS_BYTES (FINDINGS_MAX * sizeof(struct finding))
+
+struct audit {
+    struct snapshot snapshot;
+    struct finding *findings;
+    unsigned count;
+    bool is_full;
+    void *object; /* that is being looked at */
+    const void *wanted;
+};
+
+/* ---- Findings ---- */
+
+static bool is_same(const struct finding *a, const struct finding *b)
+{
+    return a->type == b->type && a->where == b->where && a->offset == b->offset &&
+           a->kind == b->kind && a->target_type == b->target_type;
+}
+
+static uint64_t hash_of(const struct finding *finding)
+{
+    uint64_t key = (uint64_t)finding->type << 40 ^ (uint64_t)finding->target_type << 24 ^
+                   (uint64_t)finding->kind << 20 ^ (uint64_t)finding->where << 18 ^ finding->offset;
+    return key * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+}
+
+/* The finding's place in the table: its own, or a free one. A quarter of all stays free. */
+static struct finding *place_in_table(const struct audit *audit, const struct finding *finding)
+{
+    uint64_t at = hash_of(finding);
+    struct finding *found;
+    do
+        found = &audit->findings[at++ % FINDINGS_MAX];
+    while (found->type != 0 && !is_same(found, finding));
+    return found;
+}
+
+static void note(struct audit *audit, struct finding finding, const void *value)
+{
+    finding.type = header_type(header_of(audit->object));
+    struct finding *found = place_in_table(audit, &finding);
+    if (found->type == 0) {
+        if (audit->count >= FINDINGS_MAX / 4 * 3) {
+            audit->is_full = true;
+            return;
+        }
+        audit->count++;
+        *found = finding;
+        found->example = audit->object;
+        found->value = value;
+    }
+    found->objects += found->last != audit->object;
+    found->last = audit->object;
+}
+
+/* Extra words are one place, and so are an array's elements. */
+static struct finding finding_at(const struct audit *audit, struct place place)
+{
+    const struct descriptor *type = type_by_number(header_type(header_of(audit->object)));
+    if (place.kind == PLACE_ARRAY)
+        return (struct finding){.where = ARRAY};
+    if (place.kind == PLACE_TRAVERSE)
+        return (struct finding){.where = TRAVERSE};
+    if (place.at >= type->size)
+        return (struct finding){.where = EXTRA};
+    return (struct finding){.where = WORD, .offset = place.at};
+}
+
+/* ---- Wrong references ---- */
+
+/* p leads into a part, but not to a live object. */
+static void judge_in_part(const struct snapshot_part *part, const void *p, struct finding *finding)
+{
+    size_t offset = ((uintptr_t)p - part->start) % part->block_bytes;
+    const void *start = (const char *)p - offset;
+    uint64_t header = header_of(start);
+    unsigned tag = header_tag(header);
+    finding->kind = tag_is_live(tag) ? INSIDE : DEAD;
+    finding->target_type = tag == BLOCK_MARK ? object_dead_type(start) : header_type(header);
+}
+
+static bool is_in_run(const void *p)
+{
+    uintptr_t start;
+    size_t pages;
+    bool retired;
+    return arena_find_run(p, &start, &pages, &retired) && !retired;
+}
+
+/* Asks the records only: what lies there may not be readable. */
+static enum kind judge_elsewhere(const void *p)
+{
+    size_t bytes;
+    const struct pool *pool = map_pool_around(p);
+    if (pool != NULL)
+        return pool_has_objects(pool) ? DEAD : MALLOC;
+    bool is_found = map_in_arena(p) ? is_in_run(p) : huge_find(p, &bytes) != 0;
+    return is_found ? MALLOC : WILD;
+}
+
+static int check_reference(void *target, struct place place, void *context)
+{
+    struct audit *audit = context;
+    if (snapshot_number(&audit->snapshot, target) != SNAPSHOT_NONE)
+        return 0;
+    struct finding finding = finding_at(audit, place);
+    const struct snapshot_part *part = snapshot_part_around(&audit->snapshot, target);
+    if (part != NULL)
+        judge_in_part(part, target, &finding);
+    else
+        finding.kind = judge_elsewhere(target);
+    note(audit, finding, target);
+    return 0;
+}
+
+/* ---- Undeclared references ---- */
+
+static int is_wanted(void *target, void *context)
+{
+    return target == ((const struct audit *)context)->wanted;
+}
+
+static bool is_told(struct audit *audit, const struct descriptor *type, const void *target)
+{
+    audit->wanted = target;
+    return type->has_traverse && type_traverse(type, audit->object, is_wanted, audit) != 0;
+}
+
+static void check_word(struct audit *audit, const struct descriptor *type, size_t offset)
+{
+    const void *value = *(molt_slot *)((char *)audit->object + offset);
+    if (snapshot_number(&audit->snapshot, value) == SNAPSHOT_NONE ||
+        walk_declares(audit->object, offset) || is_told(audit, type, value))
+        return;
+    struct finding finding = finding_at(audit, (struct place){PLACE_WORD, offset});
+    finding.kind = UNDECLARED;
+    finding.target_type = header_type(header_of(value));
+    note(audit, finding, value);
+}
+
+static void check_object(void *object, uint32_t number, void *context)
+{
+    struct audit *audit = context;
+    const struct descriptor *type = type_by_number(header_type(header_of(object)));
+    (void)number;
+    audit->object = object;
+    walk_references(object, check_reference, audit);
+    if (walk_array_is_wild(object))
+        note(audit, (struct finding){.where = ARRAY, .kind = NO_ARRAY}, NULL);
+    for (size_t at = sizeof(molt_object); at < object_bytes(object); at += sizeof(void *))
+        check_word(audit, type, at);
+}
+
+/* ---- Lines ---- */
+
+static int compare(size_t a, size_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+/* By type and place; what is free in the table comes last. */
+static int compare_findings(const void *a, const void *b)
+{
+    const struct finding *left = a, *right = b;
+    int result = compare(left->type - 1u, right->type - 1u);
+    result = result != 0 ? result : compare(left->where, right->where);
+    result = result != 0 ? result : compare(left->offset, right->offset);
+    result = result != 0 ? result : compare(left->kind, right->kind);
+    return result != 0 ? result : compare(left->target_type, right->target_type);
+}
+
+static void append_where(struct report_line *line, const struct finding *finding)
+{
+    static const char *const others[] = {
+        [EXTRA] = "extra words", [ARRAY] = "array", [TRAVERSE] = "traverse"};
+    if (finding->where == WORD)
+        report_append(line, "+%zu", finding->offset);
+    else
+        report_append(line, "%s", others[finding->where]);
+}
+
+static void append_kind(struct report_line *line, const struct finding *finding)
+{
+    static const char *const texts[] = {
+        [UNDECLARED] = "undeclared reference to ",
+        [DEAD] = "wrong reference to a dead ",
+        [INSIDE] = "wrong reference into the middle of ",
+        [MALLOC] = "wrong reference into memory of malloc",
+        [WILD] = "wrong reference to no known memory",
+        [NO_ARRAY] = "an array that cannot be read",
+    };
+    report_append(line, "%s", texts[finding->kind]);
+    if (finding->kind == DEAD && finding->target_type == 0)
+        report_append(line, "object");
+    else if (finding->kind <= INSIDE)
+        walk_append_type(line, finding->target_type, false);
+}
+
+static int write_finding(const struct finding *finding, int fd)
+{
+    struct report_line line = {.length = 0};
+    walk_append_type(&line, finding->type, false);
+    report_append(&line, " ");
+    append_where(&line, finding);
+    report_append(&line, ": ");
+    append_kind(&line, finding);
+    report_append(&line, " (%zu object%s, e.g. %p", finding->objects,
+                  finding->objects == 1 ? "" : "s", finding->example);
+    if (finding->kind != UNDECLARED && finding->kind != NO_ARRAY)
+        report_append(&line, " has %p", finding->value);
+    report_append(&line, ")");
+    return report_write_line(fd, &line);
+}
+
+static int write_findings(struct audit *audit, int fd)
+{
+    static const char more[] = "… and more than there is room for\n";
+    int result = 0;
+    sort(audit->findings, FINDINGS_MAX, sizeof(struct finding), compare_findings);
+    for (unsigned n = 0; result == 0 && n < audit->count; n++)
+        result = write_finding(&audit->findings[n], fd);
+    if (result == 0 && audit->is_full)
+        result = report_write(fd, more, sizeof more - 1);
+    return result;
+}
+
+static int run(struct audit *audit, int fd)
+{
+    if (audit->findings == NULL || !snapshot_make(&audit->snapshot, 0))
+        return pause_fail(ENOMEM);
+    snapshot_visit(&audit->snapshot, check_object, audit);
+    return write_findings(audit, fd) == 0 ? (int)audit->count : -1;
+}
+
+int molt_gc_audit(int fd)
+{
+    struct pause pause;
+    int error = pause_begin_still(&pause);
+    if (error != 0)
+        return pause_fail(error);
+    struct audit audit = {.findings = os_map(os_round_to_pages(FINDINGS_BYTES))};
+    int result = run(&audit, fd);
+    snapshot_free(&audit.snapshot);
+    if (audit.findings != NULL)
+        os_unmap(audit.findings, os_round_to_pages(FINDINGS_BYTES));
+    pause_end(&pause);
+    return result;
+}

@@ -1,0 +1,47 @@
+/* blocking.c: the public names around it. */
+#include "blocking.h"
+
+#include "count.h" // count_settle_queue
+#include "hooks.h"
+#include "safepoint.h"
+
+void molt_gc_safepoint(void)
+{
+    struct owner *owner = owner_self;
+    if (owner == NULL || safepoint_world_is_mine())
+        return;
+    if (UNLIKELY(safepoint_arrive(owner)))
+        object_hooks.keep_late_thread(owner);
+    safepoint_poll(owner);
+    count_settle_queue(owner);
+}
+
+void molt_gc_blocking_begin(void)
+{
+    if (owner_pause.blocks == 0 && owner_self != NULL) {
+        count_settle_queue(owner_self);
+        owner_begin_pause(&owner_pause.blocks);
+        safepoint_block(owner_pause.owner);
+        return;
+    }
+    owner_begin_pause(&owner_pause.blocks);
+}
+
+void molt_gc_blocking_end(void)
+{
+    if (owner_pause.blocks == 0)
+        return;
+    if (owner_pause.blocks == 1 && owner_pause.owner != NULL)
+        safepoint_unblock(owner_pause.owner);
+    owner_end_pause(&owner_pause.blocks);
+    if (owner_self != NULL)
+        count_settle_queue(owner_self);
+}
+
+void blocking_end_all(void)
+{
+    if (owner_pause.blocks == 0)
+        return;
+    owner_pause.blocks = 1;
+    molt_gc_blocking_end();
+}

@@ -1,0 +1,44 @@
+/* find.c: by the pools' records; large objects by the list of all sides. */
+#include "find.h"
+
+#include "alloc/map.h"
+#include "alloc/object_block.h"
+
+size_t object_bytes(const void *object)
+{
+    uint64_t header = header_of(object);
+    return UNLIKELY((header & HEADER_LARGE) != 0) ? large_of(object)->side.block_bytes
+                                                  : pool_block_bytes(map_pool(object));
+}
+
+/* A visitor asks while its thread holds the lock. */
+static void *large_around(const void *p)
+{
+    void *found = NULL;
+    bool is_held = side_lock_is_mine();
+    if (!is_held)
+        side_lock_acquire();
+    for (struct link *link = side_all.next; link != &side_all && found == NULL; link = link->next) {
+        struct side *side = LINK_OWNER(link, struct side, all);
+        if (side->pool == NULL && (uintptr_t)p - side->start < side->block_bytes)
+            found = (void *)side->start;
+    }
+    if (!is_held)
+        side_lock_release();
+    return found;
+}
+
+void *object_block_around(const void *p)
+{
+    return map_pool_around(p) != NULL ? object_pool_block(p) : large_around(p);
+}
+
+void *object_pool_block(const void *p)
+{
+    const struct pool *pool = map_pool_around(p);
+    if (pool == NULL || !pool_has_objects(pool))
+        return NULL;
+    size_t bytes = pool_block_bytes(pool);
+    size_t number = ((uintptr_t)p - pool->start) / bytes;
+    return number < pool_carved(pool) ? (void *)(pool->start + number * bytes) : NULL;
+}

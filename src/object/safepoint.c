@@ -1,0 +1,173 @@
+/* safepoint.c: stopping and going on. */
+#include "safepoint.h"
+
+#include "hooks.h"
+
+#include "os/os.h"
+
+#include <stdatomic.h>
+
+/* Held while the world stands still: what the others wait for. */
+static struct lock stop_lock = LOCK_INIT(RANK_STOP);
+static atomic_bool stopping;
+
+bool safepoint_world_is_mine(void)
+{
+    return lock_is_mine(&stop_lock);
+}
+
+bool safepoint_arrive(struct owner *owner)
+{
+    atomic_store_explicit(&owner->safepoint_ms, (uint32_t)os_now_ms(), memory_order_relaxed);
+    if (LIKELY(!atomic_load_explicit(&owner->is_missing, memory_order_relaxed)))
+        return false;
+    atomic_store(&owner->is_missing, false);
+    atomic_store(&owner->is_stuck, false);
+    object_hooks.late_thread(owner);
+    return true;
+}
+
+static void set_state(struct owner *owner, enum owner_state state)
+{
+    atomic_store(&owner->state, (uint8_t)state);
+}
+
+/* Until nobody wants the world to stand still; the calling thread is not RUNNING. */
+static void wait_for_resume(void)
+{
+    while (atomic_load(&stopping)) {
+        lock_acquire(&stop_lock);
+        lock_release(&stop_lock);
+    }
+}
+
+/* Whether the calling thread has to stand still. */
+static bool must_stop(void)
+{
+    return UNLIKELY(atomic_load(&stopping)) && !safepoint_world_is_mine();
+}
+
+/* From any state to RUNNING. A collector stores `stopping` and then reads `state`, an owner stores
+ * `state` and then reads `stopping`, all in one order (Dekker's; sequentially consistent, as
+ * everything that names no order is): the collector sees it running, and waits for it, or has been
+ * seen here. */
+static void run(struct owner *owner, enum owner_state waiting)
+{
+    set_state(owner, OWNER_RUNNING);
+    while (must_stop()) {
+        set_state(owner, waiting);
+        wait_for_resume();
+        set_state(owner, OWNER_RUNNING);
+    }
+    safepoint_arrive(owner); /* it has stood still until now */
+}
+
+/* The owner's own limit instead of a call's -1. An exchange: a call that it replaces is acquired,
+ * so what the caller wants is seen by who looks after this; a call that comes later stays. That
+ * goes for a new limit, too, so it is asked for again. */
+static void take_limit(struct owner *owner)
+{
+    while (atomic_load_explicit(&owner->limit, memory_order_relaxed) != object_hooks.limit())
+        atomic_exchange_explicit(&owner->limit, object_hooks.limit(), memory_order_acq_rel);
+}
+
+#define REST_US 200
+
+void safepoint_rest(struct owner *owner)
+{
+    set_state(owner, OWNER_STOPPED);
+    os_sleep_us(REST_US);
+    run(owner, OWNER_STOPPED);
+}
+
+/* In a visitor calls have to wait. */
+void safepoint_poll(struct owner *owner)
+{
+    if (UNLIKELY(safepoint_world_is_mine()))
+        return;
+    safepoint_arrive(owner);
+    take_limit(owner);
+    while (must_stop()) {
+        run(owner, OWNER_STOPPED);
+        take_limit(owner);
+    }
+}
+
+/* As in run(). An owner that is new joins the list before its state is stored, and the collector
+ * reads the list after it has stored `stopping`: also in the one order. */
+void safepoint_enter(struct owner *owner)
+{
+    set_state(owner, OWNER_RUNNING);
+    while (must_stop()) {
+        set_state(owner, OWNER_DETACHED);
+        lock_release(&owner->lock);
+        wait_for_resume();
+        lock_acquire(&owner->lock);
+        set_state(owner, OWNER_RUNNING);
+    }
+    safepoint_arrive(owner); /* what is noted there may be another thread's */
+}
+
+void safepoint_leave(struct owner *owner)
+{
+    set_state(owner, OWNER_DETACHED);
+}
+
+void safepoint_block(struct owner *owner)
+{
+    safepoint_arrive(owner);
+    set_state(owner, OWNER_BLOCKED);
+}
+
+void safepoint_unblock(struct owner *owner)
+{
+    run(owner, OWNER_BLOCKED);
+}
+
+/* ---- Stopping the world ---- */
+
+static bool all_stand_still(void)
+{
+    bool still = true;
+    for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next) {
+        if (owner == owner_self || owner_state(owner) != OWNER_RUNNING)
+            continue;
+        owner_call(owner);
+        still = false;
+    }
+    return still;
+}
+
+void safepoint_resume_world(void)
+{
+    atomic_store(&stopping, false);
+    lock_release(&stop_lock);
+}
+
+#define YIELD_MS 8 /* before the wait becomes a sleep */
+
+bool safepoint_stop_world(unsigned ms)
+{
+    lock_acquire(&stop_lock);
+    atomic_store(&stopping, true);
+    uint64_t start = 0;
+    while (!all_stand_still()) {
+        uint64_t now = os_now_ms();
+        start = start == 0 ? now : start;
+        if (now > start + ms) {
+            return false;
+        }
+        if (now < start + YIELD_MS)
+            os_yield();
+        else
+            os_sleep_us(REST_US);
+    }
+    return true;
+}
+
+void safepoint_repair(void)
+{
+    if (lock_is_left(&stop_lock))
+        atomic_store(&stopping, false);
+    lock_free_left(&stop_lock);
+}
