@@ -191,7 +191,7 @@ void heap_release_pool(struct pool *pool)
 static void release(struct heap *heap, struct pool *pool)
 {
     size_t touched = touched_bytes(pool);
-    if (pool->side != NULL || pool->shares != NULL) {
+    if (pool->gc_table != NULL || pool->shared_counts != NULL) {
         pool_set_state(pool, POOL_PARTIAL); /* who counts live blocks finds none … */
         __atomic_store_n(&pool->left, 0, __ATOMIC_RELAXED);
         hooks.pool_gone(pool);

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 struct hooks {
-    /* A pool with a side or shares is empty, and hangs nowhere any more: it is the hook's, which
+    /* A pool with a GC table or shared counts is empty, and hangs nowhere any more: it is the hook's, which
      * gives it back by object_block_release_pool, at once or later. Comes inside a slow path,
      * perhaps under registry_lock: must neither allocate nor wait. */
     void (*pool_gone)(struct pool *pool);

@@ -22,8 +22,8 @@ void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned
     pool->bare_page = POOL_PAGES_MAX;
     pool->block_eighths = (uint16_t)(bytes / 8);
     atomic_store_explicit(&pool->holes, 0, memory_order_relaxed);
-    pool->side = NULL;
-    pool->shares = NULL;
+    pool->gc_table = NULL;
+    pool->shared_counts = NULL;
     pool->dig_round = pool->dig_state = 0;
     pool_close(pool);
 }

@@ -51,8 +51,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct side;
-struct shares;
+struct gc_table;
+struct shared_counts;
 
 enum pool_state { POOL_NONE, POOL_ACTIVE, POOL_PARTIAL, POOL_FULL };
 
@@ -80,8 +80,8 @@ struct pool {
     _Atomic uint16_t holes;                /* a bit for each page that has been given back */
     uintptr_t start;                       /* its address; other threads read it here, since an
                                               owner may change and with it `origin` */
-    struct side *side;                     /* what src/object knows of its objects, or NULL */
-    struct shares *shares;                 /* … and of other threads' references to them */
+    struct gc_table *gc_table;             /* what src/object knows of its objects, or NULL */
+    struct shared_counts *shared_counts;   /* … and of other threads' references to them */
     uint32_t dig_round;                    /* the last look for pages to give back … */
     uint32_t dig_state;                    /* … and what it found (heap_dig_holes) */
 } CACHE_ALIGNED;

@@ -14,7 +14,7 @@
     X(COLLECT, "collect")   \
     X(OWNER, "owner")       \
     X(STOP, "stop")         \
-    X(SIDE, "side")         \
+    X(GC_TABLE, "gc table") \
     X(VALUE, "value")       \
     X(WEAK, "weak")         \
     X(TYPE, "type")         \

@@ -13,7 +13,7 @@
 #include "object/dying.h" // dying.is_deleting
 #include "object/error.h"
 #include "object/safepoint.h"
-#include "object/side.h"
+#include "object/gc_table.h"
 #include "object/type.h"
 #include "object/weak.h"
 
@@ -22,58 +22,53 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Sides without white objects leave the list. */
-static struct side *keep_white(struct side *sides)
+/* Tables without white objects leave the list. */
+static struct gc_table *keep_white(struct gc_table *tables)
 {
-    struct side *kept = NULL, *next;
-    for (struct side *side = sides; side != NULL; side = next) {
+    struct gc_table *kept = NULL, *next;
+    for (struct gc_table *table = tables; table != NULL; table = next) {
         uint64_t any = 0;
-        next = side->next;
-        for (unsigned w = 0; w < side->words; w++)
-            any |= side_bits(side, SIDE_WHITE)[w];
+        next = table->next;
+        for (unsigned w = 0; w < table->words; w++)
+            any |= gc_table_words(table, GC_WHITE)[w];
         if (any == 0)
             continue;
-        side->next = kept;
-        kept = side;
+        table->next = kept;
+        kept = table;
     }
     return kept;
 }
 
 /* ---- Debugging ---- */
 
-static void say_all(const char *what, struct side *sides, enum side_bitmap bitmap)
+static void say_all(const char *what, struct gc_table *tables, enum gc_bit bitmap)
 {
-    for_each_side (side, sides)
-        for_each_bit (i, side, bitmap) {
-            struct report_line line = {.length = 0};
-            void *object = side_object(side, i);
-            report_append(&line, "molt: gc: %s %s %p\n", what, error_type_name(object), object);
-            report_write(report_stderr(), line.text, line.length);
-        }
+    for_each_table(table, tables) for_each_bit (i, table, bitmap)
+    {
+        struct report_line line = {.length = 0};
+        void *object = gc_table_object(table, i);
+        report_append(&line, "molt: gc: %s %s %p\n", what, error_type_name(object), object);
+        report_write(report_stderr(), line.text, line.length);
+    }
 }
 
-static void forget_due(struct side *sides)
+static void forget_due(struct gc_table *tables)
 {
-    for_each_side (side, sides)
-        for_each_bit (i, side, SIDE_DUE)
-            side_unset(side, SIDE_DUE, i);
+    for_each_table(table, tables) for_each_bit (i, table, GC_DUE) gc_table_unset(table, GC_DUE, i);
 }
 
-static void note_white(struct side *sides)
+static void note_white(struct gc_table *tables)
 {
-    for_each_side (side, sides)
-        for_each_bit (i, side, SIDE_WHITE)
-            side_set(side, SIDE_DUE, i);
+    for_each_table(table, tables) for_each_bit (i, table, GC_WHITE) gc_table_set(table, GC_DUE, i);
 }
 
 /* The revived ones are white no longer. */
-static void say_revived(struct side *sides)
+static void say_revived(struct gc_table *tables)
 {
-    for_each_side (side, sides)
-        for_each_bit (i, side, SIDE_WHITE)
-            side_unset(side, SIDE_DUE, i);
-    say_all("uncollectable", sides, SIDE_DUE);
-    forget_due(sides);
+    for_each_table(table, tables) for_each_bit (i, table, GC_WHITE)
+        gc_table_unset(table, GC_DUE, i);
+    say_all("uncollectable", tables, GC_DUE);
+    forget_due(tables);
 }
 
 /* ---- Code of the program: weak references' callbacks and finalizers ---- */
@@ -85,72 +80,71 @@ static bool has_finalizer_due(const void *object)
            type_by_number(header_type(header))->type->finalize != NULL;
 }
 
-static bool any_code_due(struct side *white)
+static bool any_code_due(struct gc_table *white)
 {
-    for_each_side (side, white)
-        for_each_bit (i, side, SIDE_WHITE) {
-            void *object = side_object(side, i);
-            if (has_finalizer_due(object) || weak_has(object))
-                return true;
-        }
+    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
+    {
+        void *object = gc_table_object(table, i);
+        if (has_finalizer_due(object) || weak_has(object))
+            return true;
+    }
     return false;
 }
 
-static void add_to_counts(struct side *white, int change)
+static void add_to_counts(struct gc_table *white, int change)
 {
-    for_each_side (side, white)
-        for_each_bit (i, side, SIDE_WHITE)
-            count_add_stopped(side_object(side, i), change);
+    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
+        count_add_stopped(gc_table_object(table, i), change);
 }
 
 /* Takes down which finalizers are due. */
-static void prepare_code(struct side *white, molt_weak **due)
+static void prepare_code(struct gc_table *white, molt_weak **due)
 {
-    for_each_side (side, white)
-        for_each_bit (i, side, SIDE_WHITE) {
-            void *object = side_object(side, i);
-            if (weak_has(object))
-                weak_take(object, true, due);
-            if (!has_finalizer_due(object))
-                continue;
-            header_set(object, header_of(object) | HEADER_FINALIZED);
-            side_set(side, SIDE_DUE, i);
-        }
+    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
+    {
+        void *object = gc_table_object(table, i);
+        if (weak_has(object))
+            weak_take(object, true, due);
+        if (!has_finalizer_due(object))
+            continue;
+        header_set(object, header_of(object) | HEADER_FINALIZED);
+        gc_table_set(table, GC_DUE, i);
+    }
 }
 
-static void call_finalizers(struct side *white)
+static void call_finalizers(struct gc_table *white)
 {
-    for_each_side (side, white)
-        for_each_bit (i, side, SIDE_DUE) {
-            void *object = side_object(side, i);
-            side_unset(side, SIDE_DUE, i);
-            throttle_note_progress();
-            type_by_number(header_type(header_of(object)))->type->finalize(object);
-        }
+    for_each_table(table, white) for_each_bit (i, table, GC_DUE)
+    {
+        void *object = gc_table_object(table, i);
+        gc_table_unset(table, GC_DUE, i);
+        throttle_note_progress();
+        type_by_number(header_type(header_of(object)))->type->finalize(object);
+    }
 }
 
 /* Each white object is white no longer, and `end` is called with it; what dies of that is put off
- * by the caller. Its side may go with it, also by the hand of its owner: after the last of a side
+ * by the caller. Its table may go with it, also by the hand of its owner: after the last of a table
  * nothing is read there. */
-static void end_white(struct side *white, void (*end)(void *object))
+static void end_white(struct gc_table *white, void (*end)(void *object))
 {
-    struct side *next;
-    for (struct side *side = white; side != NULL; side = next) {
-        next = side->next;
-        size_t left = side_count(side, SIDE_WHITE);
+    struct gc_table *next;
+    for (struct gc_table *table = white; table != NULL; table = next) {
+        next = table->next;
+        size_t left = gc_table_count(table, GC_WHITE);
         for (unsigned i = 0; left != 0; i++) {
-            if (!side_test(side, SIDE_WHITE, i))
+            if (!gc_table_test(table, GC_WHITE, i))
                 continue;
-            side_unset(side, SIDE_WHITE, i);
+            gc_table_unset(table, GC_WHITE, i);
             left--;
             throttle_note_progress();
-            end(side_object(side, i));
+            end(gc_table_object(table, i));
         }
     }
 }
 
 /* The question cannot be asked again: all are revived, their generation aside. */
-static void give_up(struct side *white)
+static void give_up(struct gc_table *white)
 {
     death_begin_defer();
     end_white(white, molt_release);
@@ -159,7 +153,7 @@ static void give_up(struct side *white)
 
 static void let_run(void)
 {
-    side_lock_release();
+    gc_table_lock_release();
     safepoint_resume_world();
 }
 
@@ -167,13 +161,13 @@ static bool stop_again(unsigned ms)
 {
     if (!collector_stop_world(ms))
         return false;
-    side_lock_acquire();
+    gc_table_lock_acquire();
     return true;
 }
 
 /* Runs what is due, and lets go of what it revived. The white objects are kept by a reference
  * meanwhile. An error number if the world or memory did not allow to ask again. */
-static int run_code(struct collection *collection, struct side **white)
+static int run_code(struct collection *collection, struct gc_table **white)
 {
     molt_weak *due = NULL;
     add_to_counts(*white, 1);
@@ -205,26 +199,25 @@ static int run_code(struct collection *collection, struct side **white)
 
 /* All weak references go before the first object does: in a forked child none may lead to garbage
  * of which a part is condemned. */
-static void take_weak(struct side *white)
+static void take_weak(struct gc_table *white)
 {
-    for_each_side (side, white)
-        for_each_bit (i, side, SIDE_WHITE)
-            if (weak_has(side_object(side, i)))
-                weak_take(side_object(side, i), false, NULL);
+    for_each_table(table, white)
+        for_each_bit (i, table, GC_WHITE) if (weak_has(gc_table_object(table, i)))
+            weak_take(gc_table_object(table, i), false, NULL);
 }
 
-static size_t condemn(struct side *white)
+static size_t condemn(struct gc_table *white)
 {
     size_t count = 0;
-    for_each_side (side, white)
-        for_each_bit (i, side, SIDE_WHITE) {
-            void *object = side_object(side, i);
-            count_forget(object);
-            uint64_t header = header_of(object) & ~HEADER_OLD;
-            header_set(object, header_with(header, TAG_CONDEMNED, 0));
-            side_forget(side, i);
-            count++;
-        }
+    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
+    {
+        void *object = gc_table_object(table, i);
+        count_forget(object);
+        uint64_t header = header_of(object) & ~HEADER_OLD;
+        header_set(object, header_with(header, TAG_CONDEMNED, 0));
+        gc_table_forget(table, i);
+        count++;
+    }
     return count;
 }
 
@@ -243,40 +236,41 @@ static void drop_references(void *object)
     }
 }
 
-static void delete_white(struct side *white)
+static void delete_white(struct gc_table *white)
 {
     death_begin_defer();
     dying.is_deleting = true;
-    for_each_side (side, white)
-        for_each_bit (i, side, SIDE_WHITE) {
-            throttle_note_progress();
-            drop_references(side_object(side, i));
-        }
+    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
+    {
+        throttle_note_progress();
+        drop_references(gc_table_object(table, i));
+    }
     dying.is_deleting = false;
     end_white(white, death_finish);
     death_end_defer();
 }
 
-static size_t save_all(struct side *white)
+static size_t save_all(struct gc_table *white)
 {
     size_t count = 0;
-    for_each_side (side, white)
-        for_each_bit (i, side, SIDE_WHITE) {
-            void *object = side_object(side, i);
-            side_unset(side, SIDE_WHITE, i);
-            generation_promote_one(side, i);
-            count += garbage_keep(object);
-        }
+    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
+    {
+        void *object = gc_table_object(table, i);
+        gc_table_unset(table, GC_WHITE, i);
+        generation_promote_one(table, i);
+        count += garbage_keep(object);
+    }
     return count;
 }
 
 /* ---- The whole ---- */
 
 /* The white objects, to be deleted; the world stands still unless *error. */
-static struct side *find_garbage(struct collection *collection, struct side *sides, int *error)
+static struct gc_table *find_garbage(struct collection *collection, struct gc_table *tables,
+                                     int *error)
 {
     struct deduction deduction = {.collected = collection->generation};
-    if (!deduce(sides, &deduction)) {
+    if (!deduce(tables, &deduction)) {
         *error = ENOMEM;
         let_run();
         return NULL;
@@ -285,23 +279,23 @@ static struct side *find_garbage(struct collection *collection, struct side *sid
     collection->survivors += deduction.reachable;
     if (!collection->is_partial)
         generation_update_lists(collection->generation);
-    struct side *white = keep_white(sides);
+    struct gc_table *white = keep_white(tables);
     if (any_code_due(white))
         *error = run_code(collection, &white);
     return white;
 }
 
-int collect_sides(struct collection *collection, struct side *sides)
+int collect_tables(struct collection *collection, struct gc_table *tables)
 {
     int error = 0;
-    struct side *white = find_garbage(collection, sides, &error);
+    struct gc_table *white = find_garbage(collection, tables, &error);
     if (error != 0)
         return error;
     if (collection->says_collectable)
-        say_all("collectable", white, SIDE_WHITE);
+        say_all("collectable", white, GC_WHITE);
     if (collection->saves_all) {
         if (collection->says_uncollectable)
-            say_all("uncollectable", white, SIDE_WHITE);
+            say_all("uncollectable", white, GC_WHITE);
         collection->unreachable += save_all(white);
         let_run();
         return 0;
@@ -317,7 +311,7 @@ int collect(struct collection *collection)
 {
     if (!collector_stop_world(collection->stop_ms))
         return EBUSY;
-    side_lock_acquire();
-    struct side *sides = deduce_gather(collection->generation);
-    return collect_sides(collection, sides);
+    gc_table_lock_acquire();
+    struct gc_table *tables = deduce_gather(collection->generation);
+    return collect_tables(collection, tables);
 }

@@ -10,12 +10,12 @@
  *
  * (Weak references without a callback outlive the finalizers, as in CPython since the change
  * gh-135552, which is in 3.15; 3.14.2 lets them all die first.) The world stands still, and
- * side_lock is held, but where code of the program runs. A collection for which memory or a
+ * gc_table_lock is held, but where code of the program runs. A collection for which memory or a
  * thread's safepoint is missing has done nothing. */
 #ifndef GC_COLLECT_H
 #define GC_COLLECT_H
 
-#include "object/side.h"
+#include "object/gc_table.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ struct collection {
 int collect(struct collection *collection);
 
 /* The same with candidates that are white already, in a world that stands still and under
- * side_lock: both are given up. */
-int collect_sides(struct collection *collection, struct side *sides);
+ * gc_table_lock: both are given up. */
+int collect_tables(struct collection *collection, struct gc_table *tables);
 
 #endif

@@ -1,7 +1,7 @@
 /* deduce.c: gather, subtract, find roots. */
 #include "deduce.h"
 
-#include "edges.h"
+#include "gc_refs.h"
 #include "generation.h"
 #include "mark.h"
 #include "numbering.h"
@@ -16,49 +16,48 @@
 
 /* ---- Gather ---- */
 
-/* The candidates of one side; whether there are any. */
-static bool gather_side(struct side *side, int generation)
+/* The candidates of one table; whether there are any. */
+static bool gather_table(struct gc_table *table, int generation)
 {
     uint64_t any = 0;
-    for (unsigned w = 0; w < side->words; w++) {
+    for (unsigned w = 0; w < table->words; w++) {
         uint64_t bits = 0;
         for (int g = 0; g <= generation; g++)
-            bits |= generation_bits(side, w, g);
-        side_bits(side, SIDE_WHITE)[w] = bits;
+            bits |= generation_bits(table, w, g);
+        gc_table_words(table, GC_WHITE)[w] = bits;
         any |= bits;
     }
     return any != 0;
 }
 
-/* A side may be in both rings: it is gathered once. */
-static struct side *gather_ring(struct link *ring, size_t member, int generation,
-                                struct side *sides)
+/* A table may be in both rings: it is gathered once. */
+static struct gc_table *gather_ring(struct link *ring, size_t member, int generation,
+                                    struct gc_table *tables)
 {
     for (struct link *link = ring->next; link != ring; link = link->next) {
-        struct side *side = (struct side *)(void *)((char *)link - member);
-        if (side->is_gathered || !gather_side(side, generation))
+        struct gc_table *table = (struct gc_table *)(void *)((char *)link - member);
+        if (table->is_gathered || !gather_table(table, generation))
             continue;
-        side->is_gathered = true;
-        side->next = sides;
-        sides = side;
+        table->is_gathered = true;
+        table->next = tables;
+        tables = table;
     }
-    return sides;
+    return tables;
 }
 
-struct side *deduce_gather(int generation)
+struct gc_table *deduce_gather(int generation)
 {
-    struct side *sides;
+    struct gc_table *tables;
     generation_refresh();
     if (generation == 2) {
-        sides = gather_ring(&side_all, offsetof(struct side, all), 2, NULL);
+        tables = gather_ring(&gc_table_all, offsetof(struct gc_table, all), 2, NULL);
     } else {
-        sides = gather_ring(&side_young, offsetof(struct side, young), generation, NULL);
+        tables = gather_ring(&gc_table_young, offsetof(struct gc_table, young), generation, NULL);
         if (generation == 1)
-            sides = gather_ring(&side_middle, offsetof(struct side, middle), 1, sides);
+            tables = gather_ring(&gc_table_middle, offsetof(struct gc_table, middle), 1, tables);
     }
-    for_each_side (side, sides)
-        side->is_gathered = false;
-    return sides;
+    for_each_table(table, tables) table->is_gathered = false;
+    return tables;
 }
 
 /* ---- Subtract ---- */
@@ -74,7 +73,7 @@ static struct {
 static void subtract_far(void)
 {
     for (unsigned i = 0; i < far.count; i++)
-        edges_subtract_one(far.numbers[i]);
+        gc_refs_subtract_one(far.numbers[i]);
     far.count = 0;
 }
 
@@ -84,8 +83,8 @@ static NOINLINE bool subtract_anywhere(const void *target)
     size_t number = numbering_of(target);
     if (number == NUMBER_NONE)
         return false;
-    __builtin_prefetch(&edges.numbers[number], 1);
-    far.numbers[far.count++] = &edges.numbers[number];
+    __builtin_prefetch(&gc_refs.numbers[number], 1);
+    far.numbers[far.count++] = &gc_refs.numbers[number];
     if (UNLIKELY(far.count == FAR_MAX))
         subtract_far();
     return true;
@@ -133,9 +132,9 @@ static NOINLINE bool subtract_references(const struct descriptor *type, void *ob
     return true;
 }
 
-/* What most objects of a side have in common: the header of an own one of that type, but for a
+/* What most objects of a table have in common: the header of an own one of that type, but for a
  * small count and the flags of age; all references in fields. No header is NONE_USUAL, nor one of a
- * large object, of a pool that has shares, or while references are held. */
+ * large object, of a pool that has shared counts, or while references are held. */
 struct usual {
     uint64_t header;
     const struct descriptor *type;
@@ -148,16 +147,16 @@ struct usual {
      0xffff)
 #define NONE_USUAL (~UINT64_C(0))
 
-/* The same for a usual object. As long as the targets are in its own side, which they mostly are,
+/* The same for a usual object. As long as the targets are in its own table, which they mostly are,
  * this calls nothing. */
-static ALWAYS_INLINE bool subtract_near(const struct span *near, int8_t *numbers,
+static ALWAYS_INLINE bool subtract_near(const struct numbered_pool *near, int8_t *numbers,
                                         const struct usual *usual, void *object)
 {
     bool refers = false;
     for (const uint16_t *field = usual->fields; field != usual->fields_end; field++) {
         void *target = type_field(field, object, 0);
-        if (LIKELY(span_has(near, target))) {
-            int8_t *number = &numbers[span_index(near, target)], less;
+        if (LIKELY(numbered_pool_has(near, target))) {
+            int8_t *number = &numbers[numbered_pool_index(near, target)], less;
             if (UNLIKELY(__builtin_sub_overflow(*number, 1, &less)))
                 return subtract_references(usual->type, object, field);
             *number = less;
@@ -169,59 +168,60 @@ static ALWAYS_INLINE bool subtract_near(const struct span *near, int8_t *numbers
     return refers;
 }
 
-static struct usual usual_of(const struct side *side, const struct descriptor *type,
+static struct usual usual_of(const struct gc_table *table, const struct descriptor *type,
                              unsigned number, unsigned held)
 {
-    if (side->pool == NULL || !shares_are_none(side->pool) || held != 0 || !type->only_fields)
+    if (table->pool == NULL || !shared_counts_are_none(table->pool) || held != 0 ||
+        !type->only_fields)
         return (struct usual){.header = NONE_USUAL};
-    return (struct usual){.header = header_with_tag(number, header_tag(side->owner->self)),
+    return (struct usual){.header = header_with_tag(number, header_tag(table->owner->self)),
                           .type = type,
                           .fields = type->fields,
                           .fields_end = type->fields + type->field_count};
 }
 
 /* Any object. The usual ones are of its type from now on. */
-static NOINLINE bool subtract_object(const struct side *side, void *object, int8_t *number,
+static NOINLINE bool subtract_object(const struct gc_table *table, void *object, int8_t *number,
                                      unsigned held, struct usual *usual)
 {
     uint64_t header = header_of(object);
     const struct descriptor *type = type_by_number(header_type(header));
     if (UNLIKELY(type == NULL))
         error_if_no_object("collection", object);
-    edges_add(number, (int32_t)count_for_deduction(object, header, held));
+    gc_refs_add(number, (int32_t)count_for_deduction(object, header, held));
     if (held != 0)
         count_add_stopped(object, -(int)held);
-    *usual = usual_of(side, type, header_type(header), held);
+    *usual = usual_of(table, type, header_type(header), held);
     return subtract_references(type, object, type->fields);
 }
 
 /* White blocks without a tracked object are white no longer. What is held stays, also if its
  * finalizer has untracked it. Who lives on is old from now on, also for its header; what turns out
  * to be garbage is forgotten with its block. */
-static NOINLINE void subtract_side(struct side *side, unsigned held)
+static NOINLINE void subtract_table(struct gc_table *table, unsigned held)
 {
-    const struct span near = numbering_of_side(side);
+    const struct numbered_pool near = numbering_of_table(table);
     struct marks *marks = numbering_marks(&near);
-    int8_t *numbers = &edges.numbers[near.first];
-    unsigned words = side_carved_words(side);
-    uintptr_t start = side->start;
-    size_t block_bytes = side->block_bytes;
+    int8_t *numbers = &gc_refs.numbers[near.first];
+    unsigned words = gc_table_carved_words(table);
+    uintptr_t start = table->start;
+    size_t block_bytes = table->block_bytes;
     struct usual usual = {.header = NONE_USUAL};
     for (unsigned w = 0; w < words; w++) {
         uint64_t leaves = 0;
-        for (uint64_t left = side->white[w]; left != 0; left &= left - 1) {
+        for (uint64_t left = table->white[w]; left != 0; left &= left - 1) {
             unsigned i = w * 64 + (unsigned)__builtin_ctzll(left);
             void *object = (void *)(start + i * block_bytes);
             uint64_t header = header_of(object), above = header - usual.header;
             bool refers;
             if (LIKELY((above & UNUSUAL_BITS) == 0)) {
-                edges_add_small(&numbers[i], (int8_t)(above >> HEADER_COUNT_SHIFT));
+                gc_refs_add_small(&numbers[i], (int8_t)(above >> HEADER_COUNT_SHIFT));
                 refers = subtract_near(&near, numbers, &usual, object);
             } else if (held != 0 || header_is_tracked(header)) {
-                refers = subtract_object(side, object, &numbers[i], held, &usual);
+                refers = subtract_object(table, object, &numbers[i], held, &usual);
             } else {
-                side_unset(side, SIDE_WHITE, i);
-                side_forget(side, i);
+                gc_table_unset(table, GC_WHITE, i);
+                gc_table_forget(table, i);
                 continue;
             }
             if (UNLIKELY((header & HEADER_OLD) == 0))
@@ -229,18 +229,19 @@ static NOINLINE void subtract_side(struct side *side, unsigned held)
             if (!refers)
                 leaves |= left & -left;
         }
-        marks[w] = (struct marks){.white = side->white[w], .leaf = leaves};
+        marks[w] = (struct marks){.white = table->white[w], .leaf = leaves};
     }
 }
 
-/* Of all sides; how many objects are candidates. */
-static size_t subtract(struct side *sides, unsigned held)
+/* Of all tables; how many objects are candidates. */
+static size_t subtract(struct gc_table *tables, unsigned held)
 {
     size_t count = 0;
     far.count = 0;
-    for_each_side (side, sides) {
-        subtract_side(side, held);
-        count += side_count(side, SIDE_WHITE);
+    for_each_table(table, tables)
+    {
+        subtract_table(table, held);
+        count += gc_table_count(table, GC_WHITE);
     }
     subtract_far();
     return count;
@@ -251,26 +252,26 @@ static size_t subtract(struct side *sides, unsigned held)
 static COLD _Noreturn void report_too_many_edges(void *object, const int8_t *number)
 {
     error_fatal(object, "object %p (%s): %d more fields refer to it than it has references", object,
-                error_type_name(object), (int)-edges_value(number));
+                error_type_name(object), (int)-gc_refs_value(number));
 }
 
 /* Some roots may have been reached already: they are only checked. */
-static void find_roots(struct side *side)
+static void find_roots(struct gc_table *table)
 {
-    const struct span span = numbering_of_side(side);
-    const int8_t *numbers = &edges.numbers[span.first];
+    const struct numbered_pool span = numbering_of_table(table);
+    const int8_t *numbers = &gc_refs.numbers[span.first];
     struct marks *marks = numbering_marks(&span);
-    unsigned words = side_carved_words(side);
+    unsigned words = gc_table_carved_words(table);
     for (unsigned w = 0; w < words; w++) {
-        uint64_t roots = side->white[w] & edges_nonzero(&numbers[w * 64]);
+        uint64_t roots = table->white[w] & gc_refs_nonzero(&numbers[w * 64]);
         uint64_t waiting = roots & marks[w].white & ~marks[w].leaf;
         marks[w].white &= ~roots;
         for (; roots != 0; roots &= roots - 1) {
             unsigned i = w * 64 + (unsigned)__builtin_ctzll(roots);
-            if (UNLIKELY(edges_is_negative(&numbers[i])) && !owner_running_lost)
-                report_too_many_edges(side_object(side, i), &numbers[i]);
+            if (UNLIKELY(gc_refs_is_negative(&numbers[i])) && !owner_running_lost)
+                report_too_many_edges(gc_table_object(table, i), &numbers[i]);
             if ((waiting & roots & -roots) != 0)
-                mark_add(side_object(side, i));
+                mark_add(gc_table_object(table, i));
         }
     }
 }
@@ -278,35 +279,37 @@ static void find_roots(struct side *side)
 /* ---- The whole ---- */
 
 /* White is what still is; how many objects are. */
-static size_t take_white(struct side *sides)
+static size_t take_white(struct gc_table *tables)
 {
     size_t count = 0;
-    for_each_side (side, sides) {
-        const struct span span = numbering_of_side(side);
+    for_each_table(table, tables)
+    {
+        const struct numbered_pool span = numbering_of_table(table);
         const struct marks *marks = numbering_marks(&span);
-        unsigned words = side_carved_words(side);
+        unsigned words = gc_table_carved_words(table);
         for (unsigned w = 0; w < words; w++)
-            side->white[w] = marks[w].white;
-        count += side_count(side, SIDE_WHITE);
+            table->white[w] = marks[w].white;
+        count += gc_table_count(table, GC_WHITE);
     }
     return count;
 }
 
-bool deduce(struct side *sides, struct deduction *deduction)
+bool deduce(struct gc_table *tables, struct deduction *deduction)
 {
-    if (sides == NULL)
+    if (tables == NULL)
         return true;
-    if (!numbering_begin(sides))
+    if (!numbering_begin(tables))
         return false;
-    size_t candidates = subtract(sides, deduction->held);
-    generation_promote(sides, deduction->collected);
+    size_t candidates = subtract(tables, deduction->held);
+    generation_promote(tables, deduction->collected);
     mark_begin();
-    for_each_side (side, sides) {
-        find_roots(side);
+    for_each_table(table, tables)
+    {
+        find_roots(table);
         mark_all();
     }
     deduction->candidates += candidates;
-    deduction->reachable = candidates - take_white(sides);
-    numbering_end(sides);
+    deduction->reachable = candidates - take_white(tables);
+    numbering_end(tables);
     return true;
 }

@@ -1,7 +1,7 @@
 /* deduce.h: which objects are unreachable? Trial deletion over numbers and bits of blocks.
  *
  *   deduce_gather   the objects of a generation and of younger ones are candidates: white
- *   subtract        number[object] = its count less the references that candidates hold (edges.h)
+ *   subtract        number[object] = its count less the references that candidates hold (gc_refs.h)
  *   find_roots      what has any left is referred to from outside: reachable
  *   mark            so is what it refers to; no longer white (mark.h)
  *
@@ -9,18 +9,18 @@
  * to an object but the flag that it is old. Numbers, bits and stack lie in scratch memory
  * (numbering.h): a deduction that cannot have that has done nothing.
  *
- * Everything here under side_lock, in a world that stands still. */
+ * Everything here under gc_table_lock, in a world that stands still. */
 #ifndef GC_DEDUCE_H
 #define GC_DEDUCE_H
 
-#include "object/side.h"
+#include "object/gc_table.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Makes the tracked blocks of the generation and of younger ones white: their sides, linked by
+/* Makes the tracked blocks of the generation and of younger ones white: their tables, linked by
  * next. Which of them hold objects is seen in deduce(). */
-struct side *deduce_gather(int generation);
+struct gc_table *deduce_gather(int generation);
 
 struct deduction {
     int collected;     /* the generation; what is reachable is promoted */
@@ -30,7 +30,8 @@ struct deduction {
     size_t reachable;  /* … that are white no longer */
 };
 
-/* Leaves white what is unreachable from outside the white blocks of the sides. False: no memory. */
-bool deduce(struct side *sides, struct deduction *deduction);
+/* Leaves white what is unreachable from outside the white blocks of the tables. False: no memory.
+ */
+bool deduce(struct gc_table *tables, struct deduction *deduction);
 
 #endif

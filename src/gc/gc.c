@@ -17,7 +17,7 @@
 #include "base/options.h"
 #include "object/attach.h"
 #include "object/blocking.h"
-#include "object/count.h" // count_settle_queue
+#include "object/count.h" // count_merge_queue
 #include "os/os.h"        // os_now_ns
 
 #include <errno.h>
@@ -72,7 +72,7 @@ long molt_gc_collect(int generation)
         errno = error;
         return -1;
     }
-    count_settle_queue(owner_self);
+    count_merge_queue(owner_self);
     long found = collect_generation(generation, false);
     if (found >= 0)
         deferral_forget();
@@ -144,7 +144,7 @@ void gc_collect_at_exit(void)
     blocking_end_all();
     struct owner *owner = options.objects ? attach_thread() : owner_self;
     if (owner != NULL) {
-        count_settle_queue(owner);
+        count_merge_queue(owner);
         collect_generation(2, true);
     }
     collector_end();
@@ -155,6 +155,6 @@ long molt_gc_run_deferred(void)
     if (collector_is_mine() || owner_must_not_count())
         return 0;
     if (owner_self != NULL)
-        count_settle_queue(owner_self);
+        count_merge_queue(owner_self);
     return deferral_is_due() ? collect_due() : 0;
 }

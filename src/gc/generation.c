@@ -3,44 +3,43 @@
 
 #include "object/safepoint.h" // safepoint_world_is_mine
 
-static void promote(struct side *side, unsigned w, uint64_t bits, int collected)
+static void promote(struct gc_table *table, unsigned w, uint64_t bits, int collected)
 {
-    side_bits(side, SIDE_OLD)[w] |= bits;
+    gc_table_words(table, GC_OLD)[w] |= bits;
     if (collected == 0)
-        side_bits(side, SIDE_MIDDLE)[w] |= bits;
+        gc_table_words(table, GC_MIDDLE)[w] |= bits;
     else
-        side_bits(side, SIDE_MIDDLE)[w] &= ~bits;
+        gc_table_words(table, GC_MIDDLE)[w] &= ~bits;
 }
 
-void generation_promote(struct side *sides, int collected)
+void generation_promote(struct gc_table *tables, int collected)
 {
-    for_each_side (side, sides)
-        for (unsigned w = 0; w < side->words; w++)
-            promote(side, w, side->white[w], collected);
+    for_each_table(table, tables) for (unsigned w = 0; w < table->words; w++)
+        promote(table, w, table->white[w], collected);
 }
 
-void generation_promote_one(struct side *side, unsigned index)
+void generation_promote_one(struct gc_table *table, unsigned index)
 {
-    void *object = side_object(side, index);
+    void *object = gc_table_object(table, index);
     header_set(object, header_of(object) | HEADER_OLD);
-    promote(side, index / 64, UINT64_C(1) << (index % 64), 2);
+    promote(table, index / 64, UINT64_C(1) << (index % 64), 2);
 }
 
-static void refresh(struct side *side)
+static void refresh(struct gc_table *table)
 {
-    for_each_bit (i, side, SIDE_OLD)
-        if ((header_of(side_object(side, i)) & HEADER_OLD) == 0)
-            side_forget(side, i);
-    atomic_store_explicit(&side->is_stale, false, memory_order_relaxed);
-    if (!link_is_linked(&side->young))
-        ring_add(&side_young, &side->young);
+    for_each_bit (i, table, GC_OLD)
+        if ((header_of(gc_table_object(table, i)) & HEADER_OLD) == 0)
+            gc_table_forget(table, i);
+    atomic_store_explicit(&table->is_stale, false, memory_order_relaxed);
+    if (!link_is_linked(&table->young))
+        ring_add(&gc_table_young, &table->young);
 }
 
 void generation_refresh(void)
 {
     struct link *link;
-    while ((link = ring_pop(&side_stale)) != NULL)
-        refresh(LINK_OWNER(link, struct side, stale));
+    while ((link = ring_pop(&gc_table_stale)) != NULL)
+        refresh(LINK_OWNER(link, struct gc_table, stale));
 }
 
 /* Young objects are where pools go on being allocated from; the survivors of a young collection are
@@ -48,15 +47,15 @@ void generation_refresh(void)
 void generation_update_lists(int collected)
 {
     struct link *next;
-    for (struct link *link = side_young.next; link != &side_young; link = next) {
-        struct side *side = LINK_OWNER(link, struct side, young);
+    for (struct link *link = gc_table_young.next; link != &gc_table_young; link = next) {
+        struct gc_table *table = LINK_OWNER(link, struct gc_table, young);
         next = link->next;
-        if (collected == 0 && !link_is_linked(&side->middle))
-            ring_add(&side_middle, &side->middle);
-        if (side->pool == NULL || pool_state(side->pool) != POOL_ACTIVE)
+        if (collected == 0 && !link_is_linked(&table->middle))
+            ring_add(&gc_table_middle, &table->middle);
+        if (table->pool == NULL || pool_state(table->pool) != POOL_ACTIVE)
             link_remove(link);
     }
-    while (collected > 0 && ring_pop(&side_middle) != NULL)
+    while (collected > 0 && ring_pop(&gc_table_middle) != NULL)
         ;
 }
 
@@ -66,12 +65,12 @@ size_t generation_visit(int generation, int (*visit)(void *, void *), void *arg)
     int result = 0;
     if (safepoint_world_is_mine())
         generation_refresh();
-    for (struct link *link = side_all.next; link != &side_all; link = link->next) {
-        struct side *side = LINK_OWNER(link, struct side, all);
-        for (unsigned w = 0; w < side->words; w++) {
-            uint64_t bits = generation_bits(side, w, generation);
+    for (struct link *link = gc_table_all.next; link != &gc_table_all; link = link->next) {
+        struct gc_table *table = LINK_OWNER(link, struct gc_table, all);
+        for (unsigned w = 0; w < table->words; w++) {
+            uint64_t bits = generation_bits(table, w, generation);
             for (; bits != 0; bits &= bits - 1) {
-                void *object = side_object(side, w * 64 + (unsigned)__builtin_ctzll(bits));
+                void *object = gc_table_object(table, w * 64 + (unsigned)__builtin_ctzll(bits));
                 if (!header_is_tracked(header_of(object)))
                     continue;
                 count++;
@@ -86,10 +85,10 @@ size_t generation_visit(int generation, int (*visit)(void *, void *), void *arg)
 static int freeze_one(void *object, void *arg)
 {
     (void)arg;
-    struct side *side = side_of(object, header_of(object));
-    unsigned i = side_index(side, object);
-    generation_promote_one(side, i);
-    side_set(side, SIDE_FROZEN, i);
+    struct gc_table *table = gc_table_of(object, header_of(object));
+    unsigned i = gc_table_index(table, object);
+    generation_promote_one(table, i);
+    gc_table_set(table, GC_FROZEN, i);
     return 0;
 }
 
@@ -101,9 +100,9 @@ void generation_freeze(void)
 void generation_unfreeze(void)
 {
     generation_refresh();
-    for (struct link *link = side_all.next; link != &side_all; link = link->next) {
-        struct side *side = LINK_OWNER(link, struct side, all);
-        for (unsigned w = 0; w < side->words; w++)
-            side_bits(side, SIDE_FROZEN)[w] = 0;
+    for (struct link *link = gc_table_all.next; link != &gc_table_all; link = link->next) {
+        struct gc_table *table = LINK_OWNER(link, struct gc_table, all);
+        for (unsigned w = 0; w < table->words; w++)
+            gc_table_words(table, GC_FROZEN)[w] = 0;
     }
 }

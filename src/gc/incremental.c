@@ -12,11 +12,11 @@
 
 #define OBJECTS_A_LOOK 256u
 
-/* Sides that are gathered, or let go of, in one piece, and what one counts for. */
-#define SIDES_AT_ONCE 32u
-#define OBJECTS_A_SIDE 100u
+/* Tables that are gathered, or let go of, in one piece, and what one counts for. */
+#define TABLES_AT_ONCE 32u
+#define OBJECTS_A_TABLE 100u
 
-/* Memory for proposals, some dozens at the least. */
+/* Memory for shadows, some dozens at the least. */
 #define CHUNK_BYTES ((size_t)256 << 10)
 
 enum phase { IDLE, GATHER, SUBTRACT, FIND_ROOTS, MARK, CHECK, UNLINK, UNMAP };
@@ -27,13 +27,14 @@ struct chunk {
 
 static struct {
     enum phase phase;
-    struct link *next;     /* of side_all: what is gathered next; a side that goes is left behind */
-    struct proposal *all;  /* linked by next */
-    struct proposal *at;   /* the next one of the phase */
-    struct proposal *gray; /* linked by gray */
-    size_t objects;        /* candidates */
-    struct chunk *chunks;  /* the last one first … */
-    char *free;            /* … which is taken up to here */
+    struct link
+        *next; /* of gc_table_all: what is gathered next; a table that goes is left behind */
+    struct shadow *all;   /* linked by next */
+    struct shadow *at;    /* the next one of the phase */
+    struct shadow *gray;  /* linked by gray */
+    size_t objects;       /* candidates */
+    struct chunk *chunks; /* the last one first … */
+    char *free;           /* … which is taken up to here */
 } cycle;
 
 bool incremental_is_running(void)
@@ -55,7 +56,7 @@ static bool add_chunk(void)
     return true;
 }
 
-/* Zeroed memory for the side's proposal; NULL: there is none. */
+/* Zeroed memory for the table's shadow; NULL: there is none. */
 static void *take_memory(size_t bytes)
 {
     if (cycle.free + bytes > (char *)cycle.chunks + CHUNK_BYTES && !add_chunk())
@@ -65,26 +66,26 @@ static void *take_memory(size_t bytes)
     return taken;
 }
 
-static bool add_proposal(struct side *side)
+static bool add_shadow(struct gc_table *table)
 {
-    size_t words = side_carved_words(side), blocks = words * 64;
-    struct proposal *proposal =
-        take_memory(sizeof *proposal + 2 * words * sizeof(uint64_t) + blocks * sizeof(uint32_t));
-    if (proposal == NULL)
+    size_t words = gc_table_carved_words(table), blocks = words * 64;
+    struct shadow *shadow =
+        take_memory(sizeof *shadow + 2 * words * sizeof(uint64_t) + blocks * sizeof(uint32_t));
+    if (shadow == NULL)
         return false;
-    *proposal = (struct proposal){.side = side,
-                                  .next = cycle.all,
-                                  .blocks = side_carved(side),
-                                  .words = (unsigned)words,
-                                  .whites = (uint64_t *)(void *)(proposal + 1)};
-    proposal->grays = proposal->whites + words;
-    proposal->edges = (uint32_t *)(void *)(proposal->grays + words);
+    *shadow = (struct shadow){.table = table,
+                              .next = cycle.all,
+                              .blocks = gc_table_carved(table),
+                              .words = (unsigned)words,
+                              .whites = (uint64_t *)(void *)(shadow + 1)};
+    shadow->grays = shadow->whites + words;
+    shadow->gc_refs = (uint32_t *)(void *)(shadow->grays + words);
     for (unsigned w = 0; w < words; w++)
-        proposal->whites[w] =
-            generation_bits(side, w, GENERATION_ANY) & ~generation_bits(side, w, GENERATION_FROZEN);
+        shadow->whites[w] = generation_bits(table, w, GENERATION_ANY) &
+                            ~generation_bits(table, w, GENERATION_FROZEN);
     atomic_signal_fence(memory_order_release);
-    side->proposal = proposal;
-    cycle.all = proposal;
+    table->shadow = shadow;
+    cycle.all = shadow;
     return true;
 }
 
@@ -92,49 +93,49 @@ bool incremental_begin(void)
 {
     if (!add_chunk())
         return false;
-    cycle.next = side_all.next;
+    cycle.next = gc_table_all.next;
     cycle.phase = GATHER;
     return true;
 }
 
-/* Proposals for the next sides. New sides go to the ring's end, and those that there is no memory
- * for are not in the cycle. How many sides it was; 0: that is all. */
+/* Shadows for the next tables. New tables go to the ring's end, and those that there is no memory
+ * for are not in the cycle. How many tables it was; 0: that is all. */
 static size_t gather(void)
 {
-    size_t sides = 0;
+    size_t tables = 0;
     generation_refresh();
-    for (; cycle.next != &side_all && sides < SIDES_AT_ONCE; sides++) {
-        struct side *side = LINK_OWNER(cycle.next, struct side, all);
-        if (side->words != 0 && !add_proposal(side))
+    for (; cycle.next != &gc_table_all && tables < TABLES_AT_ONCE; tables++) {
+        struct gc_table *table = LINK_OWNER(cycle.next, struct gc_table, all);
+        if (table->words != 0 && !add_shadow(table))
             return 0;
         cycle.next = cycle.next->next;
     }
-    return sides;
+    return tables;
 }
 
-void incremental_side_gone(struct side *side)
+void incremental_side_gone(struct gc_table *table)
 {
-    if (cycle.next == &side->all)
-        cycle.next = side->all.next;
-    if (side->proposal != NULL)
-        side->proposal->side = NULL;
+    if (cycle.next == &table->all)
+        cycle.next = table->all.next;
+    if (table->shadow != NULL)
+        table->shadow->table = NULL;
 }
 
-/* The side of the present proposal is the cycle's no longer. */
-static void unlink_side(const struct proposal *proposal)
+/* The table of the present shadow is the cycle's no longer. */
+static void unlink_table(const struct shadow *shadow)
 {
-    if (proposal->side != NULL)
-        proposal->side->proposal = NULL;
+    if (shadow->table != NULL)
+        shadow->table->shadow = NULL;
 }
 
-static size_t unlink_sides(void)
+static size_t unlink_tables(void)
 {
-    size_t sides = 0;
-    for (; cycle.at != NULL && sides < SIDES_AT_ONCE; sides++) {
-        unlink_side(cycle.at);
+    size_t tables = 0;
+    for (; cycle.at != NULL && tables < TABLES_AT_ONCE; tables++) {
+        unlink_table(cycle.at);
         cycle.at = cycle.at->next;
     }
-    return sides;
+    return tables;
 }
 
 /* A mapping is forgotten before it goes, so that a forked child unmaps none twice. */
@@ -151,8 +152,8 @@ static bool unmap_chunk(struct chunk **chunks)
 
 void incremental_end(void)
 {
-    for (const struct proposal *proposal = cycle.all; proposal != NULL; proposal = proposal->next)
-        unlink_side(proposal);
+    for (const struct shadow *shadow = cycle.all; shadow != NULL; shadow = shadow->next)
+        unlink_table(shadow);
     struct chunk *chunks = cycle.chunks;
     memset(&cycle, 0, sizeof cycle); /* first, so that a forked child has no cycle without memory */
     atomic_signal_fence(memory_order_release);
@@ -162,14 +163,14 @@ void incremental_end(void)
 
 /* ---- Targets ---- */
 
-/* The proposal for a reference's target, and its block; NULL: not in the cycle. */
-static struct proposal *find(const void *target, unsigned *block)
+/* The shadow for a reference's target, and its block; NULL: not in the cycle. */
+static struct shadow *find(const void *target, unsigned *block)
 {
-    struct side *side = side_if_any(target);
-    if (side == NULL)
+    struct gc_table *table = gc_table_if_any(target);
+    if (table == NULL)
         return NULL;
-    *block = side_index(side, target);
-    return side->proposal != NULL && *block < side->proposal->blocks ? side->proposal : NULL;
+    *block = gc_table_index(table, target);
+    return table->shadow != NULL && *block < table->shadow->blocks ? table->shadow : NULL;
 }
 
 /* ---- Subtract ---- */
@@ -178,27 +179,27 @@ static int subtract_one(void *target, void *context)
 {
     (void)context;
     unsigned block;
-    struct proposal *proposal = find(target, &block);
-    if (proposal != NULL)
-        proposal->edges[block]--;
+    struct shadow *shadow = find(target, &block);
+    if (shadow != NULL)
+        shadow->gc_refs[block]--;
     return 0;
 }
 
-static size_t subtract(struct proposal *proposal)
+static size_t subtract(struct shadow *shadow)
 {
     size_t objects = 0;
-    for (unsigned w = 0; w < proposal->words; w++) {
-        for (uint64_t left = proposal->whites[w]; left != 0; left &= left - 1) {
+    for (unsigned w = 0; w < shadow->words; w++) {
+        for (uint64_t left = shadow->whites[w]; left != 0; left &= left - 1) {
             unsigned block = w * 64 + (unsigned)__builtin_ctzll(left);
-            void *object = side_object(proposal->side, block);
+            void *object = gc_table_object(shadow->table, block);
             uint64_t header = header_of(object);
             if (!header_is_tracked(header)) {
-                proposal->whites[w] &= ~(left & -left);
+                shadow->whites[w] &= ~(left & -left);
                 continue;
             }
             objects++;
             cycle.objects++;
-            proposal->edges[block] += count_for_deduction(object, header, 0);
+            shadow->gc_refs[block] += count_for_deduction(object, header, 0);
             type_visit(type_by_number(header_type(header)), object, subtract_one, NULL);
         }
     }
@@ -207,56 +208,56 @@ static size_t subtract(struct proposal *proposal)
 
 /* ---- Mark ---- */
 
-static void make_gray(struct proposal *proposal, unsigned block)
+static void make_gray(struct shadow *shadow, unsigned block)
 {
     unsigned w = block / 64;
-    proposal->whites[w] &= ~(UINT64_C(1) << (block % 64));
-    proposal->grays[w] |= UINT64_C(1) << (block % 64);
-    proposal->gray_words |= UINT64_C(1) << w;
-    if (proposal->is_listed)
+    shadow->whites[w] &= ~(UINT64_C(1) << (block % 64));
+    shadow->grays[w] |= UINT64_C(1) << (block % 64);
+    shadow->gray_words |= UINT64_C(1) << w;
+    if (shadow->is_listed)
         return;
-    proposal->is_listed = true;
-    proposal->gray = cycle.gray;
-    cycle.gray = proposal;
+    shadow->is_listed = true;
+    shadow->gray = cycle.gray;
+    cycle.gray = shadow;
 }
 
 /* The first of those with gray bits leaves their list. */
-static void unlist(struct proposal *proposal)
+static void unlist(struct shadow *shadow)
 {
-    cycle.gray = proposal->gray;
-    proposal->is_listed = false;
+    cycle.gray = shadow->gray;
+    shadow->is_listed = false;
 }
 
 static int reach_one(void *target, void *context)
 {
     (void)context;
     unsigned block;
-    struct proposal *proposal = find(target, &block);
-    if (proposal != NULL && (proposal->whites[block / 64] >> (block % 64) & 1) != 0)
-        make_gray(proposal, block);
+    struct shadow *shadow = find(target, &block);
+    if (shadow != NULL && (shadow->whites[block / 64] >> (block % 64) & 1) != 0)
+        make_gray(shadow, block);
     return 0;
 }
 
-static size_t find_roots(struct proposal *proposal)
+static size_t find_roots(struct shadow *shadow)
 {
-    for (unsigned w = 0; w < proposal->words; w++)
-        for (uint64_t left = proposal->whites[w]; left != 0; left &= left - 1) {
+    for (unsigned w = 0; w < shadow->words; w++)
+        for (uint64_t left = shadow->whites[w]; left != 0; left &= left - 1) {
             unsigned block = w * 64 + (unsigned)__builtin_ctzll(left);
-            if (proposal->edges[block] != 0)
-                make_gray(proposal, block);
+            if (shadow->gc_refs[block] != 0)
+                make_gray(shadow, block);
         }
-    return proposal->blocks / 8; /* it is light work */
+    return shadow->blocks / 8; /* it is light work */
 }
 
 /* Looks into one word's gray objects; some may have died meanwhile. */
-static size_t mark_word(struct proposal *proposal, unsigned w)
+static size_t mark_word(struct shadow *shadow, unsigned w)
 {
     size_t objects = 0;
-    uint64_t bits = proposal->grays[w];
-    proposal->grays[w] = 0;
-    proposal->gray_words &= ~(UINT64_C(1) << w);
+    uint64_t bits = shadow->grays[w];
+    shadow->grays[w] = 0;
+    shadow->gray_words &= ~(UINT64_C(1) << w);
     for (; bits != 0; bits &= bits - 1) {
-        void *object = side_object(proposal->side, w * 64 + (unsigned)__builtin_ctzll(bits));
+        void *object = gc_table_object(shadow->table, w * 64 + (unsigned)__builtin_ctzll(bits));
         uint64_t header = header_of(object);
         objects++;
         if (header_is_tracked(header))
@@ -265,45 +266,45 @@ static size_t mark_word(struct proposal *proposal, unsigned w)
     return objects;
 }
 
-/* What becomes gray elsewhere goes before the present side, which stays until it has none left. */
+/* What becomes gray elsewhere goes before the present table, which stays until it has none left. */
 static size_t mark(void)
 {
-    struct proposal *proposal = cycle.gray;
-    if (proposal->side != NULL && proposal->gray_words != 0)
-        return mark_word(proposal, (unsigned)__builtin_ctzll(proposal->gray_words));
-    unlist(proposal);
+    struct shadow *shadow = cycle.gray;
+    if (shadow->table != NULL && shadow->gray_words != 0)
+        return mark_word(shadow, (unsigned)__builtin_ctzll(shadow->gray_words));
+    unlist(shadow);
     return 1;
 }
 
 /* ---- Check ---- */
 
 struct component {
-    struct side *sides;
+    struct gc_table *tables;
     size_t objects;
 };
 
-/* White in the cycle becomes white for collect_sides. The object's references are looked at later.
+/* White in the cycle becomes white for collect_tables. The object's references are looked at later.
  */
-static void join(struct component *component, struct proposal *proposal, unsigned block)
+static void join(struct component *component, struct shadow *shadow, unsigned block)
 {
-    struct side *side = proposal->side;
-    make_gray(proposal, block);
-    if (!side->is_gathered) {
-        memset(side->white, 0, side->words * sizeof *side->white);
-        side->is_gathered = true;
-        side->next = component->sides;
-        component->sides = side;
+    struct gc_table *table = shadow->table;
+    make_gray(shadow, block);
+    if (!table->is_gathered) {
+        memset(table->white, 0, table->words * sizeof *table->white);
+        table->is_gathered = true;
+        table->next = component->tables;
+        component->tables = table;
     }
-    side_set(side, SIDE_WHITE, block);
+    gc_table_set(table, GC_WHITE, block);
     component->objects++;
 }
 
 static int join_one(void *target, void *context)
 {
     unsigned block;
-    struct proposal *proposal = find(target, &block);
-    if (proposal != NULL && (proposal->whites[block / 64] >> (block % 64) & 1) != 0)
-        join(context, proposal, block);
+    struct shadow *shadow = find(target, &block);
+    if (shadow != NULL && (shadow->whites[block / 64] >> (block % 64) & 1) != 0)
+        join(context, shadow, block);
     return 0;
 }
 
@@ -311,16 +312,16 @@ static int join_one(void *target, void *context)
 static void join_reachable(struct component *component)
 {
     while (cycle.gray != NULL) {
-        struct proposal *proposal = cycle.gray;
-        unlist(proposal);
-        while (proposal->gray_words != 0) {
-            unsigned w = (unsigned)__builtin_ctzll(proposal->gray_words);
-            uint64_t bits = proposal->grays[w];
-            proposal->grays[w] = 0;
-            proposal->gray_words &= ~(UINT64_C(1) << w);
+        struct shadow *shadow = cycle.gray;
+        unlist(shadow);
+        while (shadow->gray_words != 0) {
+            unsigned w = (unsigned)__builtin_ctzll(shadow->gray_words);
+            uint64_t bits = shadow->grays[w];
+            shadow->grays[w] = 0;
+            shadow->gray_words &= ~(UINT64_C(1) << w);
             for (; bits != 0; bits &= bits - 1) {
                 void *object =
-                    side_object(proposal->side, w * 64 + (unsigned)__builtin_ctzll(bits));
+                    gc_table_object(shadow->table, w * 64 + (unsigned)__builtin_ctzll(bits));
                 uint64_t header = header_of(object);
                 if (header_is_tracked(header))
                     type_visit(type_by_number(header_type(header)), object, join_one, component);
@@ -329,28 +330,28 @@ static void join_reachable(struct component *component)
     }
 }
 
-/* The next white objects of a side, with all that they lead to, until there are `objects`. */
-static void take_component(struct proposal *proposal, size_t objects, struct component *component)
+/* The next white objects of a table, with all that they lead to, until there are `objects`. */
+static void take_component(struct shadow *shadow, size_t objects, struct component *component)
 {
-    for (unsigned w = 0; w < proposal->words; w++) {
-        while (proposal->whites[w] != 0 && component->objects < objects) {
-            join(component, proposal, w * 64 + (unsigned)__builtin_ctzll(proposal->whites[w]));
+    for (unsigned w = 0; w < shadow->words; w++) {
+        while (shadow->whites[w] != 0 && component->objects < objects) {
+            join(component, shadow, w * 64 + (unsigned)__builtin_ctzll(shadow->whites[w]));
             join_reachable(component);
         }
     }
 }
 
-static bool has_white(const struct proposal *proposal)
+static bool has_white(const struct shadow *shadow)
 {
     uint64_t any = 0;
-    for (unsigned w = 0; w < proposal->words; w++)
-        any |= proposal->whites[w];
+    for (unsigned w = 0; w < shadow->words; w++)
+        any |= shadow->whites[w];
     return any != 0;
 }
 
 /* ---- The slice ---- */
 
-/* A phase is done; the next one looks at all proposals again. */
+/* A phase is done; the next one looks at all shadows again. */
 static size_t begin_phase(enum phase phase)
 {
     cycle.phase = phase;
@@ -358,57 +359,56 @@ static size_t begin_phase(enum phase phase)
     return 0;
 }
 
-/* One piece of the work of a phase that goes from proposal to proposal. */
-static size_t work_on_proposal(struct component *component, size_t objects)
+/* One piece of the work of a phase that goes from shadow to shadow. */
+static size_t work_on_shadow(struct component *component, size_t objects)
 {
-    struct proposal *proposal = cycle.at;
-    if (proposal == NULL)
+    struct shadow *shadow = cycle.at;
+    if (shadow == NULL)
         return begin_phase(cycle.phase + 1);
-    if (proposal->side == NULL || (cycle.phase == CHECK && !has_white(proposal))) {
-        cycle.at = proposal->next;
+    if (shadow->table == NULL || (cycle.phase == CHECK && !has_white(shadow))) {
+        cycle.at = shadow->next;
         return 1;
     }
     if (cycle.phase == CHECK) {
-        take_component(proposal, objects, component);
+        take_component(shadow, objects, component);
         return component->objects;
     }
-    cycle.at = proposal->next;
-    return cycle.phase == SUBTRACT ? subtract(proposal) : find_roots(proposal);
+    cycle.at = shadow->next;
+    return cycle.phase == SUBTRACT ? subtract(shadow) : find_roots(shadow);
 }
 
 /* One piece of a phase's work; how many objects it was, or what counts for as many. */
 static size_t work(struct component *component, size_t objects)
 {
-    size_t sides = 0;
+    size_t tables = 0;
     switch (cycle.phase) {
     case GATHER:
-        sides = gather();
-        return sides != 0 ? sides * OBJECTS_A_SIDE : begin_phase(SUBTRACT);
+        tables = gather();
+        return tables != 0 ? tables * OBJECTS_A_TABLE : begin_phase(SUBTRACT);
     case MARK:
         return cycle.gray != NULL ? mark() : begin_phase(CHECK);
     case UNLINK:
-        sides = unlink_sides();
-        return sides != 0 ? sides * OBJECTS_A_SIDE / 4 : begin_phase(UNMAP);
+        tables = unlink_tables();
+        return tables != 0 ? tables * OBJECTS_A_TABLE / 4 : begin_phase(UNMAP);
     case UNMAP:
         cycle.all = cycle.at = NULL;
-        return unmap_chunk(&cycle.chunks) ? SIDES_AT_ONCE * OBJECTS_A_SIDE : begin_phase(IDLE);
+        return unmap_chunk(&cycle.chunks) ? TABLES_AT_ONCE * OBJECTS_A_TABLE : begin_phase(IDLE);
     default:
-        return work_on_proposal(component, objects);
+        return work_on_shadow(component, objects);
     }
 }
 
-struct side *incremental_slice(size_t objects, uint64_t deadline_ns, size_t *candidates)
+struct gc_table *incremental_slice(size_t objects, uint64_t deadline_ns, size_t *candidates)
 {
-    struct component component = {.sides = NULL};
+    struct component component = {.tables = NULL};
     size_t done = 0, look = 0; /* at the clock, every so many objects */
     while (cycle.phase != IDLE && done < objects && (done < look || os_now_ns() < deadline_ns)) {
         look = done < look ? look : done + OBJECTS_A_LOOK;
         done += work(&component, objects - done);
     }
-    for_each_side (side, component.sides)
-        side->is_gathered = false;
+    for_each_table(table, component.tables) table->is_gathered = false;
     *candidates = cycle.objects;
     if (cycle.phase == IDLE)
         incremental_end();
-    return component.sides;
+    return component.tables;
 }

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-/* A target in another side. Its bits are being fetched. */
+/* A target in another table. Its bits are being fetched. */
 struct reached {
     struct marks *marks;
     uint64_t bit;
@@ -98,18 +98,18 @@ static int reach_told(void *target, void *unused)
     return 0;
 }
 
-/* Slots side by side often lead to neighbours. */
+/* Slots table by table often lead to neighbours. */
 static void reach_slots(molt_slot *slots, size_t count)
 {
-    struct span span = {.start = 1};
+    struct numbered_pool span = {.start = 1};
     for (size_t i = 0; i < count; i++) {
         void *target = slots[i];
         if (target == NULL)
             continue;
-        if (!span_has(&span, target)) {
+        if (!numbered_pool_has(&span, target)) {
             reach_far(target);
-            span = numbering_span(target);
-        } else if (reach(span.first + span_index(&span, target))) {
+            span = numbering_pool(target);
+        } else if (reach(span.first + numbered_pool_index(&span, target))) {
             mark_add(target);
         }
     }
@@ -127,7 +127,7 @@ static NOINLINE void reach_more(const struct descriptor *type, void *object)
 
 /* What the object refers to is reached. What was white and lies near, one of it, comes next, the
  * rest waits: so a chain of objects is followed without looking back. */
-static ALWAYS_INLINE void *follow(const struct span *near, const struct descriptor *type,
+static ALWAYS_INLINE void *follow(const struct numbered_pool *near, const struct descriptor *type,
                                   void *object)
 {
     void *next = NULL;
@@ -135,12 +135,12 @@ static ALWAYS_INLINE void *follow(const struct span *near, const struct descript
     uint32_t count = type->field_count;
     for (uint32_t n = 0; n < count; n++) {
         void *target = type_field(fields, object, n);
-        if (UNLIKELY(!span_has(near, target))) {
+        if (UNLIKELY(!numbered_pool_has(near, target))) {
             if (target != NULL)
                 reach_far(target);
             continue;
         }
-        if (!reach(near->first + span_index(near, target)))
+        if (!reach(near->first + numbered_pool_index(near, target)))
             continue;
         if (next != NULL)
             mark_add(next);
@@ -151,10 +151,10 @@ static ALWAYS_INLINE void *follow(const struct span *near, const struct descript
     return next;
 }
 
-/* The object, and what it leads to in the same side. */
+/* The object, and what it leads to in the same table. */
 static NOINLINE void follow_near(void *object)
 {
-    const struct span near = numbering_span(object);
+    const struct numbered_pool near = numbering_pool(object);
     unsigned number = 0;
     const struct descriptor *type = NULL;
     for (;;) {
@@ -168,7 +168,7 @@ static NOINLINE void follow_near(void *object)
             if (marking.waiting == 0)
                 break;
             next = marking.stack[marking.waiting - 1];
-            if (!span_has(&near, next))
+            if (!numbered_pool_has(&near, next))
                 break;
             marking.waiting--;
         }
@@ -178,7 +178,7 @@ static NOINLINE void follow_near(void *object)
 
 /* ---- Turns ---- */
 
-/* An object of another side is fetched into the cache between the stack and its turn: its first
+/* An object of another table is fetched into the cache between the stack and its turn: its first
  * words, which may lie on two lines. */
 #define FETCHED_BYTES 24u
 #define FETCHED_MAX 16u

@@ -3,7 +3,7 @@
  *   object --reference--> reached: its bits are fetched --white--> stack --> fetched --> looked at
  *
  * That is the way of a target far away: it waits in two rings, for its bits and for itself to come
- * into the cache, and between them on the stack, as long as need be. One in the same side as the
+ * into the cache, and between them on the stack, as long as need be. One in the same table as the
  * object is white no longer at once and, as a rule, looked at next: so a chain or a tree is
  * followed where it lies. */
 #ifndef GC_MARK_H

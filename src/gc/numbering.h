@@ -1,20 +1,21 @@
-/* numbering.h: the blocks of all sides that take part in a deduction, numbered through.
+/* numbering.h: the blocks of all tables that take part in a deduction, numbered through.
  *
  * What is noted of a block lies in scratch memory, by its number: where references lead anywhere,
- * a little memory in one piece is at hand sooner than all pools' sides are. A reference finds its
+ * a little memory in one piece is at hand sooner than all pools' tables are. A reference finds its
  * target's number by the address: in a table of the pools, whose index is the low bits of the
- * pool's address; or, for a large object and where two pools share an entry, by way of the side. */
+ * pool's address; or, for a large object and where two pools share an entry, by way of the table.
+ */
 #ifndef GC_NUMBERING_H
 #define GC_NUMBERING_H
 
 #include "base/tunables.h"
-#include "object/side.h"
+#include "object/gc_table.h"
 
 /* A pool that takes part. */
 struct entry {
     uint32_t pool;       /* 1 + the bits of its addresses above those inside a pool; 0: none */
     uint32_t first_word; /* its first block's number / 64 */
-    uint32_t reciprocal; /* the side's */
+    uint32_t reciprocal; /* the table's */
     uint32_t unused;     /* an entry is found by a shift */
 };
 
@@ -33,17 +34,17 @@ struct numbering {
 
 extern HIDDEN struct numbering numbering;
 
-/* Numbers the blocks of the sides that are linked by next. False: no memory. */
-bool numbering_begin(struct side *sides);
-void numbering_end(struct side *sides);
+/* Numbers the blocks of the tables that are linked by next. False: no memory. */
+bool numbering_begin(struct gc_table *tables);
+void numbering_end(struct gc_table *tables);
 
 #define NUMBER_NONE SIZE_MAX
 
-struct span;
+struct numbered_pool;
 
-/* By way of the side. */
+/* By way of the table. */
 size_t numbering_slow(const void *target);
-struct span numbering_span_slow(const void *object);
+struct numbered_pool numbering_pool_slow(const void *object);
 
 /* The entry of the address's pool; NULL: it has none. */
 static ALWAYS_INLINE const struct entry *entry_of(uintptr_t address)
@@ -64,42 +65,43 @@ static ALWAYS_INLINE size_t numbering_of(const void *target)
 }
 
 /* The blocks of one pool: their numbers follow each other. */
-struct span {
+struct numbered_pool {
     uintptr_t start;     /* of the pool; 1: there is none */
-    uint32_t reciprocal; /* the side's */
+    uint32_t reciprocal; /* the table's */
     size_t first;        /* number */
 };
 
-/* Those of a side that takes part. A large object is no span: what refers to itself is rare. */
-static inline struct span numbering_of_side(const struct side *side)
+/* Those of a table that takes part. A large object is no span: what refers to itself is rare. */
+static inline struct numbered_pool numbering_of_table(const struct gc_table *table)
 {
-    return (struct span){side->pool != NULL ? side->start : 1, side->reciprocal,
-                         (size_t)(side->numbered - 1) * 64};
+    return (struct numbered_pool){table->pool != NULL ? table->start : 1, table->reciprocal,
+                                  (size_t)(table->numbered - 1) * 64};
 }
 
 /* Those of the pool of a live object; none: it takes no part, or is large. */
-static inline struct span numbering_span(const void *object)
+static inline struct numbered_pool numbering_pool(const void *object)
 {
     uintptr_t address = (uintptr_t)object;
     const struct entry *entry = entry_of(address);
     if (LIKELY(entry != NULL))
-        return (struct span){address - address % POOL_BYTES, entry->reciprocal,
-                             (size_t)entry->first_word * 64};
-    return numbering_span_slow(object);
+        return (struct numbered_pool){address - address % POOL_BYTES, entry->reciprocal,
+                                      (size_t)entry->first_word * 64};
+    return numbering_pool_slow(object);
 }
 
-static inline struct marks *numbering_marks(const struct span *span)
+static inline struct marks *numbering_marks(const struct numbered_pool *span)
 {
     return &numbering.marks[span->first / 64];
 }
 
-static ALWAYS_INLINE bool span_has(const struct span *span, const void *target)
+static ALWAYS_INLINE bool numbered_pool_has(const struct numbered_pool *span, const void *target)
 {
     return (uintptr_t)target - span->start < POOL_BYTES;
 }
 
 /* Which of the span's blocks it is. */
-static ALWAYS_INLINE size_t span_index(const struct span *span, const void *target)
+static ALWAYS_INLINE size_t numbered_pool_index(const struct numbered_pool *span,
+                                                const void *target)
 {
     return ((uintptr_t)target - span->start) * span->reciprocal >> 32;
 }

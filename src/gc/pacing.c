@@ -4,7 +4,7 @@
 #include "deferral.h"
 #include "straggler.h"
 
-#include "object/side.h" // side_large_bytes
+#include "object/gc_table.h" // gc_table_large_bytes
 
 #include <errno.h>
 #include <limits.h>
@@ -80,7 +80,7 @@ void pacing_note_yield(size_t found, size_t candidates)
 void pacing_note_sizes(const struct collection *done, int error)
 {
     if (done->generation == 2)
-        large_bytes_old = side_large_bytes;
+        large_bytes_old = gc_table_large_bytes;
     if (error != 0)
         return;
     if (done->generation == 1)
@@ -116,7 +116,7 @@ int pacing_due_young(void)
 
 static bool large_bytes_due(void)
 {
-    return side_large_bytes > LARGE_BYTES_MIN && side_large_bytes / 2 > large_bytes_old;
+    return gc_table_large_bytes > LARGE_BYTES_MIN && gc_table_large_bytes / 2 > large_bytes_old;
 }
 
 static bool full_due(void)
@@ -158,7 +158,7 @@ void pacing_note_cycle(size_t survivors)
     old_objects = survivors;
     new_old_objects = 0;
     younger_collections[2] = 0;
-    large_bytes_old = side_large_bytes;
+    large_bytes_old = gc_table_large_bytes;
     put_off = 0;
 }
 

@@ -5,7 +5,7 @@
 
 #include "object/owner.h"
 #include "object/safepoint.h"
-#include "object/side.h"
+#include "object/gc_table.h"
 
 #include <errno.h>
 
@@ -16,11 +16,11 @@
 /* As the one who collects: stops the others, if that is not done, and takes the lock. */
 static void begin(struct pause *pause, unsigned stop_ms)
 {
-    pause->locks = !side_lock_is_mine();
+    pause->locks = !gc_table_lock_is_mine();
     pause->stops = pause->locks && !safepoint_world_is_mine() && collector_stop_world(stop_ms);
     pause->is_still = safepoint_world_is_mine();
     if (pause->locks)
-        side_lock_acquire();
+        gc_table_lock_acquire();
 }
 
 int pause_begin(struct pause *pause)
@@ -61,7 +61,7 @@ int pause_try_begin(struct pause *pause)
 void pause_end(const struct pause *pause)
 {
     if (pause->locks)
-        side_lock_release();
+        gc_table_lock_release();
     if (pause->stops)
         safepoint_resume_world();
     if (pause->collects)

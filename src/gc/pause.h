@@ -11,9 +11,9 @@ struct pause {
     bool locks;
 };
 
-/* Nobody else collects, side_lock is held, and as far as they let themselves be stopped the others
- * stand still. Inside a visitor, a finalizer or another callback it is so already in part. 0, or an
- * error number: ENOMEM, or EBUSY in a traverse callback or a blocking region. */
+/* Nobody else collects, gc_table_lock is held, and as far as they let themselves be stopped the
+ * others stand still. Inside a visitor, a finalizer or another callback it is so already in part.
+ * 0, or an error number: ENOMEM, or EBUSY in a traverse callback or a blocking region. */
 int pause_begin(struct pause *pause);
 
 /* The same for those who read objects' fields: EBUSY also if a thread does not stand still. */

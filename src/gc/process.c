@@ -15,12 +15,12 @@
 #include "base/options.h"
 #include "base/report.h" // report_stderr
 #include "object/blocking.h"
-#include "object/count.h" // count_settle_queue
+#include "object/count.h" // count_merge_queue
 #include "object/death.h" // death_end_all
 #include "object/hooks.h"
 #include "object/owner.h"
 #include "object/safepoint.h"
-#include "object/side.h"
+#include "object/gc_table.h"
 #include "object/type.h"
 #include "object/weak.h"
 
@@ -39,11 +39,11 @@ static void abandon_collection(void)
 {
     if (!collector_is_mine())
         return;
-    if (!side_lock_is_mine())
-        side_lock_acquire();
+    if (!gc_table_lock_is_mine())
+        gc_table_lock_acquire();
     incremental_end();
-    side_forget_collection();
-    side_lock_release();
+    gc_table_forget_collection();
+    gc_table_lock_release();
     if (safepoint_world_is_mine())
         safepoint_resume_world();
     collector_end();
@@ -70,7 +70,7 @@ static void detach(struct owner *owner)
     bool is_settled;
     do {
         leave_everything(); /* also what a finalizer has begun */
-        count_settle_queue(owner);
+        count_merge_queue(owner);
         safepoint_arrive(owner);
         lock_acquire(&owner->lock);
         safepoint_leave(owner);
@@ -101,7 +101,7 @@ static bool thread_ends(struct heap *heap)
 
 static void repair_collection(void)
 {
-    side_forget_collection();
+    gc_table_forget_collection();
     incremental_end();
     scratch_give();
 }
@@ -111,7 +111,7 @@ static void repair(void)
 {
     bool was_collecting = collector_is_left();
     owner_repair();
-    side_repair();
+    gc_table_repair();
     if (was_collecting)
         repair_collection();
     callback_repair();
@@ -149,7 +149,7 @@ __attribute__((constructor)) static void fill_hooks(void)
     object_hooks.late_thread = straggler_has_come;
     object_hooks.keep_late_thread = straggler_linger;
     object_hooks.thread_ends = thread_ends;
-    object_hooks.side_gone = incremental_side_gone;
+    object_hooks.gc_table_gone = incremental_side_gone;
     if (atomic_load(&owner_first) != NULL)
         first_owner();
     owner_call_all();

@@ -10,7 +10,7 @@
 #include "straggler.h"
 
 #include "base/options.h"
-#include "object/side.h" // side_lock_acquire
+#include "object/gc_table.h" // gc_table_lock_acquire
 #include "os/os.h"
 
 #include <errno.h>
@@ -20,9 +20,9 @@ static size_t cycle_collected;
 
 void slice_abandon_cycle(void)
 {
-    side_lock_acquire();
+    gc_table_lock_acquire();
     incremental_end();
-    side_lock_release();
+    gc_table_lock_release();
     cycle_collected = 0;
 }
 
@@ -47,13 +47,13 @@ static uint64_t slice_end(void)
 static int work_on_slice(struct collection *slice)
 {
     size_t candidates = 0;
-    side_lock_acquire();
-    struct side *sides = NULL;
+    gc_table_lock_acquire();
+    struct gc_table *tables = NULL;
     bool runs = incremental_is_running() || incremental_begin();
     if (runs)
-        sides = incremental_slice(pacing_slice_objects(), slice_end(), &candidates);
+        tables = incremental_slice(pacing_slice_objects(), slice_end(), &candidates);
     bool ended = runs && !incremental_is_running();
-    int error = collect_sides(slice, sides);
+    int error = collect_tables(slice, tables);
     cycle_collected += slice->unreachable;
     if (ended)
         note_cycle(candidates);

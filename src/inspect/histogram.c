@@ -6,7 +6,7 @@
 #include "base/sort.h"
 #include "gc/pause.h"
 #include "gc/straggler.h" // straggler_append_missing
-#include "object/side.h"
+#include "object/gc_table.h"
 #include "object/type.h"
 #include "os/os.h"
 
@@ -66,10 +66,10 @@ static void look_at_all(struct histogram *histogram)
     for (unsigned n = 0; n < histogram->row_count; n++)
         histogram->rows[n].type = n;
     object_block_visit_pools(look_at_pool, histogram);
-    for (struct link *link = side_all.next; link != &side_all; link = link->next) {
-        const struct side *side = LINK_OWNER(link, struct side, all);
-        if (side->pool == NULL)
-            look_at(histogram, (const void *)side->start, side->block_bytes);
+    for (struct link *link = gc_table_all.next; link != &gc_table_all; link = link->next) {
+        const struct gc_table *table = LINK_OWNER(link, struct gc_table, all);
+        if (table->pool == NULL)
+            look_at(histogram, (const void *)table->start, table->block_bytes);
     }
 }
 

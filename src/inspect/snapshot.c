@@ -3,7 +3,7 @@
 
 #include "alloc/object_block.h"
 #include "base/sort.h"
-#include "object/side.h"
+#include "object/gc_table.h"
 #include "object/type.h"
 #include "os/os.h"
 
@@ -45,10 +45,10 @@ static void add_pool(const struct pool *pool, void *context)
 
 static void add_larges(struct filling *filling)
 {
-    for (struct link *link = side_all.next; link != &side_all; link = link->next) {
-        const struct side *side = LINK_OWNER(link, struct side, all);
-        if (side->pool == NULL && is_live((const void *)side->start))
-            add_part(filling, side->start, side->block_bytes, 1);
+    for (struct link *link = gc_table_all.next; link != &gc_table_all; link = link->next) {
+        const struct gc_table *table = LINK_OWNER(link, struct gc_table, all);
+        if (table->pool == NULL && is_live((const void *)table->start))
+            add_part(filling, table->start, table->block_bytes, 1);
     }
 }
 

@@ -5,7 +5,7 @@
 #include "gc/generation.h"
 #include "gc/pause.h"
 #include "object/error.h"
-#include "object/side.h"
+#include "object/gc_table.h"
 #include "object/type.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 
 #include "gc/collector.h"
 #include "object/owner.h"
-#include "object/side.h"
+#include "object/gc_table.h"
 #include "object/type.h"
 #include "os/os.h" // os_is_readable, os_yield
 

@@ -3,7 +3,7 @@
 
 #include "hooks.h"
 #include "safepoint.h" // safepoint_enter
-#include "side.h"      // side_complete
+#include "gc_table.h"  // gc_table_complete
 
 #include "alloc/hooks.h"
 #include "alloc/object_block.h" // object_heap
@@ -19,7 +19,7 @@ static bool thread_ends(struct heap *heap)
 /* Before the process has its first owner; two threads may do this at once. */
 static void start(void)
 {
-    hooks.pool_gone = side_pool_gone;
+    hooks.pool_gone = gc_table_pool_gone;
     hooks.thread_ends = thread_ends;
     object_hooks.first_owner();
 }
@@ -48,9 +48,9 @@ static struct owner *make_owner(struct heap *heap)
 /* In a forked child a heap may come from a thread that is gone, and that had just taken a pool. */
 static bool has_all_sides(struct owner *owner)
 {
-    if (owner->lacks_side && side_complete(owner->heap))
-        owner->lacks_side = false;
-    return !owner->lacks_side;
+    if (owner->lacks_table && gc_table_complete(owner->heap))
+        owner->lacks_table = false;
+    return !owner->lacks_table;
 }
 
 struct owner *attach_thread(void)

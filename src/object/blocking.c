@@ -1,7 +1,7 @@
 /* blocking.c: the public names around it. */
 #include "blocking.h"
 
-#include "count.h" // count_settle_queue
+#include "count.h" // count_merge_queue
 #include "hooks.h"
 #include "safepoint.h"
 
@@ -13,13 +13,13 @@ void molt_gc_safepoint(void)
     if (UNLIKELY(safepoint_arrive(owner)))
         object_hooks.keep_late_thread(owner);
     safepoint_poll(owner);
-    count_settle_queue(owner);
+    count_merge_queue(owner);
 }
 
 void molt_gc_blocking_begin(void)
 {
     if (owner_pause.blocks == 0 && owner_self != NULL) {
-        count_settle_queue(owner_self);
+        count_merge_queue(owner_self);
         owner_begin_pause(&owner_pause.blocks);
         safepoint_block(owner_pause.owner);
         return;
@@ -35,7 +35,7 @@ void molt_gc_blocking_end(void)
         safepoint_unblock(owner_pause.owner);
     owner_end_pause(&owner_pause.blocks);
     if (owner_self != NULL)
-        count_settle_queue(owner_self);
+        count_merge_queue(owner_self);
 }
 
 void blocking_end_all(void)

@@ -33,7 +33,7 @@ static ALWAYS_INLINE bool takes(const struct cascade *cascade, const void *targe
 {
     *pool = map_pool(target);
     return ((header_of(target) ^ cascade->alike) & ~HEADER_OLD) == 0 &&
-           LIKELY(shares_are_none(*pool));
+           LIKELY(shared_counts_are_none(*pool));
 }
 
 /* The object is done with, or waits on the stack until the fields before the next are. */

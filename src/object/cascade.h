@@ -1,6 +1,6 @@
 /* cascade.h: the death of objects that need nothing but their references released: own ones, in
- * pools without shares, whose references are all fields and that have no callbacks. Nobody will
- * look at their fields again.
+ * pools without shared counts, whose references are all fields and that have no callbacks. Nobody
+ * will look at their fields again.
  *
  * Most objects are of the same type as what held them. So as long as what dies next is alike, one
  * loop goes on with what it knows of the first: a comparison of headers tells. */

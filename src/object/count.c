@@ -21,8 +21,8 @@ static unsigned my_tag(void)
 
 _Atomic uint32_t *count_word(const void *object)
 {
-    struct shares *shares = shares_make(object);
-    return shares != NULL ? shares_word(shares, object) : NULL;
+    struct shared_counts *counts = shared_counts_make(object);
+    return counts != NULL ? shared_counts_word(counts, object) : NULL;
 }
 
 /* An error unless it is a live object. The first question answers for all but large ones. */
@@ -78,62 +78,63 @@ static bool merge(void *object, _Atomic uint32_t *word, unsigned given_up)
     return shared_count(new) == 0;
 }
 
-static void settle_shares(struct shares *shares)
+static void merge_counts(struct shared_counts *counts)
 {
-    for (unsigned i = 0; i < shares->capacity; i++) {
-        uint32_t word = atomic_load_explicit(&shares->words[i], memory_order_acquire);
+    for (unsigned i = 0; i < counts->capacity; i++) {
+        uint32_t word = atomic_load_explicit(&counts->words[i], memory_order_acquire);
         if ((word & SHARED_QUEUED) == 0 || (word & SHARED_MERGED) != 0)
             continue;
-        void *object = (void *)(shares->start + i * shares->block_bytes);
+        void *object = (void *)(counts->start + i * counts->block_bytes);
         if (tag_is_immortal(header_tag(header_of(object))))
             continue;
-        if (merge(object, &shares->words[i], 0))
+        if (merge(object, &counts->words[i], 0))
             death_defer(object);
     }
 }
 
-static void settle(struct owner *owner)
+static void merge_queue(struct owner *owner)
 {
-    side_lock_acquire();
-    struct shares *shares;
-    while ((shares = atomic_load_explicit(&owner->queue, memory_order_relaxed)) != NULL) {
-        if (!shares->is_gone)
-            settle_shares(shares);
-        atomic_store_explicit(&shares->is_queued, false, memory_order_relaxed);
-        atomic_store(&owner->queue, shares->next);
-        if (shares->is_gone)
-            shares_put_gone(shares);
+    gc_table_lock_acquire();
+    struct shared_counts *counts;
+    while ((counts = atomic_load_explicit(&owner->queue, memory_order_relaxed)) != NULL) {
+        if (!counts->is_gone)
+            merge_counts(counts);
+        atomic_store_explicit(&counts->is_queued, false, memory_order_relaxed);
+        atomic_store(&owner->queue, counts->next);
+        if (counts->is_gone)
+            shared_counts_put_gone(counts);
     }
-    side_lock_release();
+    gc_table_lock_release();
 }
 
-void count_settle_queue(struct owner *owner)
+void count_merge_queue(struct owner *owner)
 {
     if (LIKELY(atomic_load_explicit(&owner->queue, memory_order_relaxed) == NULL) ||
-        side_lock_is_mine()) /* in a visitor: nothing dies there */
+        gc_table_lock_is_mine()) /* in a visitor: nothing dies there */
         return;
     death_begin_defer();
     if (owner == owner_self) {
-        settle(owner);
+        merge_queue(owner);
     } else {
         lock_acquire(&owner->lock);
         if (owner_state(owner) == OWNER_DETACHED)
-            settle(owner);
+            merge_queue(owner);
         lock_release(&owner->lock);
     }
     death_end_defer();
 }
 
-/* The others' part of an object falls below 0: its shares go into the owner's queue. Under
- * side_lock. What is in the queue of a forked child is_queued from then on (side_repair). */
-static void enqueue(struct shares *shares)
+/* The others' part of an object falls below 0: its shared counts go into the owner's queue. Under
+ * gc_table_lock. What is in the queue of a forked child is_queued from then on (gc_table_repair).
+ */
+static void enqueue(struct shared_counts *counts)
 {
-    if (atomic_load_explicit(&shares->is_queued, memory_order_relaxed))
+    if (atomic_load_explicit(&counts->is_queued, memory_order_relaxed))
         return;
-    _Atomic(struct shares *) *queue = &shares->owner->queue;
-    shares->next = atomic_load_explicit(queue, memory_order_relaxed);
-    atomic_store(queue, shares);
-    atomic_store_explicit(&shares->is_queued, true, memory_order_relaxed);
+    _Atomic(struct shared_counts *) *queue = &counts->owner->queue;
+    counts->next = atomic_load_explicit(queue, memory_order_relaxed);
+    atomic_store(queue, counts);
+    atomic_store_explicit(&counts->is_queued, true, memory_order_relaxed);
 }
 
 /* The owner sees to its queue at its next safepoint; if it is detached, who comes now does. After
@@ -142,7 +143,7 @@ static void enqueue(struct shares *shares)
 static void notify(struct owner *owner)
 {
     if (owner_state(owner) == OWNER_DETACHED)
-        count_settle_queue(owner);
+        count_merge_queue(owner);
     owner_call(owner);
 }
 
@@ -158,23 +159,24 @@ static bool drop_last_own(void *object, uint64_t header)
 }
 
 /* A count that falls below 0 is the owner's business from then on, who may let the object die at
- * once, with its pool and the shares: side_lock keeps those until they are in the queue. */
-static bool drop_below_zero(struct shares *shares, _Atomic uint32_t *word)
+ * once, with its pool and the shared counts: gc_table_lock keeps those until they are in the queue.
+ */
+static bool drop_below_zero(struct shared_counts *counts, _Atomic uint32_t *word)
 {
-    struct owner *owner = shares->owner;
+    struct owner *owner = counts->owner;
     fork_check(); /* the owner's thread may be gone */
-    side_lock_acquire();
+    gc_table_lock_acquire();
     uint32_t old = atomic_load_explicit(word, memory_order_relaxed), new;
     do {
         new = (old - SHARED_ONE);
         if ((old & SHARED_MERGED) == 0 && shared_count(new) < 0)
             new |= SHARED_QUEUED;
         if ((new &SHARED_QUEUED) != 0)
-            enqueue(shares);
+            enqueue(counts);
     } while (!atomic_compare_exchange_weak_explicit(word, &old, new, memory_order_acq_rel,
                                                     memory_order_relaxed));
     bool queues = (new &SHARED_QUEUED) != 0;
-    side_lock_release();
+    gc_table_lock_release();
     if (queues)
         notify(owner);
     return (new &SHARED_MERGED) != 0 && shared_count(new) == 0;
@@ -191,7 +193,7 @@ static bool drop_shared(void *object)
         if (UNLIKELY(count <= 0 && (old & SHARED_MERGED) != 0))
             report_below_zero(object);
         if (count <= 0)
-            return drop_below_zero(shares_if_any(object, header_of(object)), word);
+            return drop_below_zero(shared_counts_if_any(object, header_of(object)), word);
     } while (!atomic_compare_exchange_weak_explicit(word, &old, old - SHARED_ONE,
                                                     memory_order_acq_rel, memory_order_relaxed));
     return old == (SHARED_ONE | SHARED_MERGED) || old == (SHARED_ONE | SHARED_MERGED | SHARED_WEAK);

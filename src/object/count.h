@@ -1,8 +1,8 @@
 /* count.h: counting where the inline functions of molt_object.h do not.
  *
  * An object's count has two parts: that of its owner, in the header, and that of all other threads,
- * in a word of the shares (shares.h): their retains less their releases. Alone either may be
- * anything; what counts is the sum.
+ * in a word of the shared counts (shared_counts.h): their retains less their releases. Alone either
+ * may be anything; what counts is the sum.
  *
  *   31                      3    2        1        0
  *   +-----------------------+--------+--------+--------+
@@ -21,7 +21,7 @@
 #define OBJECT_COUNT_H
 
 #include "header.h"
-#include "shares.h"
+#include "shared_counts.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,11 +39,11 @@ static inline int32_t shared_count(uint32_t word)
     return (int32_t)word >> SHARED_SHIFT;
 }
 
-/* The object's word, if it has shares; else NULL. */
+/* The object's word, if it has shared counts; else NULL. */
 static inline _Atomic uint32_t *count_word_if_any(const void *object, uint64_t header)
 {
-    struct shares *shares = shares_if_any(object, header);
-    return UNLIKELY(shares != NULL) ? shares_word(shares, object) : NULL;
+    struct shared_counts *counts = shared_counts_if_any(object, header);
+    return UNLIKELY(counts != NULL) ? shared_counts_word(counts, object) : NULL;
 }
 
 /* The object's word, made if need be; NULL when there is no memory. */
@@ -58,7 +58,7 @@ static ALWAYS_INLINE bool count_drop(void *object)
     uint64_t header = header_of(object);
     uint64_t above_one = header - header_own_one();
     if (LIKELY(above_one < HEADER_ONE)) { /* an own one with count 1 */
-        if (LIKELY(shares_if_any(object, header) == NULL))
+        if (LIKELY(shared_counts_if_any(object, header) == NULL))
             return true;
     } else if (above_one >> TAG_SHIFT == 0) {
         header_set(object, header - HEADER_ONE);
@@ -106,6 +106,6 @@ void count_forget(void *object);
 void count_add_stopped(void *object, int change);
 
 /* Settles what others have queued for the calling thread's owner, or for a detached one. */
-void count_settle_queue(struct owner *owner);
+void count_merge_queue(struct owner *owner);
 
 #endif

@@ -7,7 +7,7 @@
 #include "error.h"
 #include "find.h"
 #include "owner.h"
-#include "side.h"
+#include "gc_table.h"
 #include "type.h"
 #include "weak.h"
 
@@ -27,7 +27,7 @@ static COLD void free_large(void *object, const struct descriptor *type)
     struct owner *self = owner_self;
     if (type->tracked && self != NULL && self->count > 0)
         self->count--;
-    side_remove_large(large);
+    gc_table_remove_large(large);
     free_fast(large->block);
 }
 
@@ -121,8 +121,8 @@ static void make_young(void *object)
     if ((header & HEADER_OLD) == 0 || (count_of(object) == 1 && !weak_has(object)))
         return;
     header_set(object, header & ~HEADER_OLD);
-    if (side_forget_old(object, header, owner_self))
-        side_add_young(side_of(object, header));
+    if (gc_table_forget_old(object, header, owner_self))
+        gc_table_add_young(gc_table_of(object, header));
 }
 
 /* False: the finalizer has revived it. */
@@ -202,7 +202,7 @@ static NOINLINE void *begin_slow(void *object, const struct descriptor *type)
 }
 
 /* An object that has no reference left: the next that dies of it, or NULL. One that still has an
- * owner's tag has neither shares that count nor weak references. */
+ * owner's tag has neither shared counts that count nor weak references. */
 static ALWAYS_INLINE void *begin(void *object, uint64_t mark)
 {
     uint64_t header = header_of(object);
@@ -298,7 +298,7 @@ static NOINLINE void release_cascade(void *object, const struct descriptor *type
         drain(next, mark);
 }
 
-/* An own object with its last reference, without flags, shares and callbacks. */
+/* An own object with its last reference, without flags, shared counts and callbacks. */
 static NOINLINE void release_simple(void *object, const struct descriptor *type, struct pool *pool)
 {
     if (!has_references(type, object))
@@ -317,7 +317,7 @@ void molt_release_slow(void *object)
     if (LIKELY(number < 0x10000)) {
         struct pool *pool = map_pool(object);
         const struct descriptor *type = type_by_number((unsigned)number);
-        if (LIKELY(type != NULL && shares_are_none(pool))) {
+        if (LIKELY(type != NULL && shared_counts_are_none(pool))) {
             if (LIKELY(type->is_bare)) {
                 object_mark_dead(object, (unsigned)number);
                 push(pool, object); /* it has no field that a forked child could see */

@@ -11,7 +11,7 @@
 
 #include "header.h"
 #include "owner.h"
-#include "side.h"
+#include "gc_table.h"
 
 #include "alloc/map.h"
 #include "base/attributes.h"
@@ -92,11 +92,11 @@ static inline size_t cursor_of(const void *mark)
     return ((uintptr_t)mark & 1) != 0 ? (uintptr_t)mark >> 1 : 0;
 }
 
-/* A tracked object dies: what its side knows of its age, and its part in the owner's count. */
+/* A tracked object dies: what its table knows of its age, and its part in the owner's count. */
 static ALWAYS_INLINE void forget_tracked(void *object, uint64_t header, struct owner *self)
 {
     if (UNLIKELY((header & HEADER_OLD) != 0))
-        side_forget_old(object, header, self);
+        gc_table_forget_old(object, header, self);
     if (LIKELY(self != NULL && self->count > 0))
         self->count--;
 }

@@ -1,4 +1,4 @@
-/* find.c: by the pools' records; large objects by the list of all sides. */
+/* find.c: by the pools' records; large objects by the list of all tables. */
 #include "find.h"
 
 #include "alloc/map.h"
@@ -7,7 +7,7 @@
 size_t object_bytes(const void *object)
 {
     uint64_t header = header_of(object);
-    return UNLIKELY((header & HEADER_LARGE) != 0) ? large_of(object)->side.block_bytes
+    return UNLIKELY((header & HEADER_LARGE) != 0) ? large_of(object)->table.block_bytes
                                                   : pool_block_bytes(map_pool(object));
 }
 
@@ -15,16 +15,17 @@ size_t object_bytes(const void *object)
 static void *large_around(const void *p)
 {
     void *found = NULL;
-    bool is_held = side_lock_is_mine();
+    bool is_held = gc_table_lock_is_mine();
     if (!is_held)
-        side_lock_acquire();
-    for (struct link *link = side_all.next; link != &side_all && found == NULL; link = link->next) {
-        struct side *side = LINK_OWNER(link, struct side, all);
-        if (side->pool == NULL && (uintptr_t)p - side->start < side->block_bytes)
-            found = (void *)side->start;
+        gc_table_lock_acquire();
+    for (struct link *link = gc_table_all.next; link != &gc_table_all && found == NULL;
+         link = link->next) {
+        struct gc_table *table = LINK_OWNER(link, struct gc_table, all);
+        if (table->pool == NULL && (uintptr_t)p - table->start < table->block_bytes)
+            found = (void *)table->start;
     }
     if (!is_held)
-        side_lock_release();
+        gc_table_lock_release();
     return found;
 }
 

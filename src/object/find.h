@@ -3,7 +3,7 @@
 #define OBJECT_FIND_H
 
 #include "header.h"
-#include "side.h"
+#include "gc_table.h"
 
 #include <stddef.h>
 #include <stdint.h>

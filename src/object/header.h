@@ -13,7 +13,7 @@
  *   BLOCK_MARK   no object: a free block, which bears the mark where the tag was (block.h)
  *   DYING        its last reference has gone; linked into a thread's stack (death.h)
  *   CONDEMNED    garbage that a collection is about to free
- *   SHARED       its count stands in the shares (count.h), whoever made it
+ *   SHARED       its count stands in the shared counts (count.h), whoever made it
  *   IMMORTAL
  */
 #ifndef OBJECT_HEADER_H
@@ -38,10 +38,10 @@
 #define HEADER_COUNT_SHIFT 20
 #define HEADER_COUNT_MAX ((1u << 28) - 1)
 
-#define HEADER_OLD (UINT64_C(1) << 16)       /* has survived a collection: its side says which */
+#define HEADER_OLD (UINT64_C(1) << 16)       /* has survived a collection: its table says which */
 #define HEADER_FINALIZED (UINT64_C(1) << 17) /* its finalizer has been called */
 #define HEADER_UNTRACKED (UINT64_C(1) << 18) /* collections do not look at it */
-#define HEADER_LARGE (UINT64_C(1) << 19)     /* a block of its own, with the side in front */
+#define HEADER_LARGE (UINT64_C(1) << 19)     /* a block of its own, with the table in front */
 #define HEADER_FLAGS (UINT64_C(15) << 16)
 
 /* Other threads may be writing it: a plain load, but one. */

@@ -26,9 +26,9 @@ static bool ends_at_once(struct heap *heap)
     return false;
 }
 
-static void no_side_gone(struct side *side)
+static void no_side_gone(struct gc_table *table)
 {
-    (void)side;
+    (void)table;
 }
 
 static void append_nothing(struct report_line *line, const void *p)
@@ -43,6 +43,6 @@ struct object_hooks object_hooks = {
     .late_thread = nothing_for,
     .keep_late_thread = nothing_for,
     .thread_ends = ends_at_once,
-    .side_gone = no_side_gone,
+    .gc_table_gone = no_side_gone,
     .append_referrers = append_nothing,
 };

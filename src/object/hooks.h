@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct side;
+struct gc_table;
 
 struct object_hooks {
     /* The process is about to have its first owner; two threads may say so at once. */
@@ -36,8 +36,8 @@ struct object_hooks {
      */
     bool (*thread_ends)(struct heap *heap);
 
-    /* The side leaves the list of all. Under side_lock. */
-    void (*side_gone)(struct side *side);
+    /* The table leaves the list of all. Under gc_table_lock. */
+    void (*gc_table_gone)(struct gc_table *table);
 
     /* Appends who refers to p, for the line that stops a program. */
     void (*append_referrers)(struct report_line *line, const void *p);

@@ -58,7 +58,7 @@ static void note_new_bytes(size_t bytes)
     atomic_fetch_add_explicit(&object_new_bytes, bytes, memory_order_relaxed);
 }
 
-/* A block for an object of the class, in a pool with a side if it is tracked. A pool without one
+/* A block for an object of the class, in a pool with a table if it is tracked. A pool without one
  * must not stay the heap's: molt_new takes blocks from it without a question. */
 static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
 {
@@ -70,12 +70,12 @@ static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
         return block;
     size_t bytes = size_class_bytes(size_class);
     note_new_bytes(bytes > os_page_bytes() ? bytes : os_page_bytes()); /* as pools are carved */
-    struct side *side = side_of_pool(map_pool(block));
-    if (side == NULL) {
+    struct gc_table *table = gc_table_of_pool(map_pool(block));
+    if (table == NULL) {
         object_block_undo_refill(size_class, block);
         return NULL;
     }
-    side_add_young(side);
+    gc_table_add_young(table);
     return block;
 }
 
@@ -91,9 +91,9 @@ static void *make_large(struct owner *owner, const struct descriptor *type, size
     memset(block, 0, front + bytes);
     struct large *large = large_of(block + front);
     large->block = block;
-    side_init_large(large, owner, bytes, type->tracked);
+    gc_table_init_large(large, owner, bytes, type->tracked);
     if (type->tracked) {
-        side_add_young(&large->side);
+        gc_table_add_young(&large->table);
         note_new_bytes(bytes);
     }
     return block + front;
@@ -113,7 +113,7 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
         return NULL;
     safepoint_poll(owner);
     if (!atomic_load_explicit(&object_is_deferred, memory_order_relaxed))
-        count_settle_queue(owner);
+        count_merge_queue(owner);
     object_hooks.new_object(owner, descriptor->tracked);
 
     size_t bytes = (descriptor->size + extra + 7) & ~(size_t)7;

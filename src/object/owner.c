@@ -43,7 +43,7 @@ void owner_repair(void)
         }
         if (owner_state(owner) == OWNER_RUNNING)
             owner_running_lost = true;
-        owner->lacks_side = true;
+        owner->lacks_table = true;
         atomic_store(&owner->state, OWNER_DETACHED);
     }
 }

@@ -40,10 +40,10 @@ struct owner {
     _Atomic uint32_t safepoint_ms; /* when it was at one, the lower half of the clock */
     atomic_bool is_missing;        /* a collection has waited for it in vain (pace.c) … */
     atomic_bool is_stuck;          /* … with much patience */
-    bool lacks_side;  /* perhaps: in a forked child, the heap's pools (side_complete) */
+    bool lacks_table; /* perhaps: in a forked child, the heap's pools (gc_table_complete) */
     struct lock lock; /* attaching, detaching, and counting for a detached owner */
-    _Atomic(struct shares *)
-        queue;          /* shares with objects whose count others brought to be settled */
+    _Atomic(struct shared_counts *)
+        queue;          /* shared counts with objects whose count others brought to be settled */
     struct owner *next; /* of all owners, from owner_first */
 };
 

@@ -3,7 +3,7 @@
 #include "suites.h"
 #include "unit.h"
 
-#include "gc/edges.h"
+#include "gc/gc_refs.h"
 #include "gc/numbering.h"
 
 #include <unistd.h>
@@ -257,58 +257,59 @@ END_TEST
 
 enum { POOLS = 24 };
 
-static struct side *sides[POOLS];
+static struct gc_table *tables[POOLS];
 
-/* Objects until there are so many sides. */
+/* Objects until there are so many tables. */
 static struct table *fill_pools(void)
 {
     struct table *all = table_new(POOLS * POOL_BYTES / sizeof(struct node));
     size_t count = 0, made = 0;
     while (count < POOLS) {
         struct node *node = all->at[made++] = node_take(&node_type, 0, NULL, NULL);
-        struct side *side = side_of(node, node->molt_base.molt_header);
-        if (count == 0 || sides[count - 1] != side)
-            sides[count++] = side;
+        struct gc_table *table = gc_table_of(node, node->molt_base.molt_header);
+        if (count == 0 || tables[count - 1] != table)
+            tables[count++] = table;
     }
     return all;
 }
 
-static bool takes_part(const struct side *side, unsigned step, unsigned from)
+static bool takes_part(const struct gc_table *table, unsigned step, unsigned from)
 {
     for (unsigned i = from; i < POOLS; i += step)
-        if (sides[i] == side)
+        if (tables[i] == table)
             return true;
     return false;
 }
 
-/* Each block has its own number, from each side's first on, whichever pools take part. */
+/* Each block has its own number, from each table's first on, whichever pools take part. */
 START_TEST(test_numbers)
 {
     struct table *all = fill_pools();
     for (unsigned step = 1; step <= 8; step++)
         for (unsigned from = 0; from < step; from++) {
             for (unsigned i = from; i < POOLS; i += step)
-                sides[i]->next = i + step < POOLS ? sides[i + step] : NULL;
-            ck_assert(numbering_begin(sides[from]));
+                tables[i]->next = i + step < POOLS ? tables[i + step] : NULL;
+            ck_assert(numbering_begin(tables[from]));
             for (size_t i = 0; all->at[i] != NULL; i++) {
-                struct side *side = side_of(all->at[i], all->at[i]->molt_base.molt_header);
-                struct span span = numbering_span(all->at[i]);
+                struct gc_table *table = gc_table_of(all->at[i], all->at[i]->molt_base.molt_header);
+                struct numbered_pool pool = numbering_pool(all->at[i]);
                 size_t number = numbering_of(all->at[i]);
-                if (!takes_part(side, step, from)) {
-                    REQUIRE(number == NUMBER_NONE && span.start == 1, "block %zu takes part", i);
+                if (!takes_part(table, step, from)) {
+                    REQUIRE(number == NUMBER_NONE && pool.start == 1, "block %zu takes part", i);
                     continue;
                 }
-                REQUIRE(number < edges.count, "block %zu: number %zu", i, number);
+                REQUIRE(number < gc_refs.count, "block %zu: number %zu", i, number);
                 REQUIRE(step > 1 || entry_of((uintptr_t)all->at[i]) != NULL, "block %zu: no entry",
                         i);
-                REQUIRE(edges.numbers[number]++ == 0, "block %zu: number %zu again", i, number);
-                REQUIRE(number == numbering_of_side(side).first + side_index(side, all->at[i]),
-                        "block %zu: number %zu, by its side another", i, number);
-                REQUIRE(span_has(&span, all->at[i]), "block %zu: not in its span", i);
-                REQUIRE(span.first + span_index(&span, all->at[i]) == number,
-                        "block %zu: number %zu, by its span another", i, number);
+                REQUIRE(gc_refs.numbers[number]++ == 0, "block %zu: number %zu again", i, number);
+                REQUIRE(number ==
+                            numbering_of_table(table).first + gc_table_index(table, all->at[i]),
+                        "block %zu: number %zu, by its table another", i, number);
+                REQUIRE(numbered_pool_has(&pool, all->at[i]), "block %zu: not in its pool", i);
+                REQUIRE(pool.first + numbered_pool_index(&pool, all->at[i]) == number,
+                        "block %zu: number %zu, by its pool another", i, number);
             }
-            numbering_end(sides[from]);
+            numbering_end(tables[from]);
         }
     molt_release(all);
 }
@@ -317,19 +318,19 @@ END_TEST
 START_TEST(test_numbers_of_large_objects)
 {
     struct table *small = table_new(2), *large[3];
-    struct side *first = NULL;
+    struct gc_table *first = NULL;
     for (size_t i = 0; i < COUNT_OF(large); i++) {
         large[i] = table_new((size_t)10000 << (4 * i));
-        struct side *side = side_of(large[i], large[i]->molt_base.molt_header);
-        side->next = first;
-        first = i < 2 ? side : first;
+        struct gc_table *table = gc_table_of(large[i], large[i]->molt_base.molt_header);
+        table->next = first;
+        first = i < 2 ? table : first;
     }
     ck_assert(numbering_begin(first));
     ck_assert_uint_eq(numbering_of(large[1]), 0);
     ck_assert_uint_eq(numbering_of(large[0]), 64);
     ck_assert(numbering_of(large[2]) == NUMBER_NONE && numbering_of(small) == NUMBER_NONE);
-    ck_assert_uint_eq(numbering_span(large[0]).start, 1);
-    ck_assert_uint_eq(numbering_span(small).start, 1);
+    ck_assert_uint_eq(numbering_pool(large[0]).start, 1);
+    ck_assert_uint_eq(numbering_pool(small).start, 1);
     numbering_end(first);
     for (size_t i = 0; i < COUNT_OF(large); i++)
         molt_release(large[i]);

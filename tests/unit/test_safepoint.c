@@ -9,7 +9,7 @@
 #include "gc/gc.h"
 #include "gc/pacing.h"
 #include "object/owner.h"
-#include "object/side.h"
+#include "object/gc_table.h"
 
 #include "molt_value.h"
 
@@ -65,13 +65,13 @@ static void *make_many(void *unused)
     return unused;
 }
 
-static size_t count_sides(void)
+static size_t count_tables(void)
 {
     size_t count = 0;
-    side_lock_acquire();
-    for (struct link *link = side_all.next; link != &side_all; link = link->next)
+    gc_table_lock_acquire();
+    for (struct link *link = gc_table_all.next; link != &gc_table_all; link = link->next)
         count++;
-    side_lock_release();
+    gc_table_lock_release();
     return count;
 }
 
@@ -162,14 +162,14 @@ START_TEST(test_pools_go_while_somebody_looks)
     struct node *list = NULL;
     for (size_t i = 0; i < 1000; i++)
         list = node_take(how == VISIT ? &node_type : &traversed_type, 0, list, NULL);
-    size_t before = count_sides();
+    size_t before = count_tables();
     for (size_t i = 0; i < 3; i++)
         unit_in_thread(make_many, NULL);
-    ck_assert_uint_gt(count_sides(), before);
+    ck_assert_uint_gt(count_tables(), before);
     ck_assert_uint_gt(count_pools(), before);
     look(how);
     ck_assert(atomic_load(&is_trimmed));
-    ck_assert_uint_eq(count_sides(), before);
+    ck_assert_uint_eq(count_tables(), before);
     ck_assert_uint_eq(count_pools(), before);
     if (how != VISIT) /* which has retained them */
         molt_release(list);
