@@ -10,19 +10,19 @@
 #define BASE_RANK_H
 
 /* X(rank, name), from the lowest. */
-#define LOCK_RANKS(X)       \
-    X(COLLECT, "collect")   \
-    X(OWNER, "owner")       \
-    X(STOP, "stop")         \
-    X(GC_TABLE, "gc table") \
-    X(VALUE, "value")       \
-    X(WEAK, "weak")         \
-    X(TYPE, "type")         \
-    X(CALLBACK, "callback") \
-    X(INIT, "init")         \
-    X(REGISTRY, "registry") \
-    X(ARENA, "arena")       \
-    X(MAP, "map")           \
+#define LOCK_RANKS(X)         \
+    X(COLLECTOR, "collector") \
+    X(OWNER, "owner")         \
+    X(STOP, "stop")           \
+    X(GC_TABLE, "gc table")   \
+    X(VALUE, "value")         \
+    X(WEAK, "weak")           \
+    X(TYPE, "type")           \
+    X(CALLBACK, "callback")   \
+    X(INIT, "init")           \
+    X(REGISTRY, "registry")   \
+    X(ARENA, "arena")         \
+    X(MAP, "map")             \
     X(HUGE, "huge")
 
 enum lock_rank {

@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-static struct lock collector_lock = LOCK_INIT(RANK_COLLECT);
+static struct lock collector_lock = LOCK_INIT(RANK_COLLECTOR);
 
 /* In a forked child who held it may be gone, and so may the other owners. */
 bool collector_try_begin(void)

@@ -113,7 +113,7 @@ static size_t gather(void)
     return tables;
 }
 
-void incremental_side_gone(struct gc_table *table)
+void incremental_table_gone(struct gc_table *table)
 {
     if (cycle.next == &table->all)
         cycle.next = table->all.next;

@@ -48,7 +48,7 @@ bool incremental_begin(void);
 struct gc_table *incremental_slice(size_t objects, uint64_t deadline_ns, size_t *candidates);
 
 /* The table leaves the list of all. */
-void incremental_side_gone(struct gc_table *table);
+void incremental_table_gone(struct gc_table *table);
 
 /* Ends the cycle, finished or not, at once. */
 void incremental_end(void);

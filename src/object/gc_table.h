@@ -49,7 +49,7 @@ struct gc_table {
     atomic_bool is_stale;  /* in that list, as far as is known without gc_table_lock */
     struct gc_table *next; /* in the collection's list of candidates */
     uint64_t *white;       /* gc_table_words(GC_WHITE) */
-    struct shadow *shadow; /* of an incremental collection (propose.h), or NULL */
+    struct shadow *shadow; /* of an incremental collection (gc/incremental.h), or NULL */
     uint32_t numbered;     /* in a deduction: its first block's number / 64, plus 1 */
     bool is_gathered;      /* in the list already */
     /* The bitmaps follow. */

@@ -26,7 +26,7 @@ static bool ends_at_once(struct heap *heap)
     return false;
 }
 
-static void no_side_gone(struct gc_table *table)
+static void no_table_gone(struct gc_table *table)
 {
     (void)table;
 }
@@ -43,6 +43,6 @@ struct object_hooks object_hooks = {
     .late_thread = nothing_for,
     .keep_late_thread = nothing_for,
     .thread_ends = ends_at_once,
-    .gc_table_gone = no_side_gone,
+    .gc_table_gone = no_table_gone,
     .append_referrers = append_nothing,
 };

@@ -11,7 +11,7 @@
  * `count` and `limit` bring a running thread to its slow path, and so to a safepoint: a new object
  * with which the count passes the limit goes there. Others write nothing but -1 there, after they
  * have said what they want (owner_call); the owner puts its limit back before it looks what that is
- * (world.c). So no call is lost. */
+ * (safepoint.c). So no call is lost. */
 #ifndef OBJECT_OWNER_H
 #define OBJECT_OWNER_H
 
@@ -32,13 +32,13 @@ struct owner {
     uint64_t self;           /* molt_self of the attached thread */
     uint64_t newborn;        /* the header of a new object, but for its type */
     int32_t count;           /* tracked objects made less those that died, since a collection */
-    _Atomic uint32_t resets; /* … the last one that the count knows of (gc.c) */
+    _Atomic uint32_t resets; /* … the last one that the count knows of (gc/pacing.c) */
     _Atomic int32_t limit;   /* what the count may be; -1: come to a safepoint */
     _Atomic uint8_t state;   /* enum owner_state */
-    int32_t wait_at;         /* the count at which it waits for who collects (pace.c) */
+    int32_t wait_at;         /* the count at which it waits for who collects (gc/straggler.c) */
     _Atomic uint32_t thread; /* the attached thread's id */
     _Atomic uint32_t safepoint_ms; /* when it was at one, the lower half of the clock */
-    atomic_bool is_missing;        /* a collection has waited for it in vain (pace.c) … */
+    atomic_bool is_missing;        /* a collection has waited for it in vain (gc/straggler.c) … */
     atomic_bool is_stuck;          /* … with much patience */
     bool lacks_table; /* perhaps: in a forked child, the heap's pools (gc_table_complete) */
     struct lock lock; /* attaching, detaching, and counting for a detached owner */
