@@ -20,9 +20,15 @@ static void nothing_for(struct owner *owner)
     (void)owner;
 }
 
-static bool ends_at_once(struct heap *heap)
+/* What other threads bring this owner to merge from now on, they merge themselves. */
+static bool detach_at_once(struct heap *heap)
 {
-    (void)heap;
+    struct owner *owner = heap->objects.owner;
+    if (owner != NULL && owner == owner_self) {
+        owner_self = NULL;
+        molt_self = SELF_NONE;
+        atomic_store(&owner->state, OWNER_DETACHED);
+    }
     return false;
 }
 
@@ -42,7 +48,7 @@ struct object_hooks object_hooks = {
     .limit = no_limit,
     .late_thread = nothing_for,
     .keep_late_thread = nothing_for,
-    .thread_ends = ends_at_once,
+    .thread_ends = detach_at_once,
     .gc_table_gone = no_table_gone,
     .append_referrers = append_nothing,
 };

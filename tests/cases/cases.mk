@@ -35,7 +35,7 @@ $(CASES_LINKED:%=$(CASES_OUT)/%): \
     CASE_LINK = -L$(CASES_OUT) -l$(@F) -Wl,-rpath,'$$ORIGIN'
 
 # Cases that call molt by its own names.
-CASES_MOLT := objects_cxx fork_objects fork_rings
+CASES_MOLT := objects_cxx early_objects fork_objects fork_rings
 $(CASES_MOLT:%=$(CASES_OUT)/%): $(BUILD)/libmolt.so $(wildcard include/*)
 $(CASES_MOLT:%=$(CASES_OUT)/%): CASES_FLAGS += -Wpedantic -Iinclude
 $(CASES_MOLT:%=$(CASES_OUT)/%): \
