@@ -163,11 +163,6 @@ static void forget_table(molt_dict *dict)
     dict->index = dict->hashes = NULL;
 }
 
-void dict_dispose(void *dict)
-{
-    molt_free(((molt_dict *)dict)->items);
-}
-
 /* ---- Making and asking ---- */
 
 molt_dict *molt_dict_new(void)

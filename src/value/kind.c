@@ -1,6 +1,17 @@
 /* kind.c: the types of the values. */
 #include "kind.h"
 
+static void list_dispose(void *list)
+{
+    molt_free(((molt_list *)list)->items);
+}
+
+/* The hashes and the index lie behind the items, in the same block (dict.c). */
+static void dict_dispose(void *dict)
+{
+    molt_free(((molt_dict *)dict)->items);
+}
+
 MOLT_TYPE(int_type, molt_int, .flags = MOLT_LEAF);
 MOLT_TYPE(str_type, molt_str, .flags = MOLT_LEAF);
 MOLT_TYPE(list_type, molt_list, MOLT_REF_ARRAY(molt_list, items, length), .dispose = list_dispose);

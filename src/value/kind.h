@@ -83,8 +83,4 @@ static inline bool kind_expect_to_change(const void *object, enum kind kind)
     return kind_expect(object, kind);
 }
 
-/* The types' `dispose`. */
-void list_dispose(void *list);
-void dict_dispose(void *dict);
-
 #endif

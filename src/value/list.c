@@ -62,11 +62,6 @@ static void spare_room(molt_list *list)
     errno = saved;
 }
 
-void list_dispose(void *list)
-{
-    molt_free(((molt_list *)list)->items);
-}
-
 /* ---- Making and asking ---- */
 
 molt_list *molt_list_new(void)
