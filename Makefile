@@ -106,8 +106,15 @@ check-unit check-model check-objects check-bench: export PATIENCE = $(shell test
 check:
 	+@tests/all $(ALSO)
 
+# That files use only what lies below them, as doc/design.md draws it.
 layers: all
+	@tests/checkers layers
 	@tests/layers $(BUILD)/obj/release
+
+# That functions and files are short.
+sizes:
+	@tests/checkers sizes
+	@tests/sizes
 
 # What the library promises of itself: size, dependencies, exported names.
 check-library: all
@@ -147,7 +154,7 @@ format-check:
 	clang-format --dry-run --Werror $(FORMATTED)
 
 check-shell:
-	shellcheck -x .ci/run tests/all tests/install tests/layers tests/library tests/headers tests/examples tests/patience \
+	shellcheck -x .ci/run tests/all tests/install tests/library tests/headers tests/examples tests/patience \
 	    tests/steps tests/cases/run tests/uses/run \
 	    tests/programs/run tests/programs/*.sh tests/world/*.sh findings/*.sh
 
@@ -212,7 +219,8 @@ help:
 	    'make check-bench   the benchmarks'\'' harness    make check-examples  doc/examples' \
     'make bench-objects  objects beside those of CPython, Boehm and GLib' \
     'make gate          instructions and memory against what is recorded' \
-	    'make layers        no file uses a layer above its own   make check-headers  what they let through' \
+	    'make layers        no file uses what lies above it      make sizes       short functions and files' \
+	    'make check-headers what the public headers let through' \
 	    'make warnings      gcc and clang, all warnings as errors' \
 	    'make format        clang-format (format-check only looks)   make tidy  clang-tidy' \
 	    'make install       PREFIX=/usr/local, DESTDIR=    make uninstall' \
@@ -220,5 +228,5 @@ help:
 	    'make clean'
 
 FORCE:
-.PHONY: all debug check layers check-library check-headers check-uses check-programs check-world deps format \
-        format-check check-shell tidy warnings install uninstall clean help FORCE
+.PHONY: all debug check layers sizes check-library check-headers check-uses check-programs check-world deps \
+        format format-check check-shell tidy warnings install uninstall clean help FORCE
