@@ -11,6 +11,7 @@
 #include "base/fork.h"
 #include "base/syscall.h"
 #include "os/asleep.h"
+#include "os/os.h" // os_fence_threads
 
 #include <linux/futex.h>
 #include <time.h>
@@ -82,7 +83,7 @@ static bool take(struct heap *heap)
         return false;
     set_claim(heap, CLAIM_ASKED);
     close_fast_paths(heap, owner);
-    bool is_mine = asleep_fence() && asleep_in_call(heap->thread_id) && asleep_fence() &&
+    bool is_mine = os_fence_threads() && asleep_in_call(heap->thread_id) && os_fence_threads() &&
                    !heap_is_busy(heap) && are_closed(heap, owner) && !heap->has_objects;
     if (is_mine)
         set_claim(heap, CLAIM_TAKEN);
@@ -129,7 +130,7 @@ static bool tidy_portion(struct heap *heap, uint64_t before_ms)
 
 void claim_tidy(uint64_t before_ms)
 {
-    if (asleep_handlers_nest() || !asleep_fence())
+    if (asleep_handlers_nest() || !os_fence_threads())
         return;
     uint32_t end = atomic_load_explicit(&map.heap_end, memory_order_acquire);
     for (uint32_t number = 1; number <= end; number++)

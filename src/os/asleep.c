@@ -6,8 +6,6 @@
 #include "base/report.h" // report_append
 #include "base/syscall.h"
 
-#include <errno.h>
-#include <linux/membarrier.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -131,18 +129,3 @@ bool asleep_in_call(int thread)
            is_in_no_handler(thread) && read_of_task(thread, "syscall", text, sizeof text) > 0 &&
            is_waiting(text);
 }
-
-#if defined(__SANITIZE_THREAD__)
-bool asleep_fence(void)
-{
-    return false;
-}
-#else
-bool asleep_fence(void)
-{
-    long result = SYSCALL(membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
-    if (result == -EPERM && SYSCALL(membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0) == 0)
-        result = SYSCALL(membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
-    return result == 0;
-}
-#endif

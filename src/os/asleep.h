@@ -20,9 +20,4 @@ bool asleep_handlers_nest(void);
  * time: so what it must not do from then on has to be closed before. */
 bool asleep_in_call(int thread);
 
-/* All that the caller has stored is seen by all threads from now on, and what they had stored
- * before they came here, by the caller. False if the kernel has no way, and where ThreadSanitizer
- * watches, which knows of none. */
-bool asleep_fence(void);
-
 #endif

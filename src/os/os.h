@@ -1,8 +1,9 @@
-/* os.h: the only door to the kernel's memory calls. It decides nothing.
+/* os.h: the only door to the kernel: to its memory calls, and to what it tells of the process, of
+ * files and of the time. Nothing here decides anything.
  *
  * Addresses and sizes are multiples of the OS page. Every function keeps errno and tells failure
- * by its result. Nothing here allocates or takes a lock, nor calls a function of libc that somebody
- * else may have replaced by one that does (base/syscall.h).
+ * by its result. None allocates or takes a lock, nor calls a function of libc that a program or
+ * another library may have replaced by one that does (base/syscall.h).
  *
  * After start-up only mmap, munmap and madvise are assumed to work (a seccomp filter may forbid
  * the rest): mremap may fail at any time, and madvise may succeed without clearing memory. */
@@ -15,13 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads what the kernel told the process at its start; must run before the rest. */
+/* Reads what the kernel told the process at its start; must run before all other functions. */
 void os_init(void);
 
-/* Finds out whether os_purge works; until then it does nothing. May run again. */
+/* Finds out whether os_purge works; until then os_purge does nothing. May run again. */
 void os_probe_purge(void);
 
-/* ---- Facts ---- */
+/* ---- Facts of the process (process.c) ---- */
 
 extern HIDDEN unsigned os_page_shift; /* log2 of the OS page size */
 
@@ -38,6 +39,10 @@ static inline size_t os_round_to_pages(size_t bytes)
 /* 64 random bits that the kernel gave the process at its start (no system call). */
 uint64_t os_random(void);
 
+/* Whether the process runs with more rights than its caller (setuid, file capabilities), or may:
+ * where /proc does not tell. */
+bool os_is_secure(void);
+
 /* RLIMIT_AS in bytes; SIZE_MAX when there is none. */
 size_t os_address_limit(void);
 
@@ -48,36 +53,52 @@ bool os_counts_mappings(void);
 /* The machine's memory in bytes. */
 size_t os_memory_bytes(void);
 
+/* Copies the caller's environment variable to `buffer`, NUL-terminated, even before libc has set up
+ * `environ`. Returns its length, or -1 when it is not set; a value of `size` bytes or more is not
+ * copied. */
+long os_environment(const char *name, char *buffer, size_t size);
+
+/* The calling thread's id, and that of the process, which is its first thread's. */
+unsigned os_thread_id(void);
+unsigned os_process_id(void);
+
+/* Whether the calling thread is the last one; false where /proc does not tell. */
+bool os_is_last_thread(void);
+
+/* Whether the process goes on without its first thread; false where /proc does not tell. */
+bool os_first_thread_has_ended(void);
+
+/* ---- Files (file.c) ---- */
+
+/* Reads a regular file's first size - 1 bytes into `buffer`, NUL-terminated. Returns how many bytes
+ * those are, or -errno; -EINVAL for anything else than a regular file, which is not read: a FIFO or
+ * a device could keep the caller waiting. */
+long os_read_file(const char *path, char *buffer, size_t size);
+
+/* ---- Time (clock.c) ---- */
+
 /* Milliseconds of a clock that never goes back; a few ms coarse, a few ns cheap. */
 uint64_t os_now_ms(void);
 
-/* Nanoseconds of the same, precise, for some tens of them. */
+/* Nanoseconds of the same clock, exact; reading it takes some tens of them. */
 uint64_t os_now_ns(void);
 
 /* Lets other threads run; at once, or for some microseconds. */
 void os_yield(void);
 void os_sleep_us(unsigned us);
 
-/* The calling thread's id, and that of the process, which is its first thread's. */
-unsigned os_thread_id(void);
-unsigned os_process_id(void);
+/* ---- Order among threads (fence.c) ---- */
 
-/* Whether all bytes can be read at the moment. Any address may be asked for. */
-bool os_is_readable(const void *p, size_t bytes);
+/* A full barrier in the calling thread and in every other one. Returns false if the kernel has none
+ * to offer, and where ThreadSanitizer watches, which would not know of it. */
+bool os_fence_threads(void);
 
-/* Whether the process runs with more rights than its caller (setuid, file capabilities), or may. */
-bool os_is_secure(void);
+/* Whatever another thread did before an access that the caller has seen, the caller sees from now
+ * on: what an acquire is to a release, where the other side has none. Returns false if the kernel
+ * has no way. */
+bool os_order_threads(void);
 
-/* The caller's environment variable, found even before libc has set up `environ`: copied to
- * `buffer`, NUL-terminated. The length, or -1 when it is not set; a length of `size` or more was
- * not copied. */
-long os_environment(const char *name, char *buffer, size_t size);
-
-/* A regular file's first bytes, NUL-terminated: the length, or -errno. Anything else is not read,
- * as a FIFO or a device could keep the caller waiting: -EINVAL. */
-long os_read_file(const char *path, char *buffer, size_t size);
-
-/* ---- Memory. NULL or false means the kernel refused. ---- */
+/* ---- Memory (memory.c). NULL or false means the kernel refused. ---- */
 
 /* Address space without memory: unreadable, and in no core file, until os_commit. */
 void *os_reserve(size_t bytes);
@@ -134,18 +155,8 @@ void os_populate(void *address, size_t bytes);
 /* A page that reads as zero in every forked child; NULL where the kernel does not offer it. */
 void *os_map_wiped_on_fork(void);
 
-/* ---- Threads ---- */
-
-/* Whether the calling thread is the last one; false where /proc does not tell. */
-bool os_is_last_thread(void);
-
-/* Whether the process goes on without its first thread; false where /proc does not tell. */
-bool os_first_thread_has_ended(void);
-
-/* Whatever another thread did before an access that the caller has seen, the caller sees from now
- * on: what an acquire is to a release, where the other side has none. False if the kernel has no
- * way. */
-bool os_order_threads(void);
+/* Whether all bytes can be read at the moment. Any address may be asked for. */
+bool os_is_readable(const void *p, size_t bytes);
 
 /* ---- For tests ---- */
 

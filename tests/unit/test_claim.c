@@ -101,7 +101,7 @@ static bool is_tidied(int tries)
 /* Else says that the test is skipped. */
 static bool can_claim(const char *test)
 {
-    bool can = access("/proc/thread-self/syscall", R_OK) == 0 && asleep_fence();
+    bool can = access("/proc/thread-self/syscall", R_OK) == 0 && os_fence_threads();
     if (!can)
         printf("skipped %s: nothing tells who sleeps\n", test);
     return can;

@@ -1,0 +1,39 @@
+/* file.c: reading a regular file at once. */
+#include "os.h"
+
+#include "base/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* Reads until the buffer is full, the file ends or something is wrong. */
+static size_t read_all(int fd, char *buffer, size_t size)
+{
+    size_t at = 0;
+    long got;
+    while (at < size && (got = SYSCALL(read, fd, buffer + at, size - at)) != 0) {
+        if (got == -EINTR)
+            continue;
+        if (syscall_failed(got))
+            break;
+        at += (size_t)got;
+    }
+    return at;
+}
+
+/* O_NONBLOCK: to open a FIFO or a device may wait for ever. */
+long os_read_file(const char *path, char *buffer, size_t size)
+{
+    struct stat status;
+    long length = -EINVAL;
+    long fd = SYSCALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+    if (syscall_failed(fd))
+        return fd;
+    if (SYSCALL(fstat, fd, &status) == 0 && S_ISREG(status.st_mode)) {
+        length = (long)read_all((int)fd, buffer, size - 1);
+        buffer[length] = '\0';
+    }
+    SYSCALL(close, fd);
+    return length;
+}
