@@ -10,18 +10,21 @@
 //     std::vector<int, molt::allocator<int>> v;
 //     std::pmr::list<int> l(molt::default_resource());
 //
-// molt_object.h says how objects live and die. An object of C++ is a struct of standard layout
-// whose first member is MOLT_OBJECT. A member molt::ref<U> is a reference field like a U *, with
-// the counting done; declare it with .refs(). type<T>::make constructs the object; when it dies the
-// library releases the references that its type declares, then `dispose` is called, then the
-// destructor: so members may be of any type, a molt::weak or a std::string too. Until the
-// constructor has returned the object is none: it must not hand out references to itself.
+// molt_object.h says how objects live and die, and what holds of threads, callbacks and fork. An
+// object of C++ is a struct of standard layout whose first member is MOLT_OBJECT. A member
+// molt::ref<U> is a reference field as a U * is, with the counting done; declare it with .refs().
+// type<T>::make constructs the object. When the object dies, the library releases the references
+// that its type declares, then calls `dispose`, then the destructor; so members may be of any type,
+// a molt::weak or a std::string too. Until the constructor has returned there is no object yet: it
+// must not hand out references to itself.
 //
 // Errors: no memory is std::bad_alloc, a type that contradicts itself std::invalid_argument, which
 // says why. What the library calls (finalize, dispose, the destructor, traverse, clear) must not
-// throw: that ends the program. It runs where molt_object.h says that callbacks run.
-// Threads: one ref or weak is for one thread at a time, as any pointer; several refs to one object
-// are not tied to threads.
+// throw: that ends the program.
+//
+// Threads: as with any pointer, one ref or weak is for one thread at a time; several refs to one
+// object may be used by several threads. Copying, assigning and destroying a ref is molt_retain and
+// molt_release: what those may do, callbacks too, happens there.
 #ifndef MOLT_HPP
 #define MOLT_HPP
 
@@ -56,8 +59,8 @@ namespace detail
 
 // ---- References ---------------------------------------------------------------------------------
 
-// A strong reference to an object, or none: a pointer that retains and releases. As large as a
-// pointer, and zero bytes are none.
+// A strong reference to an object, or to none: a pointer that retains and releases. As large as a
+// pointer; zero bytes refer to none.
 template <class T> class ref
 {
   public:
@@ -96,9 +99,9 @@ template <class T> class ref
         return *this;
     }
 
-    // A new object, all zero bytes, with `extra` more behind it: no constructor runs, but all that
-    // the type has for its death does, so this is for types of C. Throws std::bad_alloc,
-    // std::invalid_argument. May collect.
+    // Makes an object of zero bytes, with `extra` more behind it. No constructor runs, but at its
+    // death all that the type has for it does, so this is for types of C. Throws std::bad_alloc,
+    // std::invalid_argument. May collect, as molt_new.
     static ref make(const molt_type *type, std::size_t extra = 0)
     {
         static_assert(std::is_standard_layout_v<T>, "objects are structs of standard layout");
@@ -111,7 +114,7 @@ template <class T> class ref
         return adopt(object);
     }
 
-    // Takes over a reference that the caller has.
+    // Takes over a reference that the caller has. nullptr is allowed.
     static ref adopt(T *object) noexcept
     {
         ref result;
@@ -119,7 +122,7 @@ template <class T> class ref
         return result;
     }
 
-    // Takes a reference of its own.
+    // Takes a reference of its own. nullptr is allowed.
     static ref borrow(T *object) noexcept
     {
         return adopt(retained(object));
@@ -147,7 +150,7 @@ template <class T> class ref
         ref().swap(*this);
     }
 
-    // Hands the reference over to the caller, and is none from then on.
+    // Hands the reference over to the caller, and refers to none from then on.
     [[nodiscard]] T *detach() noexcept
     {
         molt_begin_change(&object_);
@@ -212,7 +215,8 @@ template <class T> bool operator!=(std::nullptr_t, const ref<T> &a) noexcept
 
 // ---- Weak references ----------------------------------------------------------------------------
 
-// Refers to an object without keeping it.
+// Refers to an object without keeping it alive. Several threads may call lock() at a time, as long
+// as none changes the weak.
 template <class T> class weak
 {
   public:
@@ -237,7 +241,7 @@ template <class T> class weak
         return *this;
     }
 
-    // The object, or none once it has died.
+    // A reference to the object, or to none once it has died: molt_weak_get.
     ref<T> lock() const noexcept
     {
         return ref<T>::adopt(static_cast<T *>(molt_weak_get(weak_)));
@@ -267,9 +271,9 @@ template <class T> class weak
 
 // ---- Types --------------------------------------------------------------------------------------
 
-// Describes the objects T: what MOLT_TYPE does in C. A static one is initialized at run time, so
-// not before the program's dynamic initialization has come to it. Lives as long as the program; a
-// copy, also the one that ends a chain of calls, is a type of its own.
+// Describes the objects T, as MOLT_TYPE does in C. It lives as long as the program. A static one is
+// initialized at run time, so it must not be used before the program's dynamic initialization has
+// come to it. A copy, also the one that ends a chain of calls, is a type of its own.
 template <class T> class type
 {
     static_assert(std::is_standard_layout_v<T>, "objects are structs of standard layout");
@@ -324,21 +328,22 @@ template <class T> class type
         return *this;
     }
 
-    // Functions (T &) or members of T without arguments: .dispose<&node::close>().
+    // What is called for an object that is about to die (molt_object.h): a function that takes T &,
+    // or a member of T without arguments: .finalize<&node::close>().
     template <auto Function> type &finalize() noexcept
     {
         type_.finalize = call<Function>;
         return *this;
     }
-    // Called before the destructor.
+    // The same for one that dies; called before the destructor.
     template <auto Function> type &dispose() noexcept
     {
         type_.dispose = dispose_and_destroy<Function>;
         return *this;
     }
 
-    // Death calls no destructor, and no dispose: all members that have one are declared references,
-    // which are released in any case. That is faster.
+    // Says that death need call no destructor and no dispose, which is faster: all members that
+    // have a destructor are declared references, and those are released in any case.
     type &no_destructor() noexcept
     {
         type_.dispose = nullptr;
@@ -360,9 +365,9 @@ template <class T> class type
         return &type_;
     }
 
-    // A new object: of an aggregate the arguments are its members behind MOLT_OBJECT, else they are
-    // the constructor's. Throws what that throws, after the memory has been given back,
-    // std::bad_alloc and std::invalid_argument. May collect.
+    // Makes an object. The arguments are the constructor's, or of an aggregate its members behind
+    // MOLT_OBJECT. Throws std::bad_alloc, std::invalid_argument, and what the constructor throws,
+    // after the memory has been given back. May collect, as molt_new.
     template <class... Args> ref<T> make(Args &&...args) const
     {
         return make_extra(0, std::forward<Args>(args)...);
@@ -422,8 +427,8 @@ template <class T> class type
         destroy(object);
     }
 
-    // A constructor leaves the header, which is the library's, or zeroes it with all the rest: then
-    // there is no object meanwhile, and its references count as held from outside.
+    // The header is the library's. A constructor leaves it, or zeroes it with all the rest: then
+    // there is no object while it runs, and what its fields refer to counts as held from outside.
     template <class... Args>
     static void construct(T *object, const molt_object &header, Args &&...args)
     {
@@ -437,7 +442,8 @@ template <class T> class type
 #pragma GCC diagnostic pop
     }
 
-    // For the compiler a member that a constructor has not set is anything.
+    // The header again if a constructor has zeroed it. The compiler may take a member that no
+    // constructor has set for anything, hence the barrier.
     static void keep_header(T *object, const molt_object &header) noexcept
     {
         __asm__ volatile("" : : "r"(object) : "memory");
@@ -445,7 +451,7 @@ template <class T> class type
             __atomic_store_n(&object->molt_base.molt_header, header.molt_header, __ATOMIC_RELAXED);
     }
 
-    // What had been constructed has been destroyed again.
+    // Frees an object whose constructor has thrown: its members have been destroyed again.
     static void undo(T *object, const molt_object &header) noexcept
     {
         keep_header(object, header);
@@ -488,7 +494,7 @@ inline void deallocate(void *block, std::size_t bytes, std::size_t alignment) no
 
 } // namespace detail
 
-// A standard allocator: no state, all are equal. Throws std::bad_alloc.
+// A standard allocator on molt_malloc: no state, all are equal, any thread. Throws std::bad_alloc.
 template <class T> class allocator
 {
   public:
@@ -522,7 +528,7 @@ template <class T, class U> bool operator!=(const allocator<T> &, const allocato
     return false;
 }
 
-// A resource for std::pmr containers; all are equal.
+// The same for std::pmr containers; all are equal, any thread. Throws std::bad_alloc.
 class memory_resource : public std::pmr::memory_resource
 {
     void *do_allocate(std::size_t bytes, std::size_t alignment) override
@@ -539,7 +545,7 @@ class memory_resource : public std::pmr::memory_resource
     }
 };
 
-// One that is there for as long as the program runs, also in destructors of static objects.
+// Returns one that exists as long as the program runs, also in destructors of static objects.
 inline memory_resource *default_resource() noexcept
 {
     alignas(memory_resource) static std::byte storage[sizeof(memory_resource)];

@@ -9,62 +9,74 @@
  *     molt_set(&n->next, other);                   the field holds a reference of its own
  *     molt_release(n);                             and with it go the references in its fields
  *
- * A reference field is NULL or holds one counted reference. What counts alone cannot free, objects
- * that refer to each other in a circle, the collector finds: by trial deletion in three
+ * A reference field is NULL or holds one counted reference. Counts alone cannot free objects that
+ * refer to each other in a circle. The collector finds those: by trial deletion in three
  * generations, as CPython's does (after Lins 1992; Bacon and Rajan 2001). It runs by itself inside
  * molt_new, and whenever molt_gc_collect is called. A program that makes no object pays nothing.
  *
  * Counts are biased (Choi, Shull, Torrellas: "Biased Reference Counting", PACT 2018): the thread
- * that made an object, its owner, counts with plain instructions, the others in an atomic word
- * beside. Retain and release may be called for any object from any thread, and an object dies
- * with whoever lets go last. The fields of an object are the program's: threads that write and
- * read one at the same time need a lock of their own around it.
+ * that made an object, its owner, counts with plain instructions, all others in an atomic word
+ * beside. Any thread may retain and release any object, and an object dies with the last release,
+ * whichever thread makes it. The fields of an object are the program's: threads that write and read
+ * one at the same time need a lock of their own around it.
  *
- * Threads and the collector: it needs every thread that uses objects to stand still while it
- * looks. A thread is one of these from its first call on that makes or counts an object, changes a
- * field, collects, or looks (all from molt_gc_objects on that look at objects; molt_gc_get_stats
- * and the settings do not), and until it ends. A thread that only watches, and sleeps in between,
- * is one, too. It is at a safepoint in that first call (molt_gc_attach lets it choose a place),
- * when it calls molt_new, molt_gc_safepoint, molt_gc_blocking_begin or _end, and when it collects
- * or looks; there, and nowhere else, each of its reference fields must hold a counted reference or
- * NULL. A thread that is going to wait for long (a lock, a socket, a sleep) says so by
- * molt_gc_blocking_begin and _end, and leaves objects alone in between. A program with one thread
- * need not care.
+ * Threads and the collector. While a collection looks at objects, every thread that uses objects
+ * stands still. A thread uses objects from its first call on that makes or counts an object,
+ * changes a field, collects, or looks at objects (the functions below that may fail with EBUSY),
+ * until it ends; so does a thread that only watches and sleeps in between. It stands still at
+ * safepoints: in that first call (molt_gc_attach lets it choose a place), in molt_new,
+ * molt_gc_safepoint, molt_gc_blocking_begin and _end, and when it collects or looks. There, and
+ * nowhere else, each field that it has changed must hold a counted reference or NULL. A thread that
+ * is going to wait for long (a lock, a socket, a sleep) says so by molt_gc_blocking_begin and _end,
+ * and leaves objects alone in between. A program with one thread need not care.
  *
  * A collection for which some thread does not come to a safepoint in time is skipped and counted.
- * Nothing in a circle can be freed without that thread, since it may be moving references that no
- * count tells of; what counts alone free goes on. So the garbage of circles grows until it comes.
- * Attempts become rarer meanwhile, a molt_new waits 20 ms for the first and up to a second for one
- * of them once 16 MiB have been taken into use; a warning on standard error, once in a process,
- * names the thread, and so do molt_gc_get_stats and molt_gc_report. A thread that makes objects
- * faster than another one collects them waits for it in molt_new, as long as that gets on.
+ * No circle can be freed without that thread, since it may be moving references that no count tells
+ * of; objects whose count falls to 0 still die. So garbage in circles grows until the thread comes.
+ * Meanwhile attempts become rarer. Each waits in a molt_new for 20 ms, but one of them for up to a
+ * second once 16 MiB have been taken into use. A warning on standard error, once in a process,
+ * names the thread; molt_gc_get_stats and molt_gc_report name it too. A thread that makes objects
+ * faster than another one collects them waits for it in molt_new, as long as the collection gets
+ * on.
  *
- * Callbacks: finalize, clear, dispose and on_death run where the object dies, in that thread and
+ * Callbacks. finalize, clear, dispose and on_death run in the thread in which the object dies, and
  * under the locks that it holds there:
  *
- *   - of an object whose last reference is released: in that release (molt_release, molt_set,
- *     molt_clear, MOLT_AUTO …). If the thread that made the object still holds counts that others
- *     have released, it dies with that thread: in its next molt_new, molt_gc_safepoint,
- *     molt_gc_collect, blocking region's beginning or end, or when it ends;
- *   - of garbage in circles: in the thread that collects, which may be any that calls molt_new, or
- *     who calls molt_gc_collect or molt_gc_run_deferred, or exits.
+ *   - An object dies in the release of its last reference (molt_release, molt_set, molt_clear,
+ *   MOLT_AUTO …). If by then its owner still counts references that other threads have released, it
+ *   dies in the owner's thread: in the next molt_new, molt_gc_safepoint, molt_gc_collect,
+ *   molt_gc_run_deferred, molt_gc_blocking_begin or _end there, or when that thread ends.
  *
- * So a molt_new may run them, and must not be called with a lock held that one of them takes:
- * molt_gc_set_deferred is for programs that cannot do without. The library holds no lock meanwhile
- * that anybody waits for but who wants to collect or to look, too: callbacks may call all functions
- * here, but molt_gc_collect does nothing in one that a collection calls. A traverse callback is
- * another thing: it may do nothing but visit. C callbacks must not throw nor longjmp out; one may
- * end its thread.
+ *   - Garbage in circles dies in the thread that collects: any that calls molt_new, molt_gc_collect
+ *   or molt_gc_run_deferred, or that ends the process by exit.
+ *
+ * So molt_new may run callbacks, and must not be called with a lock held that one of them takes:
+ * molt_gc_set_deferred is for programs that cannot do without. Only threads that want to collect or
+ * to look are kept waiting by the library meanwhile. These callbacks, and those of
+ * molt_gc_add_callback, may call every function here; molt_gc_collect and molt_gc_run_deferred do
+ * nothing inside a collection. They must not throw nor longjmp out, but may end their thread.
+ *
+ * A traverse callback and a visitor (molt_visit) run while all other threads that use objects stand
+ * still, so neither may wait for one of those. A traverse callback may do nothing but visit. A
+ * visitor may retain, and may allocate by malloc, but must not make or release objects; one that
+ * does may end the program.
  *
  * Misuse (a count operation on a dead object, on something that is none, inside a traverse callback
  * or a blocking region) ends the program with one line on standard error: what was done, the
- * address, the type; of an object that is none or dead, or whose count is wrong, also a declared
- * field that refers to it, if there is one and the other threads come to a safepoint within a tenth
- * of a second.
+ * address, the type. Of something that is no object or a dead one, and of a wrong count, the line
+ * also names a declared field that refers to it, if there is one and the other threads come to a
+ * safepoint within a tenth of a second.
  *
- * Functions may be called from any thread but not from a signal handler, unless a comment says
- * otherwise. They leave errno alone when they succeed, but for what callbacks do; those for which
- * no error is named cannot fail. Sizes are in bytes, times in nanoseconds.
+ * Fork. A child may use objects at once, whatever other threads of the parent were doing. It has
+ * all objects and their counts, and the settings. References that those threads held are never
+ * released, so objects that only they held live on; objects that they were just freeing may stay in
+ * memory. A collection that another thread had begun is given up. molt_gc_freeze keeps collections
+ * from writing to pages that parent and child share.
+ *
+ * Where nothing else is said: a function may be called by any thread, but not by a signal handler.
+ * It leaves errno alone when it succeeds, but for what callbacks do, and cannot fail if no error is
+ * named. An object that is passed is alive and stays the caller's. Sizes are in bytes, times in
+ * nanoseconds.
  */
 #ifndef MOLT_OBJECT_H
 #define MOLT_OBJECT_H
@@ -95,19 +107,21 @@ typedef struct molt_object {
 typedef struct molt_type molt_type;
 typedef struct molt_weak molt_weak;
 
-/* What the library calls with each object that it visits; a result other than 0 ends the visit. */
+/* What the library calls with each object that it visits; a result other than 0 ends the visit. See
+ * "A traverse callback and a visitor" above. */
 typedef int molt_visit(void *object, void *arg);
 
 enum {
-    MOLT_LEAF = 1,    /* has no references, whatever the rest of the type says */
-    MOLT_ACYCLIC = 2, /* its references never lead back to it: not looked at by the collector */
+    MOLT_LEAF = 1,          /* has no references, whatever the rest of the type says */
+    MOLT_ACYCLIC = 2,       /* its references never lead back to it: collections skip it */
     MOLT_TRAILING_REFS = 4, /* all extra bytes of molt_new_extra are references */
     MOLT_IMMORTAL = 8,      /* objects of the type are never freed */
 };
 
-/* Describes the objects of one kind; lives as long as the program. All but `name` and `size` may be
- * 0. The declared references are taken together: those of `refs`, of `ref_bitmap`, of the array,
- * of the extra bytes, and those that `traverse` tells. */
+/* Describes the objects of one kind. It lives as long as the program and does not change once an
+ * object has been made of it. All but `name` and `size` may be 0. The declared references are those
+ * of `refs`, of `ref_bitmap`, of the array and of the extra bytes, and those that `traverse` tells,
+ * all taken together. */
 struct molt_type {
     const char *name;     /* for messages and reports */
     size_t size;          /* of the struct */
@@ -115,7 +129,7 @@ struct molt_type {
     unsigned flags;       /* MOLT_LEAF … */
     const uint16_t *refs; /* offsets of reference fields */
     size_t ref_count;
-    const char *ref_names;      /* theirs, with commas between, for messages; or NULL */
+    const char *ref_names;      /* the fields' names, with commas between, or NULL; for messages */
     const uint64_t *ref_bitmap; /* bit n: the struct's nth word of 8 bytes is a reference */
     size_t ref_bitmap_words;
 
@@ -124,19 +138,19 @@ struct molt_type {
     uint16_t array, array_length; /* their offsets */
     uint8_t array_length_bytes;   /* 1, 2, 4 or 8; 0: there is no array */
 
-    /* Calls visit for every reference that is not declared above, NULL or not; returns what visit
-     * returned as soon as that is not 0. Runs in any thread that collects or looks, while the
-     * others stand still: must not retain, release, make objects or wait for another thread. */
+    /* Calls `visit` for every reference that is not declared above, NULL or not, and returns its
+     * result as soon as that is not 0. Runs in any thread that collects or looks, while all others
+     * stand still: it must not retain, release or make objects, nor wait for another thread. */
     int (*traverse)(void *object, molt_visit *visit, void *arg);
-    /* Clears (molt_clear) what traverse tells. Needed wherever there is a traverse. What dies of it
-     * dies after it has returned. */
+    /* Clears (molt_clear) each field that `traverse` tells of; a type has both or neither. Objects
+     * that die of it do so after it has returned. */
     void (*clear)(void *object);
-    /* The object is about to die. Called once at most; all fields are intact, and the object may be
-     * retained again, which keeps it: it is young then, as a new one, also if it was frozen. May do
-     * anything, also collect. */
+    /* Called when the object is about to die, once in its life at most. All its fields are intact.
+     * If the callback leaves a new reference to it somewhere the object lives on, in generation 0
+     * as a new one, even if it was frozen. May do anything, even collect. */
     void (*finalize)(void *object);
-    /* The object dies, and nobody can prevent it: frees what it owns beside objects. The reference
-     * fields are gone by then. Must not make objects of its own immortal again. */
+    /* Called when the object dies, with its reference fields NULL already: frees what it owns
+     * beside objects. The object is none any more; no function here takes it. */
     void (*dispose)(void *object);
 
     /* The library's own: 0. */
@@ -144,8 +158,8 @@ struct molt_type {
 };
 
 /* Defines a type. What follows the struct are initializers: MOLT_REFS(…), .finalize = …, … The
- * compiler refuses a struct that does not begin with MOLT_OBJECT; molt_type_check tells the rest.
- */
+ * compiler refuses a struct that does not begin with MOLT_OBJECT; what else is wrong with a type
+ * molt_type_check tells. */
 #define MOLT_TYPE(type_name, struct_name, ...)                        \
     static molt_type type_name = {.name = #struct_name,               \
                                   .size = sizeof(struct_name),        \
@@ -154,17 +168,19 @@ struct molt_type {
     _Static_assert(offsetof(struct_name, molt_base) == 0,             \
                    "MOLT_TYPE: MOLT_OBJECT must be the first member of " #struct_name)
 
-/* Reference fields, 1 to 16 of them, each once. The compiler refuses what is no pointer. */
+/* Declares reference fields, 1 to 16 of them, each once. The compiler refuses what is no pointer.
+ */
 #define MOLT_REFS(struct_name, ...)                                     \
     .refs = (const uint16_t[]){MOLT_OFFSETS(struct_name, __VA_ARGS__)}, \
     .ref_count = MOLT_COUNT(__VA_ARGS__), .ref_names = #__VA_ARGS__
 
-/* A bitmap of reference words: MOLT_REF_BITMAP(0x6) says that words 1 and 2 are. */
+/* Declares reference fields by a bitmap of words of 8 bytes: MOLT_REF_BITMAP(0x6) says that words 1
+ * and 2 of the struct are references. */
 #define MOLT_REF_BITMAP(...) \
     .ref_bitmap = (const uint64_t[]){__VA_ARGS__}, .ref_bitmap_words = MOLT_COUNT(__VA_ARGS__)
 
-/* An array of references behind a pointer field, and the integer field with its length. The
- * compiler refuses fields of other types. */
+/* Declares an array of references: the pointer field that leads to it, and the integer field with
+ * its length. The compiler refuses fields of other types. */
 #define MOLT_REF_ARRAY(struct_name, pointer, length)          \
     .array = MOLT_REF_OFFSET(struct_name, pointer),           \
     .array_length = MOLT_INTEGER_OFFSET(struct_name, length), \
@@ -213,8 +229,8 @@ struct molt_type {
 #define MOLT_OFFSETS_15(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_14(s, __VA_ARGS__)
 #define MOLT_OFFSETS_16(s, a, ...) MOLT_REF_OFFSET(s, a), MOLT_OFFSETS_15(s, __VA_ARGS__)
 
-/* Whether molt_new takes the type: 0, or -1 and EINVAL, and then why not, in one line without a new
- * line, in `reason`: NUL-terminated, cut to `size` bytes; NULL and 0 if it does not matter.
+/* Checks whether molt_new takes the type. 0, or -1 and EINVAL; then `reason` says why not, in one
+ * line without a new line, NUL-terminated and cut to `size` bytes; it may be NULL.
  *
  *     struct node: the reference field next (+8) is declared twice
  *
@@ -222,22 +238,23 @@ struct molt_type {
  * alignment, a reference field or an array that is not aligned, lies outside the struct or is
  * declared twice, extra references behind a size that is no multiple of 8, a count without its
  * list, a traverse without a clear, a clear without a traverse, and the 65,001st type. Nothing is
- * registered. From any thread. */
+ * registered. */
 MOLT_API int molt_type_check(const molt_type *type, char *reason, size_t size);
 
-/* A new object with count 1, all fields zero. NULL and ENOMEM when there is no memory; NULL and
- * EINVAL when molt_type_check refuses the type: the first time a warning on standard error says
- * why. May collect, and so run callbacks, unless collections are deferred. */
+/* Makes an object with count 1, all its fields zero. May collect, and so run callbacks, unless
+ * collections are deferred. NULL and ENOMEM: no memory, or there are more than some 24,500 threads;
+ * NULL and EINVAL: molt_type_check refuses the type, and a warning on standard error says why when
+ * that type is first tried. */
 MOLT_API void *molt_new(const molt_type *type) __attribute__((malloc, warn_unused_result));
 
-/* The same with `extra` more zeroed bytes behind the struct. ENOMEM also for what no address space
- * has room for. */
+/* As molt_new, with `extra` more zeroed bytes behind the struct. NULL and ENOMEM also if no address
+ * space has room for them. */
 MOLT_API void *molt_new_extra(const molt_type *type, size_t extra)
     __attribute__((malloc, warn_unused_result));
 
-/* Undoes a molt_new: what the object's fields refer to is released, and it is no more; neither
- * finalize nor dispose is called. NULL is allowed. It must be the calling thread's own, with one
- * reference and no weak one: else the program ends with a line that says so. */
+/* Undoes a molt_new: releases what the object's fields refer to and frees it; calls neither
+ * finalize nor dispose. NULL is allowed. The object must be the calling thread's own, with one
+ * reference and without weak references: anything else is misuse. */
 MOLT_API void molt_discard(void *object);
 
 /* ---- Counts ------------------------------------------------------------------------------ */
@@ -249,7 +266,7 @@ extern MOLT_API __thread uint64_t molt_self __attribute__((tls_model("initial-ex
 #define MOLT_NOBODY 1 /* the owner in molt_self while the thread uses no objects */
 #define MOLT_COUNT_ONE ((uint64_t)1 << 20)
 
-/* The same for every object and thread, as functions: for other languages. */
+/* molt_retain and molt_release as functions, for other languages; not for NULL. */
 MOLT_API void *molt_retain_slow(void *object);
 MOLT_API void molt_release_slow(void *object);
 
@@ -267,8 +284,9 @@ typedef void *molt_slot __attribute__((__may_alias__));
 #endif
 #endif
 
-/* Other threads read the header while its owner writes: no more than one access each, in one piece.
- * That the compiler adds to memory instead of loading and storing makes it an instruction. */
+/* Adds to the header of an object that the calling thread owns. Other threads may read the header
+ * meanwhile, so each access is one, in one piece. That the compiler adds to memory, instead of
+ * loading and storing, makes it one instruction. */
 static inline void molt_count_add(molt_object *object, uint64_t change)
 {
 #ifdef MOLT_WATCHED
@@ -293,14 +311,15 @@ static inline uint16_t molt_tag(const uint64_t *header)
 #endif
 }
 
-/* One more reference; returns the object. NULL is allowed. A count that would overflow (2^28)
- * makes the object immortal. */
+/* Adds a reference and returns the object. NULL is allowed. An object whose owner would count 2^28
+ * references, or other threads 2^27, is never freed. */
 static inline void *molt_retain(void *object)
 {
     molt_object *o = (molt_object *)object;
     if (object == NULL)
         return NULL;
-    /* Written by its owner alone; an overflow of the count makes it nobody's. */
+    /* The owner alone writes the header; a count that overflows into the owner makes the object
+     * nobody's. */
     if (__builtin_expect(molt_tag(&o->molt_header) == molt_tag(&molt_self), 1))
         molt_count_add(o, MOLT_COUNT_ONE);
     else
@@ -308,14 +327,14 @@ static inline void *molt_retain(void *object)
     return object;
 }
 
-/* One reference less; with the last one the object dies, and what it alone refers to: without
- * recursion, so that chains and trees of any depth may go. NULL is allowed. */
+/* Gives a reference up. With its last one the object dies, and all that only it refers to, without
+ * recursion, so that chains and trees of any depth may go: callbacks run here. NULL is allowed. */
 static inline void molt_release(void *object)
 {
     molt_object *o = (molt_object *)object;
     if (object == NULL)
         return;
-    /* One comparison: of the owner, and that the count is two or more. */
+    /* One comparison tells that the thread owns the object and the count is two or more. */
     uint64_t header = __atomic_load_n(&o->molt_header, __ATOMIC_RELAXED);
     if (__builtin_expect((header - molt_self) >> MOLT_OWNER_SHIFT == 0, 1))
         molt_count_add(o, -MOLT_COUNT_ONE);
@@ -323,26 +342,28 @@ static inline void molt_release(void *object)
         molt_release_slow(object);
 }
 
-/* What is about to happen changes a field, or several, of the object into which `changed` points:
- * the calling thread uses objects from now on, and collections wait until it comes to a safepoint.
- * May wait for a collection that is going on. Inside a traverse callback or a blocking region it is
- * an error, as far as it is seen. For who stores to fields himself; the functions below do it. */
+/* For who stores to reference fields without the functions below: says that the calling thread is
+ * about to change fields of the object into which `changed` points. The thread uses objects from
+ * now on, so collections wait until it comes to a safepoint. May wait for a collection that is
+ * going on. In a traverse callback or a blocking region it is misuse; the library tells where it
+ * can see that `changed` points into an object. */
 static inline void molt_begin_change(const void *changed)
 {
     if (__builtin_expect(molt_tag(&molt_self) == MOLT_NOBODY, 0))
         molt_attach_slow(changed);
 }
 
-/* The same without saying what: where the thread can wait. */
+/* Lets the calling thread use objects from now on, at a place where it can wait for a collection
+ * that is going on. */
 static inline void molt_gc_attach(void)
 {
     molt_begin_change(NULL);
 }
 
-/* `slot` is the address of a reference field. molt_set lets it hold a new reference to `object`,
- * which may be NULL, and releases the old one. molt_take hands the field's reference to the caller
- * and leaves NULL. molt_clear releases it and leaves NULL. In all three the field has its new value
- * before anything is released. */
+/* `slot` is the address of a reference field. molt_set stores a new reference to `object`, which
+ * may be NULL, and releases the old one. molt_take hands the field's reference to the caller and
+ * leaves NULL. molt_clear releases it and leaves NULL. In all three the field has its new value
+ * before anything is released, so a callback finds the new one. They are no atomic operations. */
 static inline void molt_set(void *slot, void *object)
 {
     molt_slot *field = (molt_slot *)slot;
@@ -367,69 +388,81 @@ static inline void molt_clear(void *slot)
     molt_release(molt_take(slot));
 }
 
-/* Releases a local reference where its block ends: MOLT_AUTO struct node *n = molt_new(…); */
+/* Releases a local reference at the end of its block: MOLT_AUTO struct node *n = molt_new(…); */
 #define MOLT_AUTO __attribute__((cleanup(molt_clear)))
 
-/* The references to an object; SIZE_MAX of an immortal one. With other threads at work it is a
- * guess. */
+/* Returns how many references there are to an object; SIZE_MAX: it is immortal; 0 for NULL. While
+ * other threads count it the number is a guess. */
 MOLT_API size_t molt_refcount(const void *object);
 
-/* The object is never freed from now on, and its count means nothing; whatever it refers to lives
- * on too. By its owner only; else it may take effect late. */
+/* Makes an object immortal: it is never freed from now on, nor is what it refers to, and its count
+ * means nothing. NULL is allowed. Only the thread that made the object may call this, or one that
+ * knows that no other thread is counting it: the owner counts without atomic instructions, so a
+ * change by another thread at that moment would be lost or would spoil the count. */
 MOLT_API void molt_immortalize(void *object);
 
+/* Returns the object's type; NULL for NULL. */
 MOLT_API const molt_type *molt_typeof(const void *object);
 
-/* Whether p is a live object: any address may be asked for, and nothing is read but molt's own
- * memory. */
+/* Whether p is a live object. Any address may be asked for: nothing is read but molt's own memory.
+ */
 MOLT_API bool molt_is_object(const void *p);
 
-/* The object itself if it is of that type, else NULL; NULL for NULL. The count stays. */
+/* Returns the object itself if it is of that type, else NULL; NULL for NULL. The count stays. */
 MOLT_API void *molt_cast(void *object, const molt_type *type);
 
 /* ---- Weak references --------------------------------------------------------------------- */
 
-/* A weak reference to an object, which must be alive: it does not keep it. When the object dies
- * on_death, if not NULL, is called with `arg`; molt_weak_get gives NULL by then. It may free the
- * weak reference. That is after the object's finalizer when its last reference is released; when
- * the collector finds it, weak references that have a callback die, for good, before the finalizers
- * run, and the others after them. NULL and ENOMEM when there is no memory. */
+/* Makes a weak reference to an object: one that does not keep it alive. Free it by molt_weak_free,
+ * also after the object's death. NULL and ENOMEM: no memory; NULL and EINVAL: object is NULL.
+ *
+ * When the object dies on_death, if not NULL, is called with `arg` in the thread where it dies, the
+ * newest weak reference first. molt_weak_get gives NULL by then. The callback may free the weak
+ * reference, and do all that callbacks may. When the last reference is released weak references die
+ * after the finalizer. When the collector finds the object those with a callback die, for good,
+ * before the finalizers run, the others after them. */
 MOLT_API molt_weak *molt_weak_new(void *object, void (*on_death)(molt_weak *weak, void *arg),
                                   void *arg) __attribute__((warn_unused_result));
 
-/* A new reference to the object, or NULL once it has died, also for NULL. A thread that uses no
- * objects yet begins to here; one that must leave them alone ends the program. */
+/* Returns a new reference to the object; NULL once it has died, and for NULL. In a traverse
+ * callback or a blocking region it is misuse. */
 MOLT_API void *molt_weak_get(molt_weak *weak) __attribute__((warn_unused_result));
 
-/* Its callback will not be called any more, but may be running in another thread. NULL is allowed.
- */
+/* Frees a weak reference; no other thread may be using it. Its callback is not called from now on,
+ * but one that another thread has begun may still be running. NULL is allowed. */
 MOLT_API void molt_weak_free(molt_weak *weak);
 
-/* How many weak references the object has; 0 for NULL. */
+/* Returns how many weak references an object has; 0 for NULL. */
 MOLT_API size_t molt_weak_count(const void *object);
 
 /* ---- The collector ----------------------------------------------------------------------- */
 
-/* Frees the garbage of generation 0, of 0 and 1, or of all (2): how many unreachable objects it
- * found, those that finalizers have revived not counted. 0 when a collection is going on already
- * (in a finalizer). -1 and EINVAL: no such generation; EBUSY: a thread did not come to a safepoint;
- * ENOMEM: no memory to collect with, nothing happened. */
+/* Collects at once: frees the garbage of generation 0, of 0 and 1, or of all (2), whether or not
+ * collections are enabled or deferred. Returns how many unreachable objects it found, but for those
+ * that finalizers have revived. Waits for a collection of another thread; 0, and nothing happens,
+ * in callbacks of a collection, in visitors, in traverse callbacks and in blocking regions. -1 and
+ * EINVAL: no such generation; EBUSY: a thread did not come to a safepoint within a second; ENOMEM.
+ * On EBUSY and ENOMEM no garbage has been freed, but finalizers may have run. */
 MOLT_API long molt_gc_collect(int generation);
 
-/* Collections by themselves, in the whole process: on at the start. */
+/* Let collections come by themselves, in the whole process, or not: they do at the start. */
 MOLT_API void molt_gc_enable(void);
 MOLT_API void molt_gc_disable(void);
 MOLT_API bool molt_gc_is_enabled(void);
 
-/* A collection of generation 0 is due when more than t0 objects have been made than have died since
- * the last one (0: never); of 1 and 2 after more than t1 (t2) collections of the younger one. That
- * of 2 also waits until the old objects have grown by a quarter (by a half, then by three quarters,
- * while such collections find next to nothing); it does not wait for t2 when they have grown by
- * 10,000, or large ones have doubled. At first 700, 10, 10. 0, or -1 and EINVAL above INT_MAX. */
+/* Sets when collections come by themselves. One of generation 0 is due when a thread has made more
+ * than t0 tracked objects than it has let die since the last one; t0 0: none ever comes. It is one
+ * of generation 1 (2) if more than t1 (t2) of the younger one have been done. One of generation 2
+ * also waits until the old objects have grown by a quarter (by a half, then three quarters, while
+ * such collections find next to nothing); it does not wait for t2 once 10,000 have become old.
+ * Large objects that have doubled, to more than 16 MiB, make one due by themselves. At first 700,
+ * 10, 10. 0, or -1 and EINVAL: a number is above INT_MAX. */
 MOLT_API int molt_gc_set_threshold(unsigned t0, unsigned t1, unsigned t2);
 MOLT_API void molt_gc_get_threshold(unsigned out[3]);
-/* What is compared with them: new objects of all threads less those that have died, and collections
- * of the younger generation. With other threads at work the first is a guess. */
+/* Stores what is compared with the thresholds: in out[0] the tracked objects made less those that
+ * have died, summed over all threads (each thread compares its own part with t0), in out[1] and
+ * out[2] the collections of the younger generation since the last of generation 1 and 2. While
+ * other threads work the sum is a guess. */
 MOLT_API void molt_gc_get_count(unsigned out[3]);
 
 struct molt_gc_stats {
@@ -437,64 +470,69 @@ struct molt_gc_stats {
     uint64_t collected;     /* unreachable objects freed */
     uint64_t uncollectable; /* … found, but kept: revived by finalizers, or for MOLT_GC_SAVEALL */
     uint64_t candidates;    /* objects looked at */
-    uint64_t skipped;       /* those, and slices, that lacked memory or a thread's safepoint */
-    uint64_t duration_ns;   /* in all, with the time that other threads were waited for */
-    uint64_t longest_ns;    /* of one collection, or one slice */
-    uint64_t skipped_busy;  /* … of which a thread's safepoint */
-    /* At the moment, the same for all generations: a thread, not the calling one, that collections
-     * have waited for in vain and that has come to no safepoint since: its id, as gettid(2) gives
-     * it, or 0, and for how long it has not, to some milliseconds. */
+    uint64_t skipped;       /* collections and slices that lacked memory or a thread's safepoint */
+    uint64_t duration_ns;   /* of all together, with the waiting for other threads */
+    uint64_t longest_ns;    /* of the longest collection or slice */
+    uint64_t skipped_busy;  /* how many of `skipped` lacked a thread's safepoint */
+    /* At the moment, the same for all generations: a thread, not the calling one, for which a
+     * collection has waited in vain and which has come to no safepoint since. Its id, as gettid(2)
+     * gives it, or 0; and for how long it has come to none, to some milliseconds. */
     uint64_t missing_thread;
     uint64_t missing_ns;
 };
 
-/* 0, or -1 and EINVAL: no such generation, or `out` is NULL. From any thread, without waiting;
- * while another thread collects the numbers may not fit together. */
+/* Fills *out. 0, or -1 and EINVAL: no such generation, or out is NULL. Waits for nothing; while
+ * another thread collects the numbers may not fit together. */
 MOLT_API int molt_gc_get_stats(int generation, struct molt_gc_stats *out);
 
-/* All tracked objects become permanent: no collection looks at them, or writes near them, until
- * molt_gc_unfreeze makes them old ones. For servers that fork. If a thread does not come to a
- * safepoint nothing happens, and errno is EBUSY; the count may be close, not exact, then. */
+/* molt_gc_freeze makes all tracked objects permanent: no collection looks at them, or writes near
+ * them, until molt_gc_unfreeze makes them old ones (generation 2). For servers that fork: freeze
+ * just before. If a thread does not come to a safepoint within a second, or memory is missing,
+ * nothing happens and errno is EBUSY or ENOMEM; set it to 0 before. molt_gc_frozen_count returns
+ * how many are frozen; close, not exact, if a thread did not come. */
 MOLT_API void molt_gc_freeze(void);
 MOLT_API void molt_gc_unfreeze(void);
 MOLT_API size_t molt_gc_frozen_count(void);
 
-/* Deferred collections, for programs that make objects where none of their callbacks may run: with
- * a lock held that a callback takes, say. While it is on (in the whole process; off at the start)
- * molt_new runs no code of the program in any thread: neither does a collection come by itself, nor
- * do objects die of references that other threads have released. Both wait until the program asks:
- * garbage in circles stays until then, and memory grows with it.
+/* Defers collections, for programs that make objects where none of their callbacks may run, for
+ * example under a lock that a callback takes. While that is on (for the whole process; off at the
+ * start) molt_new runs no code of the program in any thread: no collection comes by itself, and no
+ * object dies of references that other threads have released. Both wait until the program asks for
+ * them (molt_gc_run_deferred), so garbage in circles stays and memory grows until then.
  *
  * What stays as it is: an object whose last reference is released dies in that release, with its
- * callbacks; molt_gc_collect collects at once; molt_gc_safepoint, and the beginning and the end of
- * a blocking region, let die what other threads have released, as a thread's end does; and at exit
- * garbage is collected. From any thread; a forked child inherits it. */
+ * callbacks; molt_gc_collect collects at once; molt_gc_safepoint, molt_gc_blocking_begin and _end,
+ * and a thread's end let objects die that other threads have released; at exit garbage is
+ * collected. */
 MOLT_API void molt_gc_set_deferred(bool deferred);
 MOLT_API bool molt_gc_is_deferred(void);
 
 /* Whether molt_gc_run_deferred has something to do: a collection has become due by the thresholds,
- * or others have released objects of the calling thread. A few instructions; from any thread. */
+ * or other threads have released objects of the calling one. Takes a few instructions. */
 MOLT_API bool molt_gc_is_due(void);
 
-/* Does what is due, in the calling thread: the callbacks run in here. How many unreachable objects
- * it found; 0 when nothing is due, in a collection, and in a blocking region. -1 and EBUSY: a
- * thread did not come to a safepoint in time; ENOMEM: no memory to collect with: it stays due. A
- * collection of another thread is waited for. Does the same while collections are not deferred, but
- * finds little to do then. */
+/* Does what is due, in the calling thread; callbacks run in here. Returns how many unreachable
+ * objects it found; 0 if nothing is due, in callbacks of a collection, in visitors, in traverse
+ * callbacks and in blocking regions. Waits for a collection of another thread. -1 and EBUSY: a
+ * thread did not come to a safepoint in time; ENOMEM; the collection stays due then. While
+ * collections are not deferred it does the same, but finds little to do. */
 MOLT_API long molt_gc_run_deferred(void);
 
 enum molt_gc_phase { MOLT_GC_START, MOLT_GC_STOP };
 
 struct molt_gc_info {
     int generation;
-    size_t collected, uncollectable, candidates; /* 0 at the start */
-    uint64_t duration_ns;
+    size_t collected, uncollectable, candidates; /* as in molt_gc_stats; 0 at the start */
+    uint64_t duration_ns;                        /* the same */
 };
 
 typedef void molt_gc_callback(enum molt_gc_phase phase, const struct molt_gc_info *info, void *arg);
 
-/* Called before and after each collection; one that a callback adds from the next time on. 0, or -1
- * and ENOMEM; ENOENT: there is none to remove. */
+/* Adds a callback, or removes one that was added with the same arguments. Callbacks are called in
+ * the order of adding, before and after each collection, by the thread that collects; slices of an
+ * incremental one call none. A collection that is skipped in the end calls them too. One that is
+ * added by a callback is called from the next time on; one that is removed may still be running in
+ * another thread. 0, or -1 and errno: ENOMEM, or ENOENT: there is none to remove. */
 MOLT_API int molt_gc_add_callback(molt_gc_callback *callback, void *arg);
 MOLT_API int molt_gc_remove_callback(molt_gc_callback *callback, void *arg);
 
@@ -504,93 +542,106 @@ enum {
     MOLT_GC_UNCOLLECTABLE = 4, /* … for each that is kept all the same */
     MOLT_GC_SAVEALL = 32,      /* unreachable objects are not freed but kept as garbage */
 };
+/* Sets which of these hold from the next collection on, in the whole process; none at the start. */
 MOLT_API void molt_gc_set_debug(unsigned flags);
 MOLT_API unsigned molt_gc_get_debug(void);
 
-/* Stores up to `max` of the objects kept as garbage: how many there are. The collector's references
- * stay its own. Waits for a collection that is going on; 0 and EBUSY, or ENOMEM, as in
- * molt_gc_objects. */
+/* Stores up to `max` of the objects that are kept as garbage and returns how many there are; `out`
+ * may be NULL if max is 0. The references stay the collector's: retain an object that is to be used
+ * beyond molt_gc_clear_garbage. Waits for a collection of another thread. 0 and EBUSY: in a
+ * traverse callback or a blocking region; ENOMEM. */
 MOLT_API size_t molt_gc_garbage(void **out, size_t max);
-/* Lets go of them all, after a collection that is going on. On EBUSY and ENOMEM nothing happens. */
+/* Releases all objects that are kept as garbage, after a collection that is going on: callbacks run
+ * here. With EBUSY and ENOMEM, as above, nothing happens. */
 MOLT_API void molt_gc_clear_garbage(void);
 
-/* The calling thread is at a safepoint: what others have released of its objects may die here.
- * Costs some 20 ns where nothing is wanted of it. If a collection has waited for it in vain before,
- * it stays until that has been done, 50 ms at most. */
+/* Says that the calling thread is at a safepoint: it may stand still here, and objects of its own
+ * die that others have released. Takes some 20 ns where nothing is wanted of the thread. If a
+ * collection has waited for it in vain before, it stays until that has been done, 50 ms at most. In
+ * a thread that uses no objects, and in visitors, it does nothing. */
 MOLT_API void molt_gc_safepoint(void);
 
-/* Between the two the calling thread uses no object; collections do not wait for it. The end may
- * wait for one, and in both objects may die that others have released. May be nested. A thread that
- * ends, or is cancelled, has left them all: its destructors may use objects.
- */
+/* Between the two the calling thread uses no object, and collections do not wait for it; making,
+ * counting or changing an object there is misuse. The end may wait for a collection, and in both
+ * calls objects may die that others have released. They nest; an end without a beginning does
+ * nothing. A thread that ends, or is cancelled, has left all its regions: its destructors may use
+ * objects. */
 MOLT_API void molt_gc_blocking_begin(void);
 MOLT_API void molt_gc_blocking_end(void);
 
 /* ---- Looking ----------------------------------------------------------------------------- */
 
-/* Visits the tracked objects of a generation (0 to 2; else 0 and EINVAL), or of all, also those
- * that are frozen (-1): how many there are. The visitor, which may be NULL in all three, borrows,
- * while the other threads stand still: it may retain and use malloc, but not make or release
- * objects, which ends the program, nor wait for a thread that uses them. If a thread does not come
- * to a safepoint nothing is visited: 0, and errno is EBUSY; as it is inside a traverse callback and
- * a blocking region. ENOMEM: no memory to look with. Who has to tell this from an empty heap sets
- * errno to 0 before. */
+/* Visits the tracked objects of a generation (0 to 2), or of all and the frozen ones (-1), and
+ * returns how many there are, also if the visitor has ended the visit. `visit`, which may be NULL
+ * in all three functions, borrows the objects, while the other threads stand still. 0 and EINVAL:
+ * no such generation; EBUSY: a thread did not come to a safepoint within a second, or the call came
+ * from a traverse callback or a blocking region; ENOMEM: no memory to look with; nothing is visited
+ * then. To tell an error from an empty heap set errno to 0 before. */
 MOLT_API size_t molt_gc_objects(int generation, molt_visit *visit, void *arg);
-/* Visits the tracked objects that refer to `object`, each once. */
+/* Visits the tracked objects that refer to `object`, each once, and returns how many there are.
+ * Errors as above; 0 for NULL. */
 MOLT_API size_t molt_gc_referrers(void *object, molt_visit *visit, void *arg);
-/* Visits what `object` refers to, once a reference. */
+/* Visits what `object` refers to, once for each reference, and returns how many there are. Errors
+ * as above; 0 for NULL. */
 MOLT_API size_t molt_gc_referents(void *object, molt_visit *visit, void *arg);
 
 /* The following write text to a descriptor: 0, or -1 and errno, that of write(2) or ENOMEM. They
- * look at all live objects while the other threads stand still (-1 and EBUSY: one did not come to a
- * safepoint, or the calling thread has said that it uses none), so who reads the text must not be
- * one of these. A declaration or a field that is wrong is no danger to them; what a traverse
- * callback reads is its own affair. */
+ * look at all live objects while the other threads stand still, so the thread that reads the text
+ * must not be one of these. -1 and EBUSY: a thread did not come to a safepoint within a second (but
+ * for molt_gc_report), or the call came from a traverse callback or a blocking region. A
+ * declaration or a field that is wrong is no danger to them; what a traverse callback reads is its
+ * own affair. */
 
-/* Live objects and their bytes by type, the most bytes first, and a total. `tracked` are those that
- * collections look at, `large` have a block of their own, `immortal` are never freed. If some
- * thread does not stand still its numbers are close, not exact. If collections were skipped because
- * a thread came to no safepoint a last line says how many, and which thread it is, as long as it
- * does not come. With the option `objects` it is written to standard error at exit. */
+/* Writes live objects and their bytes by type, the most bytes first, and a total. `tracked` are
+ * those that collections look at, `large` have a block of their own, `immortal` are never freed. If
+ * some thread does not stand still the numbers are close, not exact. If collections were skipped
+ * because a thread came to no safepoint a last line says how many, and which thread it is, as long
+ * as it does not come. With the option `objects` the library writes this to standard error at exit.
+ */
 MOLT_API int molt_gc_report(int fd);
 
-/* Why the object lives: a shortest path of references from an object that is held from outside, one
- * with more references than fields of live objects account for, or an immortal one:
+/* Writes why an object lives: a shortest path of references from an object that is held from
+ * outside (one with more references than fields of live objects account for), or from an immortal
+ * one:
  *
  *     0x7f0000010040 struct list: 1 reference from outside
  *       +8 -> 0x7f0000010080 struct node
  *       [3] -> 0x7f00000100c0 struct leaf
  *
- * +8 is a field's offset, [3] an element of the array; `traverse` told the rest. If the object
- * itself is held from outside a line before the path says so; the caller's own reference counts,
- * too. -1 and EINVAL: object is NULL. */
+ * +8 is a field's offset, [3] an element of the array; `traverse` stands for what the callback
+ * told. If the object itself is held from outside, which the caller's own reference does too, a
+ * line before the path says so. -1 and EINVAL: object is NULL. */
 MOLT_API int molt_gc_why(void *object, int fd);
 
-/* What the object refers to, in up to `depth` steps, as a graph in the DOT language: a node for
- * each object, with type, address and count, an edge for each reference, named as above. Dashed
- * edges lead to no live object. -1 and EINVAL: object is NULL. */
+/* Writes what an object refers to, in up to `depth` steps, as a graph in the DOT language: a node
+ * for each object, with type, address and count, and an edge for each reference, named as above.
+ * Dashed edges lead to no live object. -1 and EINVAL: object is NULL. */
 MOLT_API int molt_gc_graph(void *object, unsigned depth, int fd);
 
-/* Compares what types declare with what is in memory, a line for each finding: how many there are.
+/* Compares what types declare with what is in memory, writes a line for each finding, and returns
+ * how many there are.
  *
  *     struct node +16: undeclared reference to struct node (3 objects, e.g. 0x7f0000010080)
  *
  * An undeclared reference is a word that holds exactly the address of a live object and is not
- * declared. If the word owns a counted reference, declare it: or the collector takes the target for
- * held from outside, and no cycle through it is ever freed. If it only borrows, like a pointer to
- * the parent that holds no count, it must stay undeclared, and the finding is to be ignored; so is
- * a number that merely looks like an address.
+ * declared. If the word owns a counted reference, declare it: else the collector takes the target
+ * for held from outside, and no circle through it is ever freed. If it only borrows, as a pointer
+ * to the parent that holds no count, it must stay undeclared; ignore the finding, and one of a
+ * number that merely looks like an address.
  *
- * A wrong reference is one that is declared, or told by traverse, and leads to no live object: to a
- * dead one, into the middle of one, into memory of malloc, or nowhere: `… (1 object, e.g. 0x…0080
- * has 0x…)`. It is always an error, and so is an array that cannot be read. */
+ * A wrong reference is one that is declared, or told by traverse, and leads to no live object but
+ * to a dead one, into the middle of one, into memory of malloc, or nowhere: `… (1 object, e.g.
+ * 0x…0080 has 0x…)`. It is always an error, and so is an array that cannot be read. */
 MOLT_API int molt_gc_audit(int fd);
 
-/* Whether collections look at the object. */
+/* Whether collections look at the object; false for NULL. */
 MOLT_API bool molt_gc_is_tracked(const void *object);
-/* The object has no references that could be part of a cycle, and will not have any: collections
- * look at it no longer, unless its finalizer revives it. */
+/* Says that the object has no references that could be part of a circle, and will not have any:
+ * collections do not look at it from now on, unless its finalizer revives it. NULL is allowed.
+ * Called as molt_immortalize is: by the thread that made the object, or while no other counts it.
+ */
 MOLT_API void molt_gc_untrack(void *object);
+/* Whether the object's finalizer has been called; false for NULL. */
 MOLT_API bool molt_gc_is_finalized(const void *object);
 
 #ifdef __cplusplus
