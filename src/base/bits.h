@@ -1,5 +1,5 @@
-/* bits.h: ranges of bits in an array of 64-bit words. Positions count from bit 0 of word 0; the
- * caller keeps every range inside the array. */
+/* bits.h: ranges [first, end) of bits in an array of 64-bit words. Positions count from bit 0 of
+ * word 0; the caller keeps every range inside the array. */
 #ifndef BASE_BITS_H
 #define BASE_BITS_H
 

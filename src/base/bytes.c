@@ -1,13 +1,13 @@
 /* bytes.c: the library's own memcpy, memset and their like.
  *
  * A program or a preloaded library may define these names, and its versions may log, lock or
- * allocate: they must not be entered from inside malloc. The definitions here are hidden, so that
- * every call in this library binds to them, those that the compiler makes up too. What the compiler
+ * allocate: they must not be entered from inside malloc. The definitions here are hidden, so every
+ * call in this library binds to them, also those that the compiler makes up. What the compiler
  * expands in place it still does.
  *
- * Ranges are moved in pieces that overlap where the length is no multiple, so there is no loop over
- * single bytes; long ones by the instruction that the processor has for it. What is never in a
- * hurry is plain C. */
+ * A range is moved in pieces of one width. If its length is no multiple of that the last two pieces
+ * overlap, so there is no loop over single bytes. Long ranges are moved by the processor's own
+ * instruction. Functions that are never in a hurry are plain C. */
 #include "attributes.h"
 
 #include <stdbool.h>
@@ -19,7 +19,7 @@
 #include <sys/platform/x86.h> // CPU_FEATURE_ACTIVE
 #endif
 
-/* Any place in memory, whatever has been stored there. */
+/* Types for loads and stores of so many bytes at any place in memory, whatever type lies there. */
 typedef uint16_t two __attribute__((may_alias, aligned(1)));
 typedef uint32_t four __attribute__((may_alias, aligned(1)));
 typedef uint64_t eight __attribute__((may_alias, aligned(1)));
@@ -29,18 +29,18 @@ typedef uint64_t wide __attribute__((vector_size(32), may_alias, aligned(1)));
 #define AT(type, address) (*(type *)(address))
 #define FROM(type, address) (*(const type *)(address))
 
-/* Keeps the compiler from seeing what a loop amounts to: it would call the very function that the
- * loop is in. */
+/* Hides from the compiler what a loop amounts to: else it would replace the loop by a call of the
+ * very function that the loop is in. */
 #define KEEP_LOOP(p) __asm__("" : "+r"(p))
 
-/* From here on the processor's own instruction is as fast as a loop or faster. */
+/* From this length on the processor's own instruction is as fast as a loop or faster. */
 #define LONG_FROM 3072
 
-/* ---- One width or the other ---- */
+/* ---- Two widths ---- */
 
-/* The loops are compiled twice on x86-64: with registers of 32 bytes where the processor has them,
- * and of 16. Which it is the loader has found out; it is asked by a constructor, since nothing on
- * the way to memory may call anybody. */
+/* On x86-64 the loops are compiled twice: for registers of 32 bytes, where the processor has them,
+ * and for those of 16. The loader has found out which it has. A constructor asks the loader, since
+ * nothing on the way to memory may call anybody. */
 #if defined(__x86_64__)
 #define FOR_WIDE __attribute__((target("avx"), noinline))
 
@@ -57,7 +57,7 @@ __attribute__((constructor)) static void find_wide(void)
 
 /* ---- Copying ---- */
 
-/* Up to 16 bytes, all loaded before the first store. */
+/* Copies up to 16 bytes, all loaded before the first store. */
 static ALWAYS_INLINE void copy_16(char *to, const char *from, size_t n)
 {
     if (n >= 8) {
@@ -76,7 +76,7 @@ static ALWAYS_INLINE void copy_16(char *to, const char *from, size_t n)
     }
 }
 
-/* 16 to 32 bytes, all loaded before the first store. */
+/* Copies 16 to 32 bytes, all loaded before the first store. */
 static ALWAYS_INLINE void copy_32(char *to, const char *from, size_t n)
 {
     sixteen first = FROM(sixteen, from), last = FROM(sixteen, from + n - 16);
@@ -84,7 +84,7 @@ static ALWAYS_INLINE void copy_32(char *to, const char *from, size_t n)
     AT(sixteen, to + n - 16) = last;
 }
 
-/* 32 to 64 bytes, all loaded before the first store. */
+/* Copies 32 to 64 bytes, all loaded before the first store. */
 static ALWAYS_INLINE void copy_64(char *to, const char *from, size_t n)
 {
     wide first = FROM(wide, from), last = FROM(wide, from + n - 32);
@@ -92,7 +92,7 @@ static ALWAYS_INLINE void copy_64(char *to, const char *from, size_t n)
     AT(wide, to + n - 32) = last;
 }
 
-/* 64 to 128 bytes, all loaded before the first store. */
+/* Copies 64 to 128 bytes, all loaded before the first store. */
 static ALWAYS_INLINE void copy_128(char *to, const char *from, size_t n)
 {
     wide a = FROM(wide, from), b = FROM(wide, from + 32);
@@ -103,7 +103,7 @@ static ALWAYS_INLINE void copy_128(char *to, const char *from, size_t n)
     AT(wide, to + n - 32) = z;
 }
 
-/* 128 bytes, all loaded before the first store. */
+/* Copies 128 bytes, all loaded before the first store. */
 static ALWAYS_INLINE void copy_four(char *to, const char *from)
 {
     wide a = FROM(wide, from), b = FROM(wide, from + 32);
@@ -114,7 +114,7 @@ static ALWAYS_INLINE void copy_four(char *to, const char *from)
     AT(wide, to + 96) = d;
 }
 
-/* More than 128 bytes: the last 128 are loaded first. */
+/* Copies more than 128 bytes upwards; the last 128 are loaded first. */
 static ALWAYS_INLINE void copy_fours(char *to, const char *from, size_t n)
 {
     char *last = to + n - 128;
@@ -144,7 +144,8 @@ static NOINLINE void *copy_long(char *to, const char *from, size_t n)
     return start;
 }
 
-/* More than 32 bytes, upwards: no store hits what is still to be loaded. */
+/* Copies more than 32 bytes upwards: if the ranges overlap and `to` lies below, no store hits what
+ * is still to be loaded. */
 static ALWAYS_INLINE void *copy_up(char *to, const char *from, size_t n)
 {
     if (n <= 64)
@@ -179,7 +180,8 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
     return to;
 }
 
-/* Downwards in pieces of 32 bytes, then what is left in front, which was loaded first. */
+/* Copies more than 32 bytes downwards, in pieces of 32, then the bytes in front of these, which
+ * were loaded first. */
 static void copy_down(char *to, const char *from, size_t n)
 {
     wide first = FROM(wide, from);
@@ -200,7 +202,7 @@ void *memmove(void *to, const void *from, size_t n)
         copy_32(to, from, n);
     else if ((uintptr_t)to - (uintptr_t)from < n)
         copy_down(to, from, n);
-    else /* `to` lies below, or behind it all */
+    else /* `to` lies below `from`, or behind the whole range */
         copy_up_narrow(to, from, n);
     return to;
 }
@@ -230,7 +232,7 @@ static ALWAYS_INLINE void fill_32(char *to, uint64_t pattern, size_t n)
     AT(sixteen, to + n - 16) = piece;
 }
 
-/* More than 32 bytes: both ends, then what is left between them. */
+/* Fills more than 32 bytes: both ends, then what lies between them. */
 static ALWAYS_INLINE void fill_pieces(char *to, uint64_t pattern, size_t n)
 {
     wide piece = {pattern, pattern, pattern, pattern};
@@ -245,8 +247,8 @@ static ALWAYS_INLINE void fill_pieces(char *to, uint64_t pattern, size_t n)
         return;
     AT(wide, end - 96) = piece;
     AT(wide, end - 128) = piece;
-    /* The first 64 are filled, so up to 31 of them may be filled again: aligned stores are faster.
-     */
+    /* The first 64 bytes are filled, so up to 31 of them may be filled again: aligned stores are
+     * faster. */
     to = (char *)(((uintptr_t)to + 64) & ~(uintptr_t)31);
     for (; to < end - 128; to += 128) {
         AT(wide, to) = piece;
@@ -298,7 +300,7 @@ void *memset(void *to, int byte, size_t n)
     return to;
 }
 
-/* ---- Looking: names and short texts ---- */
+/* ---- Comparing and searching: names and short texts ---- */
 
 int memcmp(const void *a, const void *b, size_t n)
 {
@@ -313,13 +315,13 @@ int memcmp(const void *a, const void *b, size_t n)
     return 0;
 }
 
-/* The compiler's name for a memcmp that asks for equality alone. */
+/* What the compiler calls instead of a memcmp that is asked for equality alone. */
 int bcmp(const void *a, const void *b, size_t n)
 {
     return memcmp(a, b, n);
 }
 
-/* The compiler's for a strchr in a text of known length. */
+/* What the compiler calls instead of a strchr in a text of known length. */
 void *memchr(const void *bytes, int byte, size_t n)
 {
     for (const unsigned char *at = bytes; n > 0; n--, at++)
@@ -356,8 +358,8 @@ int strcmp(const char *a, const char *b)
     return compare(a, b, SIZE_MAX);
 }
 
-/* Where the byte first stands in the text, or NULL. */
-static ALWAYS_INLINE const char *find(const char *text, char byte)
+/* Returns where the byte first stands in the text, or NULL. */
+static ALWAYS_INLINE const char *find_byte(const char *text, char byte)
 {
     for (; *text != byte; text++)
         if (*text == '\0')
@@ -367,14 +369,15 @@ static ALWAYS_INLINE const char *find(const char *text, char byte)
 
 char *strchr(const char *text, int byte)
 {
-    return (char *)(uintptr_t)find(text, (char)byte);
+    return (char *)(uintptr_t)find_byte(text, (char)byte);
 }
 
-/* The length of the part in front whose bytes are all in the set, or all not. */
+/* Returns the length of the text's first part whose bytes are all in the set (`inside`), or all not
+ * in it. */
 static ALWAYS_INLINE size_t span(const char *text, const char *set, bool inside)
 {
     size_t length = 0;
-    while (text[length] != '\0' && (find(set, text[length]) != NULL) == inside)
+    while (text[length] != '\0' && (find_byte(set, text[length]) != NULL) == inside)
         length++;
     return length;
 }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Until the real page exists, and for good where the kernel has none to offer. */
+/* Stands for the page until that exists, and for good where the kernel has none to offer. */
 static volatile uint32_t plain_page = FORK_REPAIRED;
 volatile uint32_t *fork_page = &plain_page;
 
@@ -37,8 +37,9 @@ void fork_in_child(void)
     fork_check();
 }
 
-/* The address at which a thread of this process has told the kernel its list of robust mutexes: the
- * C library has it at the same place of each thread's record. 0: it has told none. */
+/* Returns the address at which a thread of this process has told the kernel its list of robust
+ * mutexes, 0 if it has told none. The C library keeps the list at the same place of each thread's
+ * record, so the difference of two threads' addresses is that of their thread pointers. */
 static uintptr_t robust_list(long thread)
 {
     struct robust_list_head *head = NULL;
@@ -46,7 +47,8 @@ static uintptr_t robust_list(long thread)
     return SYSCALL(get_robust_list, thread, &head, &size) == 0 ? (uintptr_t)head : 0;
 }
 
-/* Who forked is the process's first thread. Nearly always it is also the one that repairs. */
+/* The thread that forked is the process's first one. Nearly always it is also the one that repairs.
+ */
 static uintptr_t find_survivor(void)
 {
     long process = SYSCALL(getpid);
@@ -71,8 +73,8 @@ static void repair_all(void)
     }
 }
 
-/* One thread repairs, others that the child has started by then wait. Signals wait, too: their
- * handlers shall find all repaired. */
+/* One thread repairs; others, which the child has started by then, wait. Signals are blocked
+ * meanwhile: their handlers shall find everything repaired. */
 COLD void fork_repair(void)
 {
     uint64_t all = ~UINT64_C(0), before = 0;

@@ -1,6 +1,10 @@
-/* list.h: rings of links that lie inside what they link. A ring's own link belongs to no element; a
- * link that is in no ring is all zero. The way forward changes by one store, so a forked child
- * finds it whole. */
+/* list.h: rings of links that lie inside the elements that they link.
+ *
+ *     ring ⇄ first link ⇄ … ⇄ last link ⇄ ring        empty: ring ⇄ ring
+ *
+ * A ring's own link belongs to no element. A link that is in no ring is all zero. In a ring,
+ * link->next->prev == link. A ring changes by one store to a `next`, so in a forked child a walk by
+ * `next` finds it whole; `prev` is derived again. */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 
@@ -25,7 +29,7 @@ static inline bool link_is_linked(const struct link *link)
     return link->next != NULL;
 }
 
-/* At the ring's end. */
+/* Adds the link at the ring's end. */
 static inline void ring_add(struct link *ring, struct link *link)
 {
     link->next = ring;
@@ -35,7 +39,7 @@ static inline void ring_add(struct link *ring, struct link *link)
     ring->prev = link;
 }
 
-/* Out of its ring, if it is in one. */
+/* Takes the link out of its ring, if it is in one. */
 static inline void link_remove(struct link *link)
 {
     if (!link_is_linked(link))
@@ -46,7 +50,7 @@ static inline void link_remove(struct link *link)
     link->next = link->prev = NULL;
 }
 
-/* The first link, which leaves the ring; NULL when that is empty. */
+/* Takes out and returns the ring's first link; NULL if the ring is empty. */
 static inline struct link *ring_pop(struct link *ring)
 {
     struct link *first = ring->next;

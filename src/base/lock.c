@@ -1,5 +1,5 @@
-/* lock.c: the waiting half of the lock: spin a little, then sleep in the kernel.
- * After Drepper, "Futexes Are Tricky" (2011), mutex 2, with the holder in the word. */
+/* lock.c: waiting for a lock: spinning a little, then sleeping in the kernel. After Drepper,
+ * "Futexes Are Tricky" (2011), mutex 2, with the holder in the word. */
 #include "lock.h"
 
 #include "syscall.h"
@@ -18,42 +18,42 @@ static inline void spin_pause(void)
 #endif
 }
 
-/* The kernel compares 32 bits: the low half of the word, which differs between a free lock, a held
- * one and one that is waited for. */
+/* The kernel compares 32 bits, the low half of the word. That differs between a free lock, a held
+ * one and one that a thread waits for. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half comes first");
 
-static void futex(struct lock *lock, int operation, uintptr_t value)
+static void lock_futex(struct lock *lock, int operation, uintptr_t value)
 {
     SYSCALL(futex, &lock->word, operation | FUTEX_PRIVATE_FLAG, (uint32_t)value, NULL, NULL, 0);
 }
 
-/* Takes a free lock. LOCK_WAITED stays set for those who sleep beside the caller. */
-static bool take(struct lock *lock, uintptr_t waited)
+/* Takes the lock if it is free. `waited` is LOCK_WAITED if others may be sleeping too. */
+static bool lock_take(struct lock *lock, uintptr_t waited)
 {
     uintptr_t expected = 0;
     return atomic_compare_exchange_strong_explicit(&lock->word, &expected, lock_self() | waited,
                                                    memory_order_acquire, memory_order_relaxed);
 }
 
-/* In a forked child the holder may be a thread that is gone. */
+/* In a forked child the holder may be a thread that is gone: fork_check frees its lock. */
 NOINLINE void lock_wait(struct lock *lock)
 {
     fork_check();
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && take(lock, 0))
+        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && lock_take(lock, 0))
             return;
         spin_pause();
     }
-    while (!take(lock, LOCK_WAITED)) {
+    while (!lock_take(lock, LOCK_WAITED)) {
         uintptr_t held = atomic_load_explicit(&lock->word, memory_order_relaxed);
         if (held != 0 &&
             atomic_compare_exchange_strong_explicit(&lock->word, &held, held | LOCK_WAITED,
                                                     memory_order_relaxed, memory_order_relaxed))
-            futex(lock, FUTEX_WAIT, held | LOCK_WAITED);
+            lock_futex(lock, FUTEX_WAIT, held | LOCK_WAITED);
     }
 }
 
 NOINLINE void lock_wake(struct lock *lock)
 {
-    futex(lock, FUTEX_WAKE, 1);
+    lock_futex(lock, FUTEX_WAKE, 1);
 }

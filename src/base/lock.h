@@ -1,10 +1,10 @@
 /* lock.h: a futex lock that a forked child can repair.
  *
- * No lock is taken before fork, so a child may find one held by a thread that it does not have.
- * The lock's word names its holder: the child frees every lock that is not its own thread's
- * (fork.h), and a signal handler can tell whether it interrupted the holder (lock_is_mine). What a
- * lock protects is kept so that stopping at any instruction loses at most some memory, and that all
- * else can be derived again. rank.h has the order of all locks. */
+ * No lock is taken before fork, so a child may find one held by a thread that it does not have. The
+ * lock's word names its holder. By that the child frees every lock that is not held by its own
+ * thread (fork.h), and a signal handler finds out whether it has interrupted the holder
+ * (lock_is_mine). Stopping at any instruction under a lock loses at most some memory: all else can
+ * be derived again. rank.h has the order of all locks. */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
 
@@ -16,24 +16,33 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOCK_WAITED ((uintptr_t)1) /* somebody sleeps until the lock is free */
+/*  63                                        1    0
+ *  +------------------------------------------+---+
+ *  |  thread pointer of the holder, or 0      | W |   word
+ *  +------------------------------------------+---+
+ *
+ * W: LOCK_WAITED, some thread sleeps until the lock is free. */
+#define LOCK_WAITED ((uintptr_t)1)
 
 struct lock {
-    _Atomic(uintptr_t) word; /* 0: free; else the holder's thread pointer, with LOCK_WAITED in it */
+    _Atomic(uintptr_t) word; /* 0: free */
 #ifdef MOLT_DEBUG
     enum lock_rank rank;
 #endif
 };
 
+/* The slow halves of lock_acquire and lock_release: takes the lock once it is free; wakes a thread
+ * that sleeps for it. */
 void lock_wait(struct lock *lock);
 void lock_wake(struct lock *lock);
 
+/* What names the calling thread in a lock's word. */
 static inline uintptr_t lock_self(void)
 {
     return (uintptr_t)__builtin_thread_pointer();
 }
 
-/* ---- What debug builds keep of the order ---- */
+/* ---- The order of locks, which debug builds check (rank.h) ---- */
 
 #ifdef MOLT_DEBUG
 static inline void lock_check_order(const struct lock *lock)
@@ -103,15 +112,16 @@ static inline bool lock_is_mine(struct lock *lock)
     return (word & ~LOCK_WAITED) == lock_self();
 }
 
-/* While a forked child is repaired: whether a thread that is gone holds the lock, and has perhaps
- * changed half of what it protects. That is repaired first, or a child of the child would not know
- * of it; then the lock is freed. */
+/* For the repair of a forked child: whether a thread that is gone holds the lock, and so may have
+ * left half of a change in what the lock protects. That is repaired before the lock is freed: else
+ * a child of this child would not know of it. */
 static inline bool lock_is_left(struct lock *lock)
 {
     uintptr_t holder = atomic_load_explicit(&lock->word, memory_order_relaxed) & ~LOCK_WAITED;
     return holder != 0 && holder != lock_self() && holder != fork_survivor;
 }
 
+/* Frees the lock if a thread that is gone holds it. */
 static inline void lock_free_left(struct lock *lock)
 {
     if (lock_is_left(lock))

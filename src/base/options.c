@@ -26,6 +26,7 @@ static const struct option table[] = {
 
 #define TABLE_END (table + sizeof table / sizeof table[0])
 
+/* A unit behind a number, or a word and the number that it stands for; NULL ends a list. */
 struct unit {
     const char *text;
     uint64_t factor;
@@ -135,7 +136,8 @@ long options_get(const char *name, size_t name_length, char *buffer, size_t size
     return (long)line.length;
 }
 
-/* Edits that turn one name into the other (Levenshtein's distance), one row at a time. */
+/* Returns how many edits turn one name into the other (Levenshtein's distance), computed one row of
+ * the table at a time. */
 static size_t distance(const char *a, size_t a_length, const char *b)
 {
     size_t b_length = strlen(b);
@@ -160,9 +162,9 @@ static size_t distance(const char *a, size_t a_length, const char *b)
     return row[b_length];
 }
 
-enum { TYPING_ERRORS = 2 }; /* a name further away was not meant */
+enum { TYPING_ERRORS = 2 }; /* a name that is further away was not meant */
 
-/* The option that was probably meant; NULL if none is near. */
+/* Returns the option that was probably meant; NULL if none is near. */
 static const struct option *near_option(const char *name, size_t length)
 {
     const struct option *nearest = NULL;
@@ -205,7 +207,7 @@ static struct setting find_setting(const char *text)
     return setting;
 }
 
-/* Visits the settings of a text; how many of them `visit` has found wrong. */
+/* Visits the settings of a text; returns how many of them `visit` has found wrong. */
 static size_t each_setting(const char *text, const char *source,
                            bool (*visit)(const struct setting *setting, const char *source))
 {
@@ -230,11 +232,11 @@ static bool take_setting(const struct setting *setting, const char *source)
                        false) == OPTION_DONE;
 }
 
-/* ---- What is said of those that are wrong ---- */
+/* ---- Warnings of wrong settings ---- */
 
-enum { SHOWN_MAX = 64 }; /* of a setting, in a message */
+enum { SHOWN_MAX = 64 }; /* bytes of a setting that a message shows */
 
-/* What would be valid for the option. */
+/* Returns what would be valid for an option of the type. */
 static const char *valid_values(enum option_type type)
 {
     switch (type) {
@@ -285,7 +287,7 @@ static bool tell_setting(const struct setting *setting, const char *source)
     return false;
 }
 
-/* All are taken before anything is said: `strict` may be the last one. */
+/* All settings are taken before any warning is written: `strict` may be the last of them. */
 void options_parse(const char *text, const char *source)
 {
     size_t wrong = each_setting(text, source, take_setting);

@@ -1,9 +1,9 @@
-/* options.h: what a user can set, and the one table behind it.
+/* options.h: what a user can set, and the one table that says it.
  *
- * A value comes from, later wins: the table's default, /etc/molt.conf, $MOLT, molt_ctl. Both texts
- * are lists of key=value, separated by commas, blanks or new lines; blanks may stand around the =
- * too; # starts a comment. A setuid program reads neither. Parser, molt_ctl and doc/options.md all
- * follow the table. */
+ * An option's value comes from the table's default, /etc/molt.conf, $MOLT and molt_ctl, in this
+ * order: the later one wins. File and variable are lists of key=value, separated by commas, blanks
+ * or new lines; blanks may stand around the = too, and # begins a comment. A setuid program reads
+ * neither. The parser and molt_ctl follow the table; doc/options.md describes it. */
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H
 
@@ -23,7 +23,8 @@ enum option_type {
 
 enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
 
-/* X(name, type, default, fixed, description): `fixed` once memory has been allocated. */
+/* X(name, type, default, fixed, description). A fixed option cannot change once memory has been
+ * allocated. */
 #define OPTION_TABLE(X)                                                                            \
     X(decay, OPTION_TIME, 500, false,                                                              \
       "free pages go back to the OS when unused for one to two times this long")                   \
@@ -53,6 +54,7 @@ enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
     X(fail_os, OPTION_COUNT, 0, true,                                                              \
       "for tests: the n-th and later requests for memory to the OS fail (0: none)")
 
+/* The values, in bytes or milliseconds. */
 struct options {
 #define X(name, type, preset, fixed, description) uint64_t name;
     OPTION_TABLE(X)
@@ -61,7 +63,8 @@ struct options {
 
 extern HIDDEN struct options options;
 
-/* What has been idle since before then has been so for as long as `decay` says; 0: nothing has. */
+/* Returns the time before which memory must have become idle to be decayed at `now_ms`, that is to
+ * have been idle for `decay`; 0: none is. */
 static inline uint64_t options_decayed_ms(uint64_t now_ms)
 {
     return now_ms > options.decay ? now_ms - options.decay : 0;
@@ -74,15 +77,17 @@ enum option_result {
     OPTION_FIXED,
 };
 
-/* Sets one option from text. `started` says that memory has been allocated already. */
+/* Sets one option from text. `started`: memory has been allocated already, so fixed options stay.
+ */
 enum option_result options_set(const char *name, size_t name_length, const char *value,
                                size_t value_length, bool started);
 
-/* The present value as text that options_set reads back; its length, or -1: no such option. */
+/* Writes the present value as text that options_set takes, if there is room for it and its NUL.
+ * Returns its length, or -1: no such option. */
 long options_get(const char *name, size_t name_length, char *buffer, size_t size);
 
-/* Takes a list of settings. Of each wrong one a warning says what would be valid; with `strict` the
- * program ends then. */
+/* Takes a list of settings from `source`, a name for messages. For each wrong one a warning says
+ * what would be valid; then `strict` ends the program. */
 void options_parse(const char *text, const char *source);
 
 #endif

@@ -8,8 +8,9 @@
 
 #ifdef MOLT_DEBUG
 
-/* A bit for each rank. A signal handler that comes in the middle of a change lets go of what it
- * takes, so the change finds the value as it was. */
+/* The ranks of the locks that the calling thread holds, a bit for each. A signal handler may come
+ * in the middle of a change to it, but has released by its end what it took: so the change goes on
+ * from the right value. */
 static THREAD_LOCAL volatile uint32_t held;
 
 #define X(rank, name) [RANK_##rank] = (name),

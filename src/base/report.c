@@ -82,7 +82,7 @@ void report_append(struct report_line *line, const char *format, ...)
     va_end(arguments);
 }
 
-/* 0, or -errno. */
+/* Writes all. 0, or -errno. */
 static long write_all(int fd, const char *text, size_t length)
 {
     while (length > 0) {
@@ -121,13 +121,14 @@ int report_write_line(int fd, struct report_line *line)
 
 /* ---- Standard error ---- */
 
+/* The file that descriptor 2 was when the process started. */
 static struct {
     dev_t device;
     ino_t inode;
     bool is_open;
 } at_start;
 
-static bool look_at(int fd, struct stat *status)
+static bool read_status(int fd, struct stat *status)
 {
     return SYSCALL(fstat, fd, status) == 0;
 }
@@ -135,7 +136,7 @@ static bool look_at(int fd, struct stat *status)
 void report_init(void)
 {
     struct stat status;
-    at_start.is_open = look_at(STDERR_FILENO, &status);
+    at_start.is_open = read_status(STDERR_FILENO, &status);
     if (at_start.is_open) {
         at_start.device = status.st_dev;
         at_start.inode = status.st_ino;
@@ -151,21 +152,22 @@ static bool is_as_at_start(const struct stat *status)
 int report_stderr(void)
 {
     struct stat status;
-    return look_at(STDERR_FILENO, &status) && is_as_at_start(&status) ? STDERR_FILENO : -1;
+    return read_status(STDERR_FILENO, &status) && is_as_at_start(&status) ? STDERR_FILENO : -1;
 }
 
-/* Files that are only ever appended to are logs. */
+/* Whether the descriptor is that of a log: a file that is only ever appended to. */
 static bool is_log(int fd)
 {
     long flags = SYSCALL(fcntl, fd, F_GETFL);
     return !syscall_failed(flags) && (flags & O_APPEND) != 0 && (flags & O_ACCMODE) == O_WRONLY;
 }
 
-/* Descriptor 2 unless it is closed, or may hold data now; then the terminal, if there is one. */
+/* Returns where the line goes that says why the program is stopped: descriptor 2, unless it is
+ * closed or may be a file of data by now; then the terminal, if there is one. */
 static int error_descriptor(void)
 {
     struct stat status;
-    if (look_at(STDERR_FILENO, &status) &&
+    if (read_status(STDERR_FILENO, &status) &&
         (is_as_at_start(&status) || S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode) ||
          (S_ISREG(status.st_mode) && is_log(STDERR_FILENO))))
         return STDERR_FILENO;
@@ -197,9 +199,9 @@ static void raise_abort(void)
     SYSCALL(tgkill, SYSCALL(getpid), SYSCALL(gettid), SIGABRT);
 }
 
-/* What abort(3) does: a handler of the program runs; if it returns, or there is none, the default
- * comes, with a core file where the system writes one. */
-static _Noreturn void stop(void)
+/* Does what abort(3) does: a handler of the program runs; if it returns, or there is none, the
+ * default action comes, with a core file where the system writes one. */
+static _Noreturn void report_stop(void)
 {
     const uint64_t only_abort = UINT64_C(1) << (SIGABRT - 1);
     /* The kernel's struct sigaction: handler (SIG_DFL), flags, restorer, mask. */
@@ -221,7 +223,7 @@ void report_end_fatal(struct report_line *rest)
 {
     end_line(rest);
     write_all(error_descriptor(), rest->text, rest->length);
-    stop();
+    report_stop();
 }
 
 void report_fatal(const char *format, ...)

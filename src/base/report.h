@@ -1,10 +1,12 @@
-/* report.h: text without allocation. Lines are formatted on the stack and leave by the system call.
+/* report.h: text without allocation. Lines are formatted on the stack and written by the system
+ * call.
  *
- * What nobody has asked for at that moment (statistics at exit, warnings) goes to standard error
- * only while descriptor 2 is the file that it was when the process started: a daemon may have
- * closed it, and a database may have got its number since. The line that tells why the program is
- * stopped also goes to a pipe, a terminal or a log (a file opened to be appended to) that has come
- * in its place, never to any other file or a socket; then the controlling terminal gets it. */
+ * What the program has not asked for at that moment (statistics at exit, warnings) goes to standard
+ * error only while descriptor 2 is the file that it was when the process started: a daemon may have
+ * closed it, and a database may have got the number since. The line that says why the program is
+ * stopped matters more. It also goes to a pipe, a terminal or a log (a file opened to be appended
+ * to) that has come in that file's place, never to any other file or a socket: then the controlling
+ * terminal gets it. */
 #ifndef BASE_REPORT_H
 #define BASE_REPORT_H
 
@@ -13,35 +15,36 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-/* One line of output; what does not fit is cut. */
+/* One line of output, not NUL-terminated; text that does not fit is cut. */
 struct report_line {
     char text[512];
     size_t length;
 };
 
-/* Appends. Understands %s %d %u %zu %p %%, nothing else. */
+/* Appends formatted text: %s %d %u %zu %p %%, nothing else. */
 void report_append(struct report_line *line, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Ends the line, also one that was cut, and writes it: 0, or -1 and errno. */
+/* Ends the line, even one that was cut, and writes it. 0, or -1 and errno. */
 int report_write_line(int fd, struct report_line *line);
 
-/* Writes all bytes, or as many as the descriptor takes: 0, or -1 and errno. */
+/* Writes all bytes, or as many as the descriptor takes. 0, or -1 and errno. */
 int report_write(int fd, const char *text, size_t length);
 
-/* Remembers what standard error is. */
+/* Remembers which file standard error is. */
 void report_init(void);
 
-/* Standard error's descriptor, if it still is what it was; else -1, to which nothing is written. */
+/* Returns standard error's descriptor if it is still that file; else -1, to which nothing is
+ * written. */
 int report_stderr(void);
 
-/* "molt: warning: …" on standard error. errno is kept. */
+/* Writes "molt: warning: …" to standard error. errno is kept. */
 COLD void report_warning(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* "molt: error: …", then SIGABRT, as by abort(). */
+/* Writes "molt: error: …", then stops the process by SIGABRT, as abort() does. */
 COLD _Noreturn void report_fatal(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* The same in two steps, where the rest of the line is hard to find out: the first step writes
- * already. */
+/* The same in two steps, for a line whose end is found out by risky steps: its beginning is written
+ * first. */
 COLD void report_begin_fatal(const char *format, va_list arguments);
 COLD _Noreturn void report_end_fatal(struct report_line *rest);
 

@@ -11,7 +11,7 @@ static void swap(char *a, char *b, size_t bytes)
     memcpy(b, kept, bytes);
 }
 
-/* Item `at` goes down the heap of `count` items until none below it comes after it. */
+/* Moves item `at` down the heap of `count` items until no item below it comes after it. */
 static void sift(char *items, size_t at, size_t count, size_t bytes, sort_compare *compare)
 {
     for (size_t child; (child = 2 * at + 1) < count; at = child) {

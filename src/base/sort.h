@@ -4,10 +4,11 @@
 
 #include <stddef.h>
 
-/* Negative, 0 or positive as a comes before b, is equal, comes after. */
+/* Returns a number below, equal to or above 0 as a comes before b, with it, or after it. */
 typedef int sort_compare(const void *a, const void *b);
 
-/* In place; equal items come in any order. An item is of at most SORT_ITEM_MAX bytes. */
+/* Sorts items in place; those that compare as equal end up in any order. An item has SORT_ITEM_MAX
+ * bytes at most. */
 #define SORT_ITEM_MAX 128
 void sort(void *items, size_t count, size_t item_bytes, sort_compare *compare);
 

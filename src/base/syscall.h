@@ -1,9 +1,9 @@
-/* syscall.h: system calls of our own.
+/* syscall.h: system calls that the library makes itself.
  *
- * libc's functions can be replaced by a program or by another preloaded library, whose versions
- * may well allocate: libfaketime's clock_gettime calls dlsym, which frees. So nothing on the way
- * to memory calls them. These instructions cannot be replaced, and do not touch errno: a call's
- * result is that of the kernel, and -errno where it refuses (syscall_failed). */
+ * A program or another preloaded library can replace libc's functions by versions that allocate:
+ * libfaketime's clock_gettime calls dlsym, which frees. So nothing on the way to memory calls them.
+ * These instructions cannot be replaced, and they leave errno alone: a call's result is the
+ * kernel's, -errno where it refuses (syscall_failed). */
 #ifndef BASE_SYSCALL_H
 #define BASE_SYSCALL_H
 
@@ -54,7 +54,7 @@ static ALWAYS_INLINE long syscall_raw(long number, long a, long b, long c, long 
 #error "no system calls for this architecture"
 #endif
 
-/* Whether the kernel refused; the result is -errno then. */
+/* Whether the kernel refused the call: its result is -errno then. */
 static inline bool syscall_failed(long result)
 {
     return (unsigned long)result >= (unsigned long)-4095L;

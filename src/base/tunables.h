@@ -2,11 +2,10 @@
  *
  * The address space, from large to small:
  *
- *   window   up to 16 TiB    every pool and run lies in it; one index into the pool table a pool
+ *   window   up to 16 TiB    all arenas lie in it; the pool table has a record for each pool of it
  *   arena    4 MiB           the step in which the window becomes usable memory
  *   pool     64 KiB          blocks of one size class
- *   page     the OS page     what runs are made of, and the step in which a pool is carved
- */
+ *   page     the OS page     what runs are made of, and the step in which a pool is carved */
 #ifndef BASE_TUNABLES_H
 #define BASE_TUNABLES_H
 
@@ -15,12 +14,13 @@
 
 #define WINDOW_SHIFT_MAX 44
 #define WINDOW_SHIFT_MIN 28
-/* Unless an option says otherwise the window has room for this many times the machine's memory. In
- * address space its tables take a 390th of that, and 768 MiB for heaps: of 256 GiB a 182nd. */
+/* The window has room for this many times the machine's memory, unless an option says otherwise.
+ * Its tables take a 390th of the window's address space, and 768 MiB for heaps: together a 182nd of
+ * a window of 256 GiB. */
 #define WINDOW_PER_MEMORY 8
 
-/* The pool table serves this much of the window at first, with 8 MiB of records: what mlockall
- * brings in. */
+/* The pool table serves this much of the window at first, by 8 MiB of records. That is what
+ * mlockall makes resident. */
 #define REACH_SHIFT_MIN 32
 
 #define ARENA_SHIFT 22
@@ -35,68 +35,71 @@
 #define ARENA_PAGES_MAX (ARENA_BYTES >> PAGE_SHIFT_MIN)
 #define POOL_PAGES_MAX (POOL_BYTES >> PAGE_SHIFT_MIN)
 
-/* With this much memory a heap the arenas grow by huge pages: by an eighth at first. A run may be
- * touched only here and there, so it takes more memory, and large runs and those of calloc take
- * none. */
+/* With HUGE_PAGES_FROM bytes for each heap or more, arenas grow by whole huge pages, each of which
+ * is an eighth of that at most. A run may be touched only here and there, so runs wait for more
+ * memory, and large runs and those of calloc get none. */
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 #define HUGE_PAGES_FROM ((size_t)16 << 20)
 #define HUGE_PAGES_FROM_FOR_RUNS ((size_t)32 << 20)
 #define HUGE_PAGE_RUN_MAX ((size_t)256 << 10)
-/* Huge blocks from this size on ask for them. */
+/* Huge blocks of this size or more ask for huge pages. */
 #define HUGE_PAGE_BLOCK_MIN ((size_t)4 << 20)
 
-/* Untouched memory that will soon be used is had by several pages at a time, which takes half the
- * time a page: in pools of classes that have filled one, and runs up to this size. */
+/* Untouched memory that will soon be used is populated several pages at a time, which takes half
+ * the time for each page: in pools of classes that have filled one before, and in runs up to this
+ * size. */
 #define POPULATE_PAGES 4u
 #define POPULATE_RUN_MAX ((size_t)256 << 10)
 
-/* Memory that grows beyond its peak by this part of it, or by this much, first gives back what is
- * free. */
+/* When memory has grown beyond its peak by a part of it, or by a MiB if that is more, free memory
+ * is given back first (growth.h). */
 #define GROWTH_PARTS 16
 #define GROWTH_STEP_MIN ((size_t)1 << 20)
 
-/* Blocks up to BLOCK_MAX bytes live in pools, up to RUN_MAX in runs, above in huge mappings. */
+/* Blocks up to BLOCK_MAX bytes lie in pools, up to RUN_MAX in runs, larger ones have a mapping of
+ * their own. */
 #define BLOCK_MAX ((size_t)32 << 10)
 #define RUN_MAX ((size_t)2 << 20)
 
 /* Sizes up to this find their class in a table indexed by the size itself. */
 #define TABLE_MAX ((size_t)1024)
 
-/* Two heaps' cookies differ by a multiple of this: more than any offset inside a pool, so one
- * comparison tells both the owner and the offset (see pool.h). */
+/* Two heaps' cookies differ by a multiple of 1 << COOKIE_SHIFT. That is more than any offset inside
+ * a pool, so one comparison tells both the owner and the offset (pool.h). */
 #define COOKIE_SHIFT 17
 
-/* A heap's first blocks of a class, up to this size, come from pools that all heaps share: so many
- * bytes of them, at least one block. Where blocks are no larger than a pair of cache lines they
- * fill lines, so that threads have none in common. */
+/* A heap's first blocks of a class, if it is of no more than START_BLOCK_MAX bytes, come from pools
+ * that all heaps share: START_BYTES bytes of them, and one block at least. Blocks of up to
+ * START_LINES_MAX bytes, a pair of cache lines, are taken by whole lines, so that two threads share
+ * none. */
 #define START_BLOCK_MAX ((size_t)4 << 10)
 #define START_BYTES ((size_t)512)
 #define START_LINES_MAX ((size_t)128)
 
-/* Blocks of other threads' pools that a thread gathers before it hands them over. */
+/* Blocks of other threads' pools that a thread gathers before it hands them over: how many pools at
+ * a time, and blocks and bytes for each. */
 #define OUTBOX_SLOTS 64
 #define OUTBOX_BLOCKS 64
 #define OUTBOX_BYTES ((size_t)4 << 10)
 
-/* Freed runs that a heap keeps for its next ones. */
+/* Freed runs that a heap keeps for its next ones: how many, and bytes in all. */
 #define RUN_CACHE_SLOTS 8u
 #define RUN_CACHE_BYTES ((size_t)512 << 10)
 
-/* Frees between two looks at the clock, while there is memory to return. */
+/* Frees of a class between two looks at the clock, at most, while there is memory to return … */
 #define TICK_FREES_MAX 4096u
-/* … and while it was released lately: the program may become quiet before it has gone back. */
+/* … and after memory was released lately: the program may become quiet before that has gone back.
+ */
 #define TICK_FREES_AFTER_RELEASE 256u
 /* A heap that has released this much looks at the clock at once. */
 #define ARM_BYTES ((size_t)1 << 20)
 
-/* Spans of huge blocks (span.h): what may be lost to whole huge pages, how many freed ones are
- * kept, how much address space a block that is moved finds behind it, and for how many places it
- * asks. */
-#define SPAN_SLACK_PARTS 8
-#define SPAN_PIECES 32
-#define SPAN_ROOM_TIMES 8
-#define SPAN_ROOM_MAX ((size_t)64 << 30)
-#define SPAN_PLACES_TRIED 8
+/* Spans of huge blocks (span.h). */
+#define SPAN_SLACK_PARTS 8 /* an 8th of a block may be lost to whole huge pages */
+#define SPAN_PIECES 32     /* freed spans that are kept */
+#define SPAN_ROOM_TIMES 8  /* a block that is moved gets so many times its size of addresses … */
+#define SPAN_ROOM_MAX ((size_t)64 << 30) /* … up to so much */
+#define SPAN_PLACES_TRIED 8              /* places that are asked for, for one block */
 
 _Static_assert(OUTBOX_SLOTS == 64, "an outbox's slots fit the bits of one word");
 _Static_assert(ARENA_POOLS == 64, "an arena's pools fit the bits of one word");
