@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Those of faults do not count: they interrupt what has gone wrong, and no path of malloc's does.
- */
+/* Whether the signal is one of a fault. Handlers of those do not matter: they interrupt an
+ * instruction that has gone wrong, and none in a path of malloc's does. */
 static bool is_fault(int number)
 {
     return number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL;
@@ -41,7 +41,8 @@ static long read_of_task(int thread, const char *file, char *buffer, size_t size
     return os_read_file(path.text, buffer, size);
 }
 
-/* The next number of the text, decimal or hexadecimal; false at its end. */
+/* Reads the next number of the text, decimal or hexadecimal as `base` says, or hexadecimal after
+ * 0x; false at the text's end. */
 static bool next_number(const char **text, unsigned base, uint64_t *number)
 {
     const char *at = *text;
@@ -64,8 +65,9 @@ static bool next_number(const char **text, unsigned base, uint64_t *number)
     return at > first;
 }
 
-/* Calls that wait, and change no signal mask meanwhile (so not sigtimedwait and sigsuspend): which
- * of their arguments must be 0 for that, from 1 on; 0: none. */
+/* Calls that wait. A call that takes a signal mask as an argument (counted from 1; 0: it takes
+ * none) counts only if that argument is NULL: else it changes the mask while it waits. sigtimedwait
+ * and sigsuspend always do so, and are not listed. */
 struct waiting_call {
     long number;
     unsigned mask_argument;
@@ -81,7 +83,8 @@ static const struct waiting_call waiting_calls[] = {
 #endif
 };
 
-/* "number argument… stack instruction", or "running", or "-1 …": in no call. */
+/* Whether the text of /proc/…/syscall tells of a waiting call. It is "number argument… stack
+ * instruction", or "running", or "-1 …" in no call. */
 static bool is_waiting(const char *text)
 {
     uint64_t number, argument = 0;
@@ -98,7 +101,8 @@ static bool is_waiting(const char *text)
     return false;
 }
 
-/* The numbers of the line that begins with the name; NULL if there is none. */
+/* Returns what stands behind the name in the line that begins with it; NULL if there is no such
+ * line. */
 static const char *find_line(const char *text, const char *name)
 {
     size_t length = strlen(name);
@@ -109,7 +113,8 @@ static const char *find_line(const char *text, const char *name)
     return text != NULL ? text + length : NULL;
 }
 
-/* Its only number is ours (in a nested namespace it has several), and it blocks no signal. */
+/* Whether the thread blocks no signal, by its /proc/…/status. In a nested namespace it has several
+ * numbers: then /proc may be speaking of another thread. */
 static bool is_in_no_handler(int thread)
 {
     char text[4096];

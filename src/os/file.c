@@ -7,7 +7,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* Reads until the buffer is full, the file ends or something is wrong. */
+/* Reads until the buffer is full, the file ends or something goes wrong. Returns how many bytes it
+ * has read. */
 static size_t read_all(int fd, char *buffer, size_t size)
 {
     size_t at = 0;
@@ -22,7 +23,7 @@ static size_t read_all(int fd, char *buffer, size_t size)
     return at;
 }
 
-/* O_NONBLOCK: to open a FIFO or a device may wait for ever. */
+/* O_NONBLOCK: opening a FIFO or a device may wait for ever. */
 long os_read_file(const char *path, char *buffer, size_t size)
 {
     struct stat status;

@@ -40,18 +40,18 @@ static bool refused_by_test(void)
 
 /* ---- Mapping ---- */
 
-/* Private memory at the address, or anywhere if that is NULL. */
+/* Maps private memory at the address, or anywhere if that is NULL. Returns where, or -errno. */
 static long map_anonymous(void *address, size_t bytes, int protection, int flags)
 {
     return SYSCALL(mmap, address, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 }
 
-static bool advise(void *address, size_t bytes, int advice)
+static bool memory_advise(void *address, size_t bytes, int advice)
 {
     return SYSCALL(madvise, address, bytes, advice) == 0;
 }
 
-static void *map(void *address, size_t bytes, int protection, int flags)
+static void *memory_map(void *address, size_t bytes, int protection, int flags)
 {
     if (refused_by_test())
         return NULL;
@@ -59,53 +59,53 @@ static void *map(void *address, size_t bytes, int protection, int flags)
     return syscall_failed(p) ? NULL : (void *)p;
 }
 
-static bool protect(void *address, size_t bytes, int protection)
+static bool memory_protect(void *address, size_t bytes, int protection)
 {
     return !refused_by_test() && SYSCALL(mprotect, address, bytes, protection) == 0;
 }
 
-/* A debugger that writes a core file would write it all out. */
+/* Keeps a reservation out of core files: gcore would write all of it as zeroes. */
 static void *mark_reserved(void *p, size_t bytes)
 {
     if (p != NULL)
-        advise(p, bytes, MADV_DONTDUMP);
+        memory_advise(p, bytes, MADV_DONTDUMP);
     return p;
 }
 
-static void *reserve(void *address, size_t bytes, int flags)
+static void *memory_reserve(void *address, size_t bytes, int flags)
 {
-    return mark_reserved(map(address, bytes, PROT_NONE, MAP_NORESERVE | flags), bytes);
+    return mark_reserved(memory_map(address, bytes, PROT_NONE, MAP_NORESERVE | flags), bytes);
 }
 
 void *os_reserve(size_t bytes)
 {
-    return reserve(NULL, bytes, 0);
+    return memory_reserve(NULL, bytes, 0);
 }
 
 bool os_commit(void *address, size_t bytes)
 {
-    if (!protect(address, bytes, PROT_READ | PROT_WRITE))
+    if (!memory_protect(address, bytes, PROT_READ | PROT_WRITE))
         return false;
-    advise(address, bytes, MADV_DODUMP);
+    memory_advise(address, bytes, MADV_DODUMP);
     return true;
 }
 
 bool os_commit_zeroes(void *address, size_t bytes)
 {
-    return protect(address, bytes, PROT_READ);
+    return memory_protect(address, bytes, PROT_READ);
 }
 
 bool os_decommit(void *address, size_t bytes)
 {
-    return reserve(address, bytes, MAP_FIXED) != NULL;
+    return memory_reserve(address, bytes, MAP_FIXED) != NULL;
 }
 
 void *os_map(size_t bytes)
 {
-    return map(NULL, bytes, PROT_READ | PROT_WRITE, 0);
+    return memory_map(NULL, bytes, PROT_READ | PROT_WRITE, 0);
 }
 
-static void *map_at(void *address, size_t bytes, int protection, int flags, bool *taken)
+static void *memory_map_at(void *address, size_t bytes, int protection, int flags, bool *taken)
 {
     *taken = false;
     if (refused_by_test())
@@ -114,7 +114,7 @@ static void *map_at(void *address, size_t bytes, int protection, int flags, bool
     if (p == (long)address)
         return address;
     *taken = p == -EEXIST;
-    if (!syscall_failed(p)) { /* a kernel before 4.17 takes the address as a hint */
+    if (!syscall_failed(p)) { /* a kernel before 4.17 takes the address for a hint */
         SYSCALL(munmap, p, bytes);
         *taken = true;
     }
@@ -123,12 +123,12 @@ static void *map_at(void *address, size_t bytes, int protection, int flags, bool
 
 void *os_map_at(void *address, size_t bytes, bool *taken)
 {
-    return map_at(address, bytes, PROT_READ | PROT_WRITE, 0, taken);
+    return memory_map_at(address, bytes, PROT_READ | PROT_WRITE, 0, taken);
 }
 
 void *os_reserve_at(void *address, size_t bytes, bool *taken)
 {
-    return mark_reserved(map_at(address, bytes, PROT_NONE, MAP_NORESERVE, taken), bytes);
+    return mark_reserved(memory_map_at(address, bytes, PROT_NONE, MAP_NORESERVE, taken), bytes);
 }
 
 bool os_unmap(void *address, size_t bytes)
@@ -149,8 +149,9 @@ bool os_extend(void *address, size_t old_bytes, size_t new_bytes)
     return !refused_by_test() && !syscall_failed(SYSCALL(mremap, address, old_bytes, new_bytes, 0));
 }
 
-/* A kernel that refuses for its own reasons has unmapped the target by then, and others may have
- * mapped something there; a filter's refusal has left it. */
+/* A kernel that refuses for reasons of its own has unmapped the target by then, and other threads
+ * may have mapped something there; a filter's refusal (EPERM, ENOSYS) has left the target, which is
+ * unmapped here. */
 bool os_move(void *address, size_t old_bytes, void *to, size_t new_bytes)
 {
     long p = refused_by_test() ? -EPERM
@@ -164,7 +165,7 @@ bool os_move(void *address, size_t old_bytes, void *to, size_t new_bytes)
 void *os_map_wiped_on_fork(void)
 {
     void *page = os_map(os_page_bytes());
-    if (page == NULL || advise(page, os_page_bytes(), MADV_WIPEONFORK))
+    if (page == NULL || memory_advise(page, os_page_bytes(), MADV_WIPEONFORK))
         return page;
     os_unmap(page, os_page_bytes());
     return NULL;
@@ -178,10 +179,10 @@ static bool purge_clears;
 bool os_purge(void *address, size_t bytes)
 {
     /* EINVAL where the memory is locked. */
-    return purge_clears && !refused_by_test() && advise(address, bytes, MADV_DONTNEED);
+    return purge_clears && !refused_by_test() && memory_advise(address, bytes, MADV_DONTNEED);
 }
 
-/* Whether a purged page reads as zero: tried once, on a page of its own. */
+/* Whether a purged page reads as zero. Tries it with a page of its own. */
 static bool purged_page_is_zero(void)
 {
     unsigned char *page = os_map(os_page_bytes());
@@ -203,23 +204,23 @@ void os_probe_purge(void)
 
 void os_allow_huge_pages(void *address, size_t bytes)
 {
-    advise(address, bytes, MADV_HUGEPAGE); /* EINVAL: the kernel has none */
+    memory_advise(address, bytes, MADV_HUGEPAGE); /* EINVAL: the kernel has none */
 }
 
 void os_forbid_huge_pages(void *address, size_t bytes)
 {
-    advise(address, bytes, MADV_NOHUGEPAGE); /* EINVAL: the kernel has none */
+    memory_advise(address, bytes, MADV_NOHUGEPAGE); /* EINVAL: the kernel has none */
 }
 
 bool os_fill_huge_page(void *address, size_t bytes)
 {
     unsigned char last = 0;
-    if (!advise(address, bytes, MADV_HUGEPAGE))
+    if (!memory_advise(address, bytes, MADV_HUGEPAGE))
         return false;
     *(volatile unsigned char *)address = 0;
     char *last_page = (char *)address + bytes - os_page_bytes();
     bool filled = SYSCALL(mincore, last_page, os_page_bytes(), &last) == 0 && (last & 1) != 0;
-    advise(address, bytes, MADV_NOHUGEPAGE);
+    memory_advise(address, bytes, MADV_NOHUGEPAGE);
     return filled;
 }
 

@@ -36,21 +36,22 @@ static inline size_t os_round_to_pages(size_t bytes)
     return (bytes + os_page_bytes() - 1) & ~(os_page_bytes() - 1);
 }
 
-/* 64 random bits that the kernel gave the process at its start (no system call). */
+/* Returns 64 of the random bits that the kernel gave the process at its start, mixed; without a
+ * system call. */
 uint64_t os_random(void);
 
 /* Whether the process runs with more rights than its caller (setuid, file capabilities), or may:
  * where /proc does not tell. */
 bool os_is_secure(void);
 
-/* RLIMIT_AS in bytes; SIZE_MAX when there is none. */
+/* Returns RLIMIT_AS in bytes; SIZE_MAX if there is none. */
 size_t os_address_limit(void);
 
-/* Whether memory that is mapped and never used counts: for RLIMIT_AS, RLIMIT_DATA, or where the
- * kernel promises no more than it has. */
+/* Whether memory that is mapped and never used counts against a limit: RLIMIT_AS, RLIMIT_DATA, or
+ * the machine's memory where the kernel promises no more than it has. */
 bool os_counts_mappings(void);
 
-/* The machine's memory in bytes. */
+/* Returns the machine's memory in bytes. */
 size_t os_memory_bytes(void);
 
 /* Copies the caller's environment variable to `buffer`, NUL-terminated, even before libc has set up
@@ -58,7 +59,7 @@ size_t os_memory_bytes(void);
  * copied. */
 long os_environment(const char *name, char *buffer, size_t size);
 
-/* The calling thread's id, and that of the process, which is its first thread's. */
+/* Return the calling thread's id, and that of the process, which is its first thread's. */
 unsigned os_thread_id(void);
 unsigned os_process_id(void);
 
@@ -77,13 +78,14 @@ long os_read_file(const char *path, char *buffer, size_t size);
 
 /* ---- Time (clock.c) ---- */
 
-/* Milliseconds of a clock that never goes back; a few ms coarse, a few ns cheap. */
+/* Returns milliseconds of a clock that never goes back, exact to a few; reading it takes a few ns.
+ */
 uint64_t os_now_ms(void);
 
-/* Nanoseconds of the same clock, exact; reading it takes some tens of them. */
+/* Returns nanoseconds of the same clock; reading it takes some tens of them. */
 uint64_t os_now_ns(void);
 
-/* Lets other threads run; at once, or for some microseconds. */
+/* Let other threads run: at once, or for some microseconds, up to a second. */
 void os_yield(void);
 void os_sleep_us(unsigned us);
 
@@ -93,32 +95,33 @@ void os_sleep_us(unsigned us);
  * to offer, and where ThreadSanitizer watches, which would not know of it. */
 bool os_fence_threads(void);
 
-/* Whatever another thread did before an access that the caller has seen, the caller sees from now
- * on: what an acquire is to a release, where the other side has none. Returns false if the kernel
- * has no way. */
+/* Orders the calling thread's reads: whatever another thread stored before a store that the caller
+ * has seen, the caller sees from now on. It is the acquire to a release that the other thread does
+ * not make. Returns false if the kernel has no way. */
 bool os_order_threads(void);
 
 /* ---- Memory (memory.c). NULL or false means the kernel refused. ---- */
 
-/* Address space without memory: unreadable, and in no core file, until os_commit. */
+/* Reserves address space without memory: unreadable, and in no core file, until os_commit. */
 void *os_reserve(size_t bytes);
 
-/* The same at a given address. NULL with *taken set when anything is mapped there already. */
+/* The same at a given address. NULL, with *taken set if anything is mapped there already. */
 void *os_reserve_at(void *address, size_t bytes, bool *taken);
 
 /* Makes a part of a reservation readable and writable. */
 bool os_commit(void *address, size_t bytes);
 
-/* Makes a part of a reservation, of which nothing is committed, read as zero: no memory yet. */
+/* Makes a part of a reservation, of which nothing is committed, readable: it reads as zero and has
+ * no memory yet. */
 bool os_commit_zeroes(void *address, size_t bytes);
 
-/* The reverse: address space without memory again, which no limit counts. */
+/* Makes a committed part address space without memory again, which no limit counts. */
 bool os_decommit(void *address, size_t bytes);
 
-/* Zeroed, writable memory. */
+/* Maps zeroed, writable memory. */
 void *os_map(size_t bytes);
 
-/* The same at a given address. NULL with *taken set when anything is mapped there already. */
+/* The same at a given address. NULL, with *taken set if anything is mapped there already. */
 void *os_map_at(void *address, size_t bytes, bool *taken);
 
 /* Gives the mapping back. */
@@ -130,8 +133,8 @@ void *os_remap(void *address, size_t old_bytes, size_t new_bytes);
 /* Grows a mapping where it is. False leaves it as it was. */
 bool os_extend(void *address, size_t old_bytes, size_t new_bytes);
 
-/* Moves a mapping to where another one of `new_bytes` lies, which goes, and grows it to that. False
- * leaves it where it was; the other one is gone then. */
+/* Moves a mapping of `old_bytes` to where another one of `new_bytes` lies, which is unmapped, and
+ * grows it to that size. False leaves it where it was; the other one is gone even then. */
 bool os_move(void *address, size_t old_bytes, void *to, size_t new_bytes);
 
 /* Gives the memory back and keeps the mapping. True only if it reads as zero from now on. */
@@ -140,19 +143,19 @@ bool os_purge(void *address, size_t bytes);
 /* Asks for transparent huge pages in a range where the system leaves that to the program. */
 void os_allow_huge_pages(void *address, size_t bytes);
 
-/* Keeps transparent huge pages out of a range, for as long as it is mapped: one touched byte shall
- * cost one page. */
+/* Keeps transparent huge pages out of a range for as long as it is mapped, so that one touched byte
+ * costs one page. */
 void os_forbid_huge_pages(void *address, size_t bytes);
 
-/* Puts one huge page behind an aligned range that has no memory yet. False if there is none to be
- * had. */
+/* Puts one huge page behind an aligned range that has no memory yet. False if the kernel has none
+ * to give. */
 bool os_fill_huge_page(void *address, size_t bytes);
 
-/* Has the kernel put memory behind a range at once, for less than a fault a page takes. Where it
- * does not, the faults come one by one. */
+/* Has the kernel put memory behind a range at once, which takes less time than a fault for each
+ * page. Where the kernel does not, the faults come one by one. */
 void os_populate(void *address, size_t bytes);
 
-/* A page that reads as zero in every forked child; NULL where the kernel does not offer it. */
+/* Maps a page that reads as zero in every forked child; NULL where the kernel does not offer it. */
 void *os_map_wiped_on_fork(void);
 
 /* Whether all bytes can be read at the moment. Any address may be asked for. */
@@ -160,11 +163,11 @@ bool os_is_readable(const void *p, size_t bytes);
 
 /* ---- For tests ---- */
 
-/* The nth call from now that asks the kernel for memory fails, as if refused (1 is the next);
- * with `every` all that follow fail too. 0 switches it off. */
+/* Makes the nth call from now on that asks the kernel for memory fail as if refused (1: the next);
+ * with `every` all later ones too. 0 switches it off. */
 void os_fail(unsigned long nth, bool every);
 
-/* How many such calls there were so far. */
+/* Returns how many such calls there have been. */
 unsigned long os_calls(void);
 
 #endif

@@ -18,7 +18,7 @@
 unsigned os_page_shift = 12;
 
 /* What the kernel told the process at its start; 0: nothing. libc keeps a copy, but getauxval can
- * be replaced like any other function of it. */
+ * be replaced like any other function of libc. */
 static struct {
     uint64_t page_bytes;
     uint64_t secure;
@@ -26,7 +26,7 @@ static struct {
     const void *vdso;
 } told;
 
-static void note(const Elf64_auxv_t *entry)
+static void note_fact(const Elf64_auxv_t *entry)
 {
     uint64_t value = entry->a_un.a_val;
     switch (entry->a_type) {
@@ -47,7 +47,8 @@ static void note(const Elf64_auxv_t *entry)
     }
 }
 
-/* Where nothing was told (no /proc): the kernel refuses a range that does not start at a page. */
+/* Finds the page size where the kernel told nothing (no /proc): it refuses a range that does not
+ * begin at a page, so the first address that it takes is the size of one. */
 static uint64_t probe_page_bytes(void)
 {
     uint64_t bytes = 4096;
@@ -56,15 +57,15 @@ static uint64_t probe_page_bytes(void)
     return bytes;
 }
 
-/* Nothing was told either to a program that may not read about itself, having more rights than its
- * caller; so it counts as one. */
+/* A program that may not read about itself, because it has more rights than its caller, is told
+ * nothing: so a program that is told nothing counts as secure. */
 static void read_auxiliary_vector(void)
 {
     Elf64_auxv_t vector[64];
     told.secure = 1;
     long length = os_read_file("/proc/self/auxv", (char *)vector, sizeof vector);
     for (long i = 0; i < length / (long)sizeof *vector; i++)
-        note(&vector[i]);
+        note_fact(&vector[i]);
 }
 
 void os_init(void)
@@ -85,8 +86,8 @@ uint64_t os_random(void)
     uint64_t seed = (uintptr_t)&seed ^ os_now_ns() << 20;
     if (told.random != NULL)
         memcpy(&seed, (const char *)told.random + 8, sizeof seed);
-    /* The libc's stack guard comes from the same bytes: mix, so that one does not tell the other
-     * (the finaliser of MurmurHash3). */
+    /* libc takes its stack guard from the same 16 bytes. Mixing (the finaliser of MurmurHash3)
+     * keeps a number that gets known from telling the guard. */
     seed ^= seed >> 33;
     seed *= UINT64_C(0xff51afd7ed558ccd);
     seed ^= seed >> 33;
@@ -150,7 +151,7 @@ long os_environment(const char *name, char *buffer, size_t size)
         }
         return -1;
     }
-    /* Before libc's own start-up: the kernel's copy. */
+    /* Before libc's own start-up: the kernel's copy of the environment. */
     char all[16384];
     long total = os_read_file("/proc/self/environ", all, sizeof all);
     for (long at = 0; at < total; at += (long)strlen(all + at) + 1) {
@@ -173,7 +174,8 @@ unsigned os_process_id(void)
     return (unsigned)SYSCALL(getpid);
 }
 
-/* The n-th field behind the name in parentheses, which may contain anything. */
+/* Returns the n-th field behind the process's name, which stands in parentheses and may contain
+ * anything; "" if there is none. */
 static const char *stat_field(const char *text, unsigned n)
 {
     const char *at = text + strlen(text);
@@ -184,7 +186,8 @@ static const char *stat_field(const char *text, unsigned n)
     return at == NULL ? "" : at + 1;
 }
 
-/* The first thread stays among the others as a zombie until the last one ends. */
+/* Whether the process's first thread has ended. It stays among the others as a zombie until the
+ * last one ends. */
 static bool first_has_ended(const char *stat)
 {
     return *stat_field(stat, 1) == 'Z';

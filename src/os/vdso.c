@@ -1,4 +1,5 @@
-/* vdso.c: finding a function in the kernel's image, which is a small shared library (vdso(7)). */
+/* vdso.c: finding a function in the image that the kernel maps: a small shared library (vdso(7)).
+ */
 #include "vdso.h"
 
 #include "base/attributes.h"
@@ -23,14 +24,14 @@ static _Atomic(clock_function *) kernel_clock;
 /* ---- The image's tables ---- */
 
 struct image {
-    uintptr_t shift; /* from an address in the file to one in memory */
+    uintptr_t shift; /* address in memory = address in the file + shift */
     const Elf64_Dyn *dynamic;
     const Elf64_Sym *symbols;
     const char *names;
-    const uint32_t *hash, *gnu_hash; /* one of them is enough */
+    const uint32_t *hash, *gnu_hash; /* an image has one or both */
 };
 
-/* The table that an entry of the dynamic section tells of, or NULL. */
+/* Returns the table that an entry of the dynamic section with this tag leads to, or NULL. */
 static const void *table_of(const struct image *image, Elf64_Sxword tag)
 {
     for (const Elf64_Dyn *entry = image->dynamic; entry->d_tag != DT_NULL; entry++)
@@ -64,8 +65,8 @@ static bool read_image(const void *start, struct image *image)
     return image->symbols != NULL && image->names != NULL;
 }
 
-/* The symbols behind the GNU table: buckets name the first of a chain, and a chain's last entry has
- * its lowest bit set. */
+/* Returns how many symbols there are, by the GNU table: each bucket names the first symbol of a
+ * chain, and the last entry of a chain has its lowest bit set. */
 static uint32_t count_by_gnu_hash(const uint32_t *table)
 {
     uint32_t buckets = table[0], first = table[1], filter_words = table[2], last = 0;
@@ -80,7 +81,7 @@ static uint32_t count_by_gnu_hash(const uint32_t *table)
     return last + 1;
 }
 
-/* There are about ten, so they are gone through one by one. */
+/* Returns how many symbols there are: about ten, so that a search may look at each. */
 static uint32_t count_symbols(const struct image *image)
 {
     if (image->hash != NULL)
@@ -88,7 +89,8 @@ static uint32_t count_symbols(const struct image *image)
     return image->gnu_hash != NULL ? count_by_gnu_hash(image->gnu_hash) : 0;
 }
 
-/* Each name has one version in every kernel so far: LINUX_2.6 on x86-64, LINUX_2.6.39 on arm64. */
+/* Versions are not looked at: each name has a single one in every kernel so far, LINUX_2.6 on
+ * x86-64, LINUX_2.6.39 on arm64. */
 void *vdso_find(const void *start, const char *name)
 {
     struct image image;
