@@ -43,30 +43,35 @@ static struct gc_table *keep_white(struct gc_table *tables)
 
 static void say_all(const char *what, struct gc_table *tables, enum gc_bit bitmap)
 {
-    for_each_table(table, tables) for_each_bit (i, table, bitmap)
-    {
-        struct report_line line = {.length = 0};
-        void *object = gc_table_object(table, i);
-        report_append(&line, "molt: gc: %s %s %p\n", what, error_type_name(object), object);
-        report_write(report_stderr(), line.text, line.length);
-    }
+    for_each_table (table, tables)
+        for_each_bit (i, table, bitmap) {
+            struct report_line line = {.length = 0};
+            void *object = gc_table_object(table, i);
+            report_append(&line, "molt: gc: %s %s %p\n", what, error_type_name(object), object);
+            report_write(report_stderr(), line.text, line.length);
+        }
 }
 
 static void forget_due(struct gc_table *tables)
 {
-    for_each_table(table, tables) for_each_bit (i, table, GC_DUE) gc_table_unset(table, GC_DUE, i);
+    for_each_table (table, tables)
+        for_each_bit (i, table, GC_DUE)
+            gc_table_unset(table, GC_DUE, i);
 }
 
 static void note_white(struct gc_table *tables)
 {
-    for_each_table(table, tables) for_each_bit (i, table, GC_WHITE) gc_table_set(table, GC_DUE, i);
+    for_each_table (table, tables)
+        for_each_bit (i, table, GC_WHITE)
+            gc_table_set(table, GC_DUE, i);
 }
 
 /* The revived ones are white no longer. */
 static void say_revived(struct gc_table *tables)
 {
-    for_each_table(table, tables) for_each_bit (i, table, GC_WHITE)
-        gc_table_unset(table, GC_DUE, i);
+    for_each_table (table, tables)
+        for_each_bit (i, table, GC_WHITE)
+            gc_table_unset(table, GC_DUE, i);
     say_all("uncollectable", tables, GC_DUE);
     forget_due(tables);
 }
@@ -82,45 +87,46 @@ static bool has_finalizer_due(const void *object)
 
 static bool any_code_due(struct gc_table *white)
 {
-    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
-    {
-        void *object = gc_table_object(table, i);
-        if (has_finalizer_due(object) || weak_has(object))
-            return true;
-    }
+    for_each_table (table, white)
+        for_each_bit (i, table, GC_WHITE) {
+            void *object = gc_table_object(table, i);
+            if (has_finalizer_due(object) || weak_has(object))
+                return true;
+        }
     return false;
 }
 
 static void add_to_counts(struct gc_table *white, int change)
 {
-    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
-        count_add_stopped(gc_table_object(table, i), change);
+    for_each_table (table, white)
+        for_each_bit (i, table, GC_WHITE)
+            count_add_stopped(gc_table_object(table, i), change);
 }
 
 /* Takes down which finalizers are due. */
 static void prepare_code(struct gc_table *white, molt_weak **due)
 {
-    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
-    {
-        void *object = gc_table_object(table, i);
-        if (weak_has(object))
-            weak_take(object, true, due);
-        if (!has_finalizer_due(object))
-            continue;
-        header_set(object, header_of(object) | HEADER_FINALIZED);
-        gc_table_set(table, GC_DUE, i);
-    }
+    for_each_table (table, white)
+        for_each_bit (i, table, GC_WHITE) {
+            void *object = gc_table_object(table, i);
+            if (weak_has(object))
+                weak_take(object, true, due);
+            if (!has_finalizer_due(object))
+                continue;
+            header_set(object, header_of(object) | HEADER_FINALIZED);
+            gc_table_set(table, GC_DUE, i);
+        }
 }
 
 static void call_finalizers(struct gc_table *white)
 {
-    for_each_table(table, white) for_each_bit (i, table, GC_DUE)
-    {
-        void *object = gc_table_object(table, i);
-        gc_table_unset(table, GC_DUE, i);
-        throttle_note_progress();
-        type_by_number(header_type(header_of(object)))->type->finalize(object);
-    }
+    for_each_table (table, white)
+        for_each_bit (i, table, GC_DUE) {
+            void *object = gc_table_object(table, i);
+            gc_table_unset(table, GC_DUE, i);
+            throttle_note_progress();
+            type_by_number(header_type(header_of(object)))->type->finalize(object);
+        }
 }
 
 /* Each white object is white no longer, and `end` is called with it; what dies of that is put off
@@ -201,23 +207,24 @@ static int run_code(struct collection *collection, struct gc_table **white)
  * of which a part is condemned. */
 static void take_weak(struct gc_table *white)
 {
-    for_each_table(table, white)
-        for_each_bit (i, table, GC_WHITE) if (weak_has(gc_table_object(table, i)))
-            weak_take(gc_table_object(table, i), false, NULL);
+    for_each_table (table, white)
+        for_each_bit (i, table, GC_WHITE)
+            if (weak_has(gc_table_object(table, i)))
+                weak_take(gc_table_object(table, i), false, NULL);
 }
 
 static size_t condemn(struct gc_table *white)
 {
     size_t count = 0;
-    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
-    {
-        void *object = gc_table_object(table, i);
-        count_forget(object);
-        uint64_t header = header_of(object) & ~HEADER_OLD;
-        header_set(object, header_with(header, TAG_CONDEMNED, 0));
-        gc_table_forget(table, i);
-        count++;
-    }
+    for_each_table (table, white)
+        for_each_bit (i, table, GC_WHITE) {
+            void *object = gc_table_object(table, i);
+            count_forget(object);
+            uint64_t header = header_of(object) & ~HEADER_OLD;
+            header_set(object, header_with(header, TAG_CONDEMNED, 0));
+            gc_table_forget(table, i);
+            count++;
+        }
     return count;
 }
 
@@ -240,11 +247,11 @@ static void delete_white(struct gc_table *white)
 {
     death_begin_defer();
     dying.is_deleting = true;
-    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
-    {
-        throttle_note_progress();
-        drop_references(gc_table_object(table, i));
-    }
+    for_each_table (table, white)
+        for_each_bit (i, table, GC_WHITE) {
+            throttle_note_progress();
+            drop_references(gc_table_object(table, i));
+        }
     dying.is_deleting = false;
     end_white(white, death_finish);
     death_end_defer();
@@ -253,13 +260,13 @@ static void delete_white(struct gc_table *white)
 static size_t save_all(struct gc_table *white)
 {
     size_t count = 0;
-    for_each_table(table, white) for_each_bit (i, table, GC_WHITE)
-    {
-        void *object = gc_table_object(table, i);
-        gc_table_unset(table, GC_WHITE, i);
-        generation_promote_one(table, i);
-        count += garbage_keep(object);
-    }
+    for_each_table (table, white)
+        for_each_bit (i, table, GC_WHITE) {
+            void *object = gc_table_object(table, i);
+            gc_table_unset(table, GC_WHITE, i);
+            generation_promote_one(table, i);
+            count += garbage_keep(object);
+        }
     return count;
 }
 

@@ -56,7 +56,8 @@ struct gc_table *deduce_gather(int generation)
         if (generation == 1)
             tables = gather_ring(&gc_table_middle, offsetof(struct gc_table, middle), 1, tables);
     }
-    for_each_table(table, tables) table->is_gathered = false;
+    for_each_table (table, tables)
+        table->is_gathered = false;
     return tables;
 }
 
@@ -238,8 +239,7 @@ static size_t subtract(struct gc_table *tables, unsigned held)
 {
     size_t count = 0;
     far.count = 0;
-    for_each_table(table, tables)
-    {
+    for_each_table (table, tables) {
         subtract_table(table, held);
         count += gc_table_count(table, GC_WHITE);
     }
@@ -282,8 +282,7 @@ static void find_roots(struct gc_table *table)
 static size_t take_white(struct gc_table *tables)
 {
     size_t count = 0;
-    for_each_table(table, tables)
-    {
+    for_each_table (table, tables) {
         const struct numbered_pool span = numbering_of_table(table);
         const struct marks *marks = numbering_marks(&span);
         unsigned words = gc_table_carved_words(table);
@@ -303,8 +302,7 @@ bool deduce(struct gc_table *tables, struct deduction *deduction)
     size_t candidates = subtract(tables, deduction->held);
     generation_promote(tables, deduction->collected);
     mark_begin();
-    for_each_table(table, tables)
-    {
+    for_each_table (table, tables) {
         find_roots(table);
         mark_all();
     }

@@ -14,8 +14,9 @@ static void promote(struct gc_table *table, unsigned w, uint64_t bits, int colle
 
 void generation_promote(struct gc_table *tables, int collected)
 {
-    for_each_table(table, tables) for (unsigned w = 0; w < table->words; w++)
-        promote(table, w, table->white[w], collected);
+    for_each_table (table, tables)
+        for (unsigned w = 0; w < table->words; w++)
+            promote(table, w, table->white[w], collected);
 }
 
 void generation_promote_one(struct gc_table *table, unsigned index)

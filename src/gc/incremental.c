@@ -406,7 +406,8 @@ struct gc_table *incremental_slice(size_t objects, uint64_t deadline_ns, size_t 
         look = done < look ? look : done + OBJECTS_A_LOOK;
         done += work(&component, objects - done);
     }
-    for_each_table(table, component.tables) table->is_gathered = false;
+    for_each_table (table, component.tables)
+        table->is_gathered = false;
     *candidates = cycle.objects;
     if (cycle.phase == IDLE)
         incremental_end();

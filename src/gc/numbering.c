@@ -51,16 +51,14 @@ static void set_entry(const struct gc_table *table)
 bool numbering_begin(struct gc_table *tables)
 {
     size_t count = 0, words = 0;
-    for_each_table(table, tables)
-    {
+    for_each_table (table, tables) {
         count++;
         words += gc_table_carved_words(table);
     }
     if (words >= UINT32_MAX || !lay_out(words, entries_for(count)))
         return false;
     words = 0;
-    for_each_table(table, tables)
-    {
+    for_each_table (table, tables) {
         table->numbered = (uint32_t)words + 1;
         words += gc_table_carved_words(table);
         set_entry(table);
@@ -70,7 +68,8 @@ bool numbering_begin(struct gc_table *tables)
 
 void numbering_end(struct gc_table *tables)
 {
-    for_each_table(table, tables) table->numbered = 0;
+    for_each_table (table, tables)
+        table->numbered = 0;
     scratch_give();
 }
 
