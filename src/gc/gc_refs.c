@@ -1,14 +1,14 @@
-/* gc_refs.c: numbers that do not fit into a byte. */
+/* gc_refs.c: the numbers that do not fit into a byte. */
 #include "gc_refs.h"
 
 struct gc_refs gc_refs;
 
-void gc_refs_begin(void *zeroed, void *more, size_t count)
+void gc_refs_begin(void *zeroed, void *wide, size_t count)
 {
     int8_t *numbers = zeroed;
     gc_refs = (struct gc_refs){.numbers = numbers,
                                .carried = (uint64_t *)(void *)(numbers + count),
-                               .wide = more,
+                               .wide = wide,
                                .count = count};
 }
 

@@ -1,8 +1,11 @@
-/* gc_refs.h: a number for each block: its object's count less the references found so far.
+/* gc_refs.h: trial deletion's numbers: for each block its object's count less the references to it
+ * that have been found so far.
  *
- * Each has one byte, from -128 to 127. What does not fit is carried, in units of 256, to a wide
- * number beside, and a bit says so. An immortal object's always is; else few objects have so many
- * references, and the wide numbers' memory is hardly touched. */
+ *   gc_refs[n] = numbers[n] + (carried bit n ? 256 * wide[n] : 0)
+ *
+ * `numbers` are single bytes, -128 to 127. A sum that overflows its byte is carried into the wide
+ * number in units of 256. Only immortal objects and the few with very many references need that, so
+ * the memory of `carried` and `wide` is hardly ever touched. */
 #ifndef GC_GC_REFS_H
 #define GC_GC_REFS_H
 
@@ -14,22 +17,24 @@
 #include <string.h>
 
 struct gc_refs {
-    int8_t *numbers;
-    uint64_t *carried; /* a bit a number: the wide one means something */
-    int32_t *wide;
-    size_t count; /* a multiple of 64 */
-    bool any_carried;
+    int8_t *numbers;   /* the low byte of each gc_refs */
+    uint64_t *carried; /* a bitmap of the blocks whose wide number is valid */
+    int32_t *wide;     /* the multiples of 256; uninitialized where the bit is 0 */
+    size_t count;      /* blocks, a multiple of 64 */
+    bool any_carried;  /* `carried` has a bit that is 1 */
 };
 
 extern HIDDEN struct gc_refs gc_refs;
 
-/* Bytes for `count` numbers, a multiple of 64: those that must be 0 at first, and those that may be
- * anything. Both are multiples of a cache line. */
-#define GC_REFS_BYTES(count) ((count) * sizeof(int8_t) + ((count) / 8 + 63) / 64 * 64)
-#define GC_REFS_MORE_BYTES(count) ((count) * sizeof(int32_t))
+/* Memory for `count` blocks, a multiple of 64: zeroed for numbers and `carried`, uninitialized for
+ * `wide`. Both sizes are multiples of a cache line. */
+#define GC_REFS_ZEROED_BYTES(count) ((count) * sizeof(int8_t) + ((count) / 8 + 63) / 64 * 64)
+#define GC_REFS_WIDE_BYTES(count) ((count) * sizeof(int32_t))
 
-void gc_refs_begin(void *zeroed, void *more, size_t count);
+/* All gc_refs are 0. */
+void gc_refs_begin(void *zeroed, void *wide, size_t count);
 
+/* Adds 256 * units to the number's wide one. */
 void gc_refs_carry(const int8_t *number, int32_t units);
 
 static ALWAYS_INLINE void gc_refs_add(int8_t *number, int32_t count)
@@ -59,16 +64,17 @@ static ALWAYS_INLINE bool gc_refs_is_negative(const int8_t *number)
     return LIKELY(!gc_refs.any_carried) ? *number < 0 : gc_refs_value(number) < 0;
 }
 
-/* Which of 64 wide numbers are not 0. */
+/* A bitmap of those of 64 numbers whose wide number is not 0. */
 uint64_t gc_refs_nonzero_wide(const int8_t *numbers);
 
-/* The highest bits of eight bytes, the first one's lowest. */
-static ALWAYS_INLINE uint64_t gc_refs_gather(uint64_t bytes)
+/* The top bits of eight bytes, the lowest byte's first. */
+static ALWAYS_INLINE uint64_t gc_refs_top_bits(uint64_t bytes)
 {
     return (bytes >> 7 & UINT64_C(0x0101010101010101)) * UINT64_C(0x0102040810204080) >> 56;
 }
 
-/* Which of 64 numbers are not 0. The first byte of a word is its lowest. */
+/* A bitmap of those of 64 blocks whose gc_refs is not 0. Eight bytes are tested at a time: adding
+ * 0x7f to a byte's low seven bits sets its top bit unless they are 0. */
 static ALWAYS_INLINE uint64_t gc_refs_nonzero(const int8_t *numbers)
 {
     const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);
@@ -76,7 +82,7 @@ static ALWAYS_INLINE uint64_t gc_refs_nonzero(const int8_t *numbers)
     for (unsigned i = 0; i < 64; i += 8) {
         uint64_t bytes;
         memcpy(&bytes, numbers + i, sizeof bytes);
-        nonzero |= gc_refs_gather(((bytes & low) + low) | bytes) << i;
+        nonzero |= gc_refs_top_bits(((bytes & low) + low) | bytes) << i;
     }
     return LIKELY(!gc_refs.any_carried) ? nonzero : nonzero | gc_refs_nonzero_wide(numbers);
 }

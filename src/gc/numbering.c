@@ -1,4 +1,4 @@
-/* numbering.c: numbers for blocks, and the memory they lead to. */
+/* numbering.c: giving numbers, and the scratch memory of a deduction. */
 #include "numbering.h"
 
 #include "gc_refs.h"
@@ -7,7 +7,7 @@
 
 struct numbering numbering;
 
-/* Twice as many as tables: pools that lie close together get an entry each. */
+/* At least two entries for each table, so that pools which lie close together rarely collide. */
 static size_t entries_for(size_t tables)
 {
     size_t entries = 4;
@@ -16,19 +16,23 @@ static size_t entries_for(size_t tables)
     return entries;
 }
 
-/* Each array's size is a multiple of a cache line. */
-static bool lay_out(size_t words, size_t entries)
+/* Takes the scratch memory of all arrays, each a multiple of a cache line:
+ *
+ *   | gc_refs | entries |   marks | stack | wide gc_refs |
+ *   | zeroed            |   uninitialized                |
+ */
+static bool allocate_arrays(size_t words, size_t entries)
 {
-    size_t blocks = words * 64, entries_bytes = entries * sizeof(struct entry),
+    size_t blocks = words * 64, entries_bytes = entries * sizeof(struct pool_entry),
            marks_bytes = (words + 3) / 4 * 4 * sizeof(struct marks),
            stack_bytes = (blocks + 8) * sizeof(void *);
-    char *zeroed = scratch_take(GC_REFS_BYTES(blocks) + entries_bytes,
-                                marks_bytes + stack_bytes + GC_REFS_MORE_BYTES(blocks));
+    char *zeroed = scratch_take(GC_REFS_ZEROED_BYTES(blocks) + entries_bytes,
+                                marks_bytes + stack_bytes + GC_REFS_WIDE_BYTES(blocks));
     if (zeroed == NULL)
         return false;
-    char *more = zeroed + GC_REFS_BYTES(blocks) + entries_bytes;
+    char *more = zeroed + GC_REFS_ZEROED_BYTES(blocks) + entries_bytes;
     numbering = (struct numbering){
-        .entries = (struct entry *)(void *)(zeroed + GC_REFS_BYTES(blocks)),
+        .entries = (struct pool_entry *)(void *)(zeroed + GC_REFS_ZEROED_BYTES(blocks)),
         .entry_mask = entries - 1,
         .marks = (struct marks *)(void *)more,
         .stack = (void **)(void *)(more + marks_bytes),
@@ -37,15 +41,16 @@ static bool lay_out(size_t words, size_t entries)
     return true;
 }
 
-/* The later of two pools with one entry gets it. A large object has none. */
+/* Enters the table's pool; if it collides with another pool, that one loses the entry. A large
+ * object has none. */
 static void set_entry(const struct gc_table *table)
 {
     if (table->pool == NULL)
         return;
     numbering.entries[table->start >> POOL_SHIFT & numbering.entry_mask] =
-        (struct entry){.pool = (uint32_t)(table->start >> POOL_SHIFT) + 1,
-                       .first_word = table->numbered - 1,
-                       .reciprocal = table->reciprocal};
+        (struct pool_entry){.pool = (uint32_t)(table->start >> POOL_SHIFT) + 1,
+                            .first_word = table->numbered - 1,
+                            .reciprocal = table->reciprocal};
 }
 
 bool numbering_begin(struct gc_table *tables)
@@ -55,7 +60,7 @@ bool numbering_begin(struct gc_table *tables)
         count++;
         words += gc_table_carved_words(table);
     }
-    if (words >= UINT32_MAX || !lay_out(words, entries_for(count)))
+    if (words >= UINT32_MAX || !allocate_arrays(words, entries_for(count)))
         return false;
     words = 0;
     for_each_table (table, tables) {
@@ -73,7 +78,8 @@ void numbering_end(struct gc_table *tables)
     scratch_give();
 }
 
-static const struct gc_table *table_taking_part(const void *object)
+/* The object's table if it is numbered, else NULL. */
+static const struct gc_table *numbered_table(const void *object)
 {
     const struct gc_table *table = gc_table_if_any(object);
     return table != NULL && table->numbered != 0 ? table : NULL;
@@ -81,13 +87,13 @@ static const struct gc_table *table_taking_part(const void *object)
 
 size_t numbering_slow(const void *target)
 {
-    const struct gc_table *table = table_taking_part(target);
+    const struct gc_table *table = numbered_table(target);
     return table != NULL ? numbering_of_table(table).first + gc_table_index(table, target)
                          : NUMBER_NONE;
 }
 
 struct numbered_pool numbering_pool_slow(const void *object)
 {
-    const struct gc_table *table = table_taking_part(object);
+    const struct gc_table *table = numbered_table(object);
     return table != NULL ? numbering_of_table(table) : (struct numbered_pool){.start = 1};
 }

@@ -1,40 +1,49 @@
-/* numbering.h: the blocks of all tables that take part in a deduction, numbered through.
+/* numbering.h: consecutive numbers for all blocks of the tables that one deduction works on.
  *
- * What is noted of a block lies in scratch memory, by its number: where references lead anywhere,
- * a little memory in one piece is at hand sooner than all pools' tables are. A reference finds its
- * target's number by the address: in a table of the pools, whose index is the low bits of the
- * pool's address; or, for a large object and where two pools share an entry, by way of the table.
- */
+ *   table of a pool     blocks 0 … 129    numbers   0 … 129, and up to 191 unused
+ *   next table          blocks 0 … 70     numbers 192 … 262, and up to 319 unused
+ *   a large object      block  0          number  320, and up to 383 unused
+ *
+ * A table's first number is a multiple of 64, so that its bitmaps are whole words. The number is
+ * the index into the deduction's arrays (gc_refs, marks): these are small and lie together in
+ * scratch memory, so following references through a large heap misses the cache less often than if
+ * each target's GC table were looked up.
+ *
+ * A target's number follows from its address alone: `entries` is a hash table from pools to first
+ * numbers, whose hash is the low bits of the pool's address. If another pool has the target's
+ * entry, or the target is a large object, numbering_slow asks its GC table. An object of a table
+ * that is not part of the deduction has no number. */
 #ifndef GC_NUMBERING_H
 #define GC_NUMBERING_H
 
 #include "base/tunables.h"
 #include "object/gc_table.h"
 
-/* A pool that takes part. */
-struct entry {
-    uint32_t pool;       /* 1 + the bits of its addresses above those inside a pool; 0: none */
-    uint32_t first_word; /* its first block's number / 64 */
-    uint32_t reciprocal; /* the table's */
-    uint32_t unused;     /* an entry is found by a shift */
+/* A numbered pool, in the hash table. */
+struct pool_entry {
+    uint32_t pool;       /* 1 + the pool's address / POOL_BYTES; 0: the entry is empty */
+    uint32_t first_word; /* the first block's number / 64 */
+    uint32_t reciprocal; /* the GC table's */
+    uint32_t padding;    /* to 16 bytes, so that an index becomes an address by a shift */
 };
 
-/* Of 64 blocks. */
+/* Bitmaps of 64 blocks. */
 struct marks {
-    uint64_t white; /* not known to be reachable */
-    uint64_t leaf;  /* refers to nothing that takes part */
+    uint64_t white; /* candidates that are not known to be reachable */
+    uint64_t leaf;  /* candidates that refer to no numbered object */
 };
 
 struct numbering {
-    struct entry *entries;
-    uintptr_t entry_mask;
-    struct marks *marks;
-    void **stack; /* room for every block, and one more */
+    struct pool_entry *entries;
+    uintptr_t entry_mask; /* the number of entries, a power of two, less 1 */
+    struct marks *marks;  /* of blocks 64 * i … 64 * i + 63 at index i */
+    void **stack;         /* memory for a mark stack: an object for each number, and one more */
 };
 
 extern HIDDEN struct numbering numbering;
 
-/* Numbers the blocks of the tables that are linked by next. False: no memory. */
+/* Numbers the blocks of the tables, which are linked by `next`; all gc_refs are 0, marks are not
+ * set. False: no memory. */
 bool numbering_begin(struct gc_table *tables);
 void numbering_end(struct gc_table *tables);
 
@@ -42,68 +51,70 @@ void numbering_end(struct gc_table *tables);
 
 struct numbered_pool;
 
-/* By way of the table. */
+/* numbering_of and numbering_pool through the object's GC table. */
 size_t numbering_slow(const void *target);
 struct numbered_pool numbering_pool_slow(const void *object);
 
-/* The entry of the address's pool; NULL: it has none. */
-static ALWAYS_INLINE const struct entry *entry_of(uintptr_t address)
+/* The entry of the pool around an address; NULL: that pool has none. */
+static ALWAYS_INLINE const struct pool_entry *numbering_entry(uintptr_t address)
 {
     uintptr_t pool = address >> POOL_SHIFT;
-    const struct entry *entry = &numbering.entries[pool & numbering.entry_mask];
+    const struct pool_entry *entry = &numbering.entries[pool & numbering.entry_mask];
     return LIKELY(entry->pool == pool + 1) ? entry : NULL;
 }
 
-/* The number of a live object; NUMBER_NONE: it takes no part. */
+/* The number of a live object, or NUMBER_NONE. */
 static ALWAYS_INLINE size_t numbering_of(const void *target)
 {
     uintptr_t address = (uintptr_t)target;
-    const struct entry *entry = entry_of(address);
+    const struct pool_entry *entry = numbering_entry(address);
     if (LIKELY(entry != NULL))
         return (size_t)entry->first_word * 64 + (address % POOL_BYTES * entry->reciprocal >> 32);
     return numbering_slow(target);
 }
 
-/* The blocks of one pool: their numbers follow each other. */
+/* A pool, for finding the numbers of many objects in it. */
 struct numbered_pool {
-    uintptr_t start;     /* of the pool; 1: there is none */
-    uint32_t reciprocal; /* the table's */
-    size_t first;        /* number */
+    uintptr_t start;     /* the pool's address; 1: no pool, which has no object in it */
+    uint32_t reciprocal; /* the GC table's */
+    size_t first;        /* the first block's number */
 };
 
-/* Those of a table that takes part. A large object is no span: what refers to itself is rare. */
+/* The pool of a numbered table. A large object's has no start: references from a large object to
+ * itself are too rare to have a fast way of their own. */
 static inline struct numbered_pool numbering_of_table(const struct gc_table *table)
 {
     return (struct numbered_pool){table->pool != NULL ? table->start : 1, table->reciprocal,
                                   (size_t)(table->numbered - 1) * 64};
 }
 
-/* Those of the pool of a live object; none: it takes no part, or is large. */
+/* The pool of a live object; its start is 1 if the object is large or has no number. */
 static inline struct numbered_pool numbering_pool(const void *object)
 {
     uintptr_t address = (uintptr_t)object;
-    const struct entry *entry = entry_of(address);
+    const struct pool_entry *entry = numbering_entry(address);
     if (LIKELY(entry != NULL))
         return (struct numbered_pool){address - address % POOL_BYTES, entry->reciprocal,
                                       (size_t)entry->first_word * 64};
     return numbering_pool_slow(object);
 }
 
-static inline struct marks *numbering_marks(const struct numbered_pool *span)
+/* The marks of the pool's first 64 blocks; those of the others follow. */
+static inline struct marks *numbering_marks(const struct numbered_pool *pool)
 {
-    return &numbering.marks[span->first / 64];
+    return &numbering.marks[pool->first / 64];
 }
 
-static ALWAYS_INLINE bool numbered_pool_has(const struct numbered_pool *span, const void *target)
+static ALWAYS_INLINE bool numbered_pool_has(const struct numbered_pool *pool, const void *target)
 {
-    return (uintptr_t)target - span->start < POOL_BYTES;
+    return (uintptr_t)target - pool->start < POOL_BYTES;
 }
 
-/* Which of the span's blocks it is. */
-static ALWAYS_INLINE size_t numbered_pool_index(const struct numbered_pool *span,
+/* The index among the pool's blocks of an object that it has: its number less `first`. */
+static ALWAYS_INLINE size_t numbered_pool_index(const struct numbered_pool *pool,
                                                 const void *target)
 {
-    return ((uintptr_t)target - span->start) * span->reciprocal >> 32;
+    return ((uintptr_t)target - pool->start) * pool->reciprocal >> 32;
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* scratch.c: mappings, so that nothing of the heap is touched. Only who collects comes here. */
+/* scratch.c: the mapping that is kept, and those of large collections. */
 #include "scratch.h"
 
 #include "os/os.h"
@@ -6,11 +6,11 @@
 #include <string.h>
 
 #define KEPT_BYTES ((size_t)320 << 10)
-#define HUGE_FROM ((size_t)2 << 20)
+#define HUGE_FROM ((size_t)2 << 20) /* the size of a huge page */
 
-static void *kept;  /* KEPT_BYTES, or NULL */
-static void *taken; /* a mapping of its own for a large collection, or NULL */
-static size_t taken_bytes;
+static void *kept;         /* the mapping for small collections, or NULL: not mapped yet */
+static void *taken;        /* the mapping for a large collection, or NULL: none is in use */
+static size_t taken_bytes; /* the size of `taken` */
 
 void *scratch_take(size_t zeroed, size_t more)
 {
@@ -19,8 +19,8 @@ void *scratch_take(size_t zeroed, size_t more)
             return kept = os_map(KEPT_BYTES);
         return memset(kept, 0, zeroed);
     }
-    taken_bytes = os_round_to_pages(zeroed + more);
-    taken = os_map(taken_bytes); /* a known size with it, in a forked child, too */
+    taken_bytes = os_round_to_pages(zeroed + more); /* first: a forked child may have to unmap it */
+    taken = os_map(taken_bytes);
     if (taken != NULL && zeroed >= HUGE_FROM)
         os_allow_huge_pages(taken, zeroed & ~(HUGE_FROM - 1));
     return taken;
@@ -31,7 +31,8 @@ void scratch_give(void)
     void *given = taken;
     if (given == NULL)
         return;
-    /* A forked child shall not unmap it once more: somebody else may have mapped there. */
+    /* Forgotten first: a forked child that found it here after it was unmapped would unmap what
+     * another thread has mapped at that address since. */
     __atomic_store_n(&taken, NULL, __ATOMIC_RELAXED);
     os_unmap(given, taken_bytes);
 }
