@@ -271,7 +271,7 @@ static void find_roots(struct gc_table *table)
             if (UNLIKELY(gc_refs_is_negative(&numbers[i])) && !owner_running_lost)
                 report_too_many_edges(gc_table_object(table, i), &numbers[i]);
             if ((waiting & roots & -roots) != 0)
-                mark_add(gc_table_object(table, i));
+                mark_push(gc_table_object(table, i));
         }
     }
 }

@@ -1,4 +1,4 @@
-/* mark.c: near targets at once, far ones when they have been fetched. */
+/* mark.c: near targets are marked at once, far ones when they have been prefetched. */
 #include "mark.h"
 
 #include "numbering.h"
@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-/* A target in another table. Its bits are being fetched. */
+/* A far target, whose marks are being prefetched. */
 struct reached {
     struct marks *marks;
     uint64_t bit;
@@ -18,29 +18,29 @@ struct reached {
 #define REACHED_MAX 32u
 
 static struct {
-    void **stack; /* reachable objects that are to be looked at */
-    size_t waiting;
-    struct reached reached[REACHED_MAX]; /* a ring */
+    void **stack;                        /* the mark stack: reachable objects to traverse */
+    size_t depth;                        /* objects on the stack */
+    struct reached reached[REACHED_MAX]; /* a ring of far targets */
     unsigned reached_count;
-    unsigned oldest; /* its number in the ring, above multiples of the ring's size */
+    unsigned oldest; /* the first one's index in the ring, modulo its size */
 } marking;
 
 void mark_begin(void)
 {
     marking.stack = numbering.stack;
-    marking.waiting = 0;
+    marking.depth = 0;
     marking.reached_count = 0;
 }
 
-void mark_add(void *object)
+void mark_push(void *object)
 {
-    marking.stack[marking.waiting++] = object;
+    marking.stack[marking.depth++] = object;
 }
 
 /* ---- Targets ---- */
 
-/* A target is white no longer. What was, and refers to anything, for it is to be looked at: its
- * bit, else 0. */
+/* Clears a target's white bit. Returns the bit if it was set and the target is no leaf, so that it
+ * is to be traversed; else 0. */
 static ALWAYS_INLINE uint64_t clear_white(struct marks *marks, uint64_t bit)
 {
     uint64_t white = marks->white;
@@ -48,7 +48,8 @@ static ALWAYS_INLINE uint64_t clear_white(struct marks *marks, uint64_t bit)
     return white & ~marks->leaf & bit;
 }
 
-static ALWAYS_INLINE bool reach(size_t number)
+/* Marks a target. True: it is to be traversed. */
+static ALWAYS_INLINE bool reach_near(size_t number)
 {
     return clear_white(&numbering.marks[number / 64], UINT64_C(1) << (number % 64)) != 0;
 }
@@ -59,23 +60,26 @@ static ALWAYS_INLINE struct reached *take_oldest_reached(void)
     return &marking.reached[marking.oldest++ % REACHED_MAX];
 }
 
-/* The oldest in the ring. Without a branch: where many wait nobody could foresee it. */
-static ALWAYS_INLINE void settle_in_turn(void)
+/* Marks the oldest far target of a full ring. It is stored on the stack in any case, since the
+ * processor could not predict a branch. */
+static ALWAYS_INLINE void mark_oldest_of_many(void)
 {
     const struct reached *reached = take_oldest_reached();
-    marking.stack[marking.waiting] = reached->object;
-    marking.waiting += clear_white(reached->marks, reached->bit) != 0;
+    marking.stack[marking.depth] = reached->object;
+    marking.depth += clear_white(reached->marks, reached->bit) != 0;
 }
 
-/* The same with a branch, by which the processor can go on before the bits have come: where nothing
- * else is to be done, as in a chain through the whole heap, it mostly is one more link. */
-static ALWAYS_INLINE void settle_early(void)
+/* Marks the oldest far target where nothing else is left to do, as in a chain through the whole
+ * heap. Such a target mostly is white; so a branch is predicted well, and the processor goes on
+ * before the marks have come. */
+static ALWAYS_INLINE void mark_oldest_of_few(void)
 {
     const struct reached *reached = take_oldest_reached();
     if (LIKELY(clear_white(reached->marks, reached->bit) != 0))
-        mark_add(reached->object);
+        mark_push(reached->object);
 }
 
+/* A target anywhere joins the ring, if it has a number. */
 static NOINLINE void reach_far(void *target)
 {
     size_t number = numbering_of(target);
@@ -84,51 +88,52 @@ static NOINLINE void reach_far(void *target)
     struct marks *marks = &numbering.marks[number / 64];
     __builtin_prefetch(marks, 1);
     if (LIKELY(marking.reached_count == REACHED_MAX))
-        settle_in_turn();
+        mark_oldest_of_many();
     unsigned next = (marking.oldest + marking.reached_count++) % REACHED_MAX;
     marking.reached[next] = (struct reached){marks, UINT64_C(1) << (number % 64), target};
 }
 
 /* ---- Objects ---- */
 
-static int reach_told(void *target, void *unused)
+/* For a traverse callback. */
+static int reach_visited(void *target, void *unused)
 {
     (void)unused;
     reach_far(target);
     return 0;
 }
 
-/* Slots table by table often lead to neighbours. */
+/* Consecutive slots often lead into the same pool: the one of the last far target is near. */
 static void reach_slots(molt_slot *slots, size_t count)
 {
-    struct numbered_pool span = {.start = 1};
+    struct numbered_pool near = {.start = 1};
     for (size_t i = 0; i < count; i++) {
         void *target = slots[i];
         if (target == NULL)
             continue;
-        if (!numbered_pool_has(&span, target)) {
+        if (!numbered_pool_has(&near, target)) {
             reach_far(target);
-            span = numbering_pool(target);
-        } else if (reach(span.first + numbered_pool_index(&span, target))) {
-            mark_add(target);
+            near = numbering_pool(target);
+        } else if (reach_near(near.first + numbered_pool_index(&near, target))) {
+            mark_push(target);
         }
     }
 }
 
-/* References outside the struct. */
+/* The object's references that are no fields of its struct. */
 static NOINLINE void reach_more(const struct descriptor *type, void *object)
 {
     struct slots slots = type_slots(type, object, object_bytes(object));
     reach_slots(slots.array, slots.array_count);
     reach_slots(slots.extra, slots.extra_count);
     if (type->has_traverse)
-        type_traverse(type, object, reach_told, NULL);
+        type_traverse(type, object, reach_visited, NULL);
 }
 
-/* What the object refers to is reached. What was white and lies near, one of it, comes next, the
- * rest waits: so a chain of objects is followed without looking back. */
-static ALWAYS_INLINE void *follow(const struct numbered_pool *near, const struct descriptor *type,
-                                  void *object)
+/* Traverses one object. Returns a near target to traverse next, which so does not pass through the
+ * stack; NULL: there is none. */
+static ALWAYS_INLINE void *traverse(const struct numbered_pool *near, const struct descriptor *type,
+                                    void *object)
 {
     void *next = NULL;
     const uint16_t *fields = type->fields;
@@ -140,10 +145,10 @@ static ALWAYS_INLINE void *follow(const struct numbered_pool *near, const struct
                 reach_far(target);
             continue;
         }
-        if (!reach(near->first + numbered_pool_index(near, target)))
+        if (!reach_near(near->first + numbered_pool_index(near, target)))
             continue;
         if (next != NULL)
-            mark_add(next);
+            mark_push(next);
         next = target;
     }
     if (UNLIKELY(!type->only_fields))
@@ -151,8 +156,8 @@ static ALWAYS_INLINE void *follow(const struct numbered_pool *near, const struct
     return next;
 }
 
-/* The object, and what it leads to in the same table. */
-static NOINLINE void follow_near(void *object)
+/* Traverses the object, and what it reaches in the same pool. */
+static NOINLINE void traverse_near(void *object)
 {
     const struct numbered_pool near = numbering_pool(object);
     unsigned number = 0;
@@ -163,57 +168,59 @@ static NOINLINE void follow_near(void *object)
             number = header_type(header);
             type = type_by_number(number);
         }
-        void *next = follow(&near, type, object);
+        void *next = traverse(&near, type, object);
         if (next == NULL) {
-            if (marking.waiting == 0)
+            if (marking.depth == 0)
                 break;
-            next = marking.stack[marking.waiting - 1];
+            next = marking.stack[marking.depth - 1];
             if (!numbered_pool_has(&near, next))
                 break;
-            marking.waiting--;
+            marking.depth--;
         }
         object = next;
     }
 }
 
-/* ---- Turns ---- */
+/* ---- The loop ---- */
 
-/* An object of another table is fetched into the cache between the stack and its turn: its first
- * words, which may lie on two lines. */
-#define FETCHED_BYTES 24u
-#define FETCHED_MAX 16u
+/* Bytes of an object that are prefetched: its first words, which may lie on two cache lines. */
+#define PREFETCHED_BYTES 24u
+#define PREFETCHED_MAX 16u
 
-struct fetched {
-    void *objects[FETCHED_MAX]; /* a ring */
+/* A ring of objects from the stack whose fields are being prefetched. */
+struct prefetched {
+    void *objects[PREFETCHED_MAX];
     unsigned oldest, count;
 };
 
-static void fetch(struct fetched *fetched, char *object)
+static void prefetch(struct prefetched *prefetched, char *object)
 {
     __builtin_prefetch(object);
-    __builtin_prefetch(object + FETCHED_BYTES - 8);
-    fetched->objects[(fetched->oldest + fetched->count++) % FETCHED_MAX] = object;
+    __builtin_prefetch(object + PREFETCHED_BYTES - 8);
+    prefetched->objects[(prefetched->oldest + prefetched->count++) % PREFETCHED_MAX] = object;
 }
 
-static void *take_oldest(struct fetched *fetched)
+static void *take_oldest_prefetched(struct prefetched *prefetched)
 {
-    fetched->count--;
-    return fetched->objects[fetched->oldest++ % FETCHED_MAX];
+    prefetched->count--;
+    return prefetched->objects[prefetched->oldest++ % PREFETCHED_MAX];
 }
 
-/* Only where there is nothing else to do is something looked at before its time. */
+/* Keeps the ring of prefetched objects full as long as the stack has any, and the ring of far
+ * targets as well: an object is used before its prefetch is done only where nothing else is left.
+ */
 void mark_all(void)
 {
-    struct fetched fetched = {.count = 0};
+    struct prefetched prefetched = {.count = 0};
     for (;;) {
-        if (fetched.count == FETCHED_MAX)
-            follow_near(take_oldest(&fetched));
-        else if (marking.waiting != 0)
-            fetch(&fetched, marking.stack[--marking.waiting]);
+        if (prefetched.count == PREFETCHED_MAX)
+            traverse_near(take_oldest_prefetched(&prefetched));
+        else if (marking.depth != 0)
+            prefetch(&prefetched, marking.stack[--marking.depth]);
         else if (marking.reached_count != 0)
-            settle_early();
-        else if (fetched.count != 0)
-            follow_near(take_oldest(&fetched));
+            mark_oldest_of_few();
+        else if (prefetched.count != 0)
+            traverse_near(take_oldest_prefetched(&prefetched));
         else
             break;
     }

@@ -1,21 +1,24 @@
-/* mark.h: following references from the roots: what they lead to is white no longer.
+/* mark.h: marking: traverses the graph from the roots, and clears the white bit of every candidate
+ * that it reaches (marks.white, numbering.h).
  *
- *   object --reference--> reached: its bits are fetched --white--> stack --> fetched --> looked at
+ * A target in another pool than the object that refers to it is far: the processor would wait for
+ * its marks, then for its fields. So both are prefetched, and the target waits in a ring meanwhile:
  *
- * That is the way of a target far away: it waits in two rings, for its bits and for itself to come
- * into the cache, and between them on the stack, as long as need be. One in the same table as the
- * object is white no longer at once and, as a rule, looked at next: so a chain or a tree is
- * followed where it lies. */
+ *   reference --> ring: marks prefetched --if white--> mark stack --> ring: fields prefetched
+ *                                                                           --> traversed
+ *
+ * A near target, in the same pool, is marked at once and mostly traversed next, so a chain or a
+ * tree is followed in the order in which it lies in memory. */
 #ifndef GC_MARK_H
 #define GC_MARK_H
 
-/* For each deduction (numbering.h). */
+/* The mark stack is empty. For each deduction, after numbering_begin. */
 void mark_begin(void);
 
-/* A white object that is white no longer is to be looked at. */
-void mark_add(void *object);
+/* Pushes an object, whose white bit has just been cleared, onto the mark stack. */
+void mark_push(void *object);
 
-/* Looks at all that waits, and at what it leads to. */
+/* Traverses the objects on the mark stack, and all that they reach. */
 void mark_all(void);
 
 #endif
