@@ -1,4 +1,4 @@
-/* deduce.c: gather, subtract, find roots. */
+/* deduce.c: gather, subtract, find roots. deduce(), at the end, is the whole. */
 #include "deduce.h"
 
 #include "gc_refs.h"
@@ -16,7 +16,7 @@
 
 /* ---- Gather ---- */
 
-/* The candidates of one table; whether there are any. */
+/* Makes the blocks of the generation and of younger ones white. False: the table has none. */
 static bool gather_table(struct gc_table *table, int generation)
 {
     uint64_t any = 0;
@@ -30,7 +30,8 @@ static bool gather_table(struct gc_table *table, int generation)
     return any != 0;
 }
 
-/* A table may be in both rings: it is gathered once. */
+/* Adds the ring's tables that have candidates to the list `tables`, unless they are in it: a table
+ * may be in both rings. `member` is the link's offset in struct gc_table. */
 static struct gc_table *gather_ring(struct link *ring, size_t member, int generation,
                                     struct gc_table *tables)
 {
@@ -63,7 +64,7 @@ struct gc_table *deduce_gather(int generation)
 
 /* ---- Subtract ---- */
 
-/* Numbers far away that are to be counted down: by the time the buffer is full they are at hand. */
+/* A buffer of gc_refs to subtract one from, which are being prefetched until it is full. */
 #define FAR_MAX 64u
 
 static struct {
@@ -78,7 +79,7 @@ static void subtract_far(void)
     far.count = 0;
 }
 
-/* From the target's number, soon, wherever it lies. False: it takes no part. */
+/* Subtracts one, in a while, from the gc_refs of a target anywhere. False: it has no number. */
 static NOINLINE bool subtract_anywhere(const void *target)
 {
     size_t number = numbering_of(target);
@@ -91,7 +92,8 @@ static NOINLINE bool subtract_anywhere(const void *target)
     return true;
 }
 
-static int subtract_told(void *target, void *unused)
+/* For a traverse callback. */
+static int subtract_visited(void *target, void *unused)
 {
     (void)unused;
     subtract_anywhere(target);
@@ -105,18 +107,18 @@ static void subtract_slots(molt_slot *slots, size_t count)
             subtract_anywhere(slots[i]);
 }
 
-/* References outside the struct. */
+/* The object's references that are no fields of its struct. */
 static NOINLINE void subtract_more(const struct descriptor *type, void *object)
 {
     struct slots slots = type_slots(type, object, object_bytes(object));
     subtract_slots(slots.array, slots.array_count);
     subtract_slots(slots.extra, slots.extra_count);
     if (type->has_traverse)
-        type_traverse(type, object, subtract_told, NULL);
+        type_traverse(type, object, subtract_visited, NULL);
 }
 
-/* All references of an object of that type, from `field` on. False: it is a leaf, with no reference
- * to anything that takes part; those before `field` may be some. */
+/* Subtracts the references of an object of that type, but for the fields before `field`, which are
+ * done. False: the object is a leaf, which refers to no numbered object. */
 static NOINLINE bool subtract_references(const struct descriptor *type, void *object,
                                          const uint16_t *field)
 {
@@ -133,13 +135,17 @@ static NOINLINE bool subtract_references(const struct descriptor *type, void *ob
     return true;
 }
 
-/* What most objects of a table have in common: the header of an own one of that type, but for a
- * small count and the flags of age; all references in fields. No header is NONE_USUAL, nor one of a
- * large object, of a pool that has shared counts, or while references are held. */
+/* The fast path is for usual objects, those like the last unusual one of their table:
+ *
+ *   usual: ((header - usual.header) & UNUSUAL_BITS) == 0
+ *
+ * which says at once that the pool's owner counts it, that its type is usual.type, that it is
+ * tracked and not large, and that its count is below 128. With NONE_USUAL no object is usual: where
+ * the pool has shared counts, the type has references that are no fields, or `held` is not 0. */
 struct usual {
-    uint64_t header;
+    uint64_t header; /* the owner's tag, a count of 0, no flags, the type's number */
     const struct descriptor *type;
-    const uint16_t *fields, *fields_end;
+    const uint16_t *fields, *fields_end; /* the type's reference fields */
 };
 
 #define SMALL_COUNT_SHIFT 7
@@ -148,8 +154,8 @@ struct usual {
      0xffff)
 #define NONE_USUAL (~UINT64_C(0))
 
-/* The same for a usual object. As long as the targets are in its own table, which they mostly are,
- * this calls nothing. */
+/* subtract_references for a usual object. It calls nothing as long as the targets are in the
+ * object's own pool, as they mostly are. `numbers`: the gc_refs of the pool. */
 static ALWAYS_INLINE bool subtract_near(const struct numbered_pool *near, int8_t *numbers,
                                         const struct usual *usual, void *object)
 {
@@ -181,7 +187,7 @@ static struct usual usual_of(const struct gc_table *table, const struct descript
                           .fields_end = type->fields + type->field_count};
 }
 
-/* Any object. The usual ones are of its type from now on. */
+/* subtract_references for any object, after which the usual ones are those like it. */
 static NOINLINE bool subtract_object(const struct gc_table *table, void *object, int8_t *number,
                                      unsigned held, struct usual *usual)
 {
@@ -196,9 +202,13 @@ static NOINLINE bool subtract_object(const struct gc_table *table, void *object,
     return subtract_references(type, object, type->fields);
 }
 
-/* White blocks without a tracked object are white no longer. What is held stays, also if its
- * finalizer has untracked it. Who lives on is old from now on, also for its header; what turns out
- * to be garbage is forgotten with its block. */
+/* Adds the count of each candidate in the table to its gc_refs, subtracts its references from their
+ * targets', and sets the table's marks. gc_refs of other blocks may be changed, too: push_roots
+ * ignores them.
+ *
+ * A white block without a tracked object is no candidate, and so white no longer; but an object
+ * that the collector holds is one, even if its finalizer has untracked it. Each candidate's header
+ * says that it is old: that of garbage, which does not become old, goes with its block. */
 static NOINLINE void subtract_table(struct gc_table *table, unsigned held)
 {
     const struct numbered_pool near = numbering_of_table(table);
@@ -234,8 +244,8 @@ static NOINLINE void subtract_table(struct gc_table *table, unsigned held)
     }
 }
 
-/* Of all tables; how many objects are candidates. */
-static size_t subtract(struct gc_table *tables, unsigned held)
+/* Returns the number of candidates. */
+static size_t subtract_tables(struct gc_table *tables, unsigned held)
 {
     size_t count = 0;
     far.count = 0;
@@ -249,28 +259,32 @@ static size_t subtract(struct gc_table *tables, unsigned held)
 
 /* ---- Find roots ---- */
 
-static COLD _Noreturn void report_too_many_edges(void *object, const int8_t *number)
+/* Probably a field was set by a plain store without a retain, the target was released once too
+ * often, or a traverse callback has told of a reference twice. */
+static COLD _Noreturn void report_too_many_fields(void *object, const int8_t *number)
 {
     error_fatal(object, "object %p (%s): %d more fields refer to it than it has references", object,
                 error_type_name(object), (int)-gc_refs_value(number));
 }
 
-/* Some roots may have been reached already: they are only checked. */
-static void find_roots(struct gc_table *table)
+/* Pushes the table's roots, but for leaves and those that marking has reached from other tables'
+ * roots already. A negative gc_refs makes a root, too, where it is no error: in a forked child that
+ * lacks a thread which was running (owner.h). */
+static void push_roots(struct gc_table *table)
 {
-    const struct numbered_pool span = numbering_of_table(table);
-    const int8_t *numbers = &gc_refs.numbers[span.first];
-    struct marks *marks = numbering_marks(&span);
+    const struct numbered_pool pool = numbering_of_table(table);
+    const int8_t *numbers = &gc_refs.numbers[pool.first];
+    struct marks *marks = numbering_marks(&pool);
     unsigned words = gc_table_carved_words(table);
     for (unsigned w = 0; w < words; w++) {
         uint64_t roots = table->white[w] & gc_refs_nonzero(&numbers[w * 64]);
-        uint64_t waiting = roots & marks[w].white & ~marks[w].leaf;
+        uint64_t gray = roots & marks[w].white & ~marks[w].leaf;
         marks[w].white &= ~roots;
         for (; roots != 0; roots &= roots - 1) {
             unsigned i = w * 64 + (unsigned)__builtin_ctzll(roots);
             if (UNLIKELY(gc_refs_is_negative(&numbers[i])) && !owner_running_lost)
-                report_too_many_edges(gc_table_object(table, i), &numbers[i]);
-            if ((waiting & roots & -roots) != 0)
+                report_too_many_fields(gc_table_object(table, i), &numbers[i]);
+            if ((gray & roots & -roots) != 0)
                 mark_push(gc_table_object(table, i));
         }
     }
@@ -278,13 +292,13 @@ static void find_roots(struct gc_table *table)
 
 /* ---- The whole ---- */
 
-/* White is what still is; how many objects are. */
-static size_t take_white(struct gc_table *tables)
+/* Copies marks.white into the tables. Returns the number of white objects. */
+static size_t store_white(struct gc_table *tables)
 {
     size_t count = 0;
     for_each_table (table, tables) {
-        const struct numbered_pool span = numbering_of_table(table);
-        const struct marks *marks = numbering_marks(&span);
+        const struct numbered_pool pool = numbering_of_table(table);
+        const struct marks *marks = numbering_marks(&pool);
         unsigned words = gc_table_carved_words(table);
         for (unsigned w = 0; w < words; w++)
             table->white[w] = marks[w].white;
@@ -299,15 +313,15 @@ bool deduce(struct gc_table *tables, struct deduction *deduction)
         return true;
     if (!numbering_begin(tables))
         return false;
-    size_t candidates = subtract(tables, deduction->held);
+    size_t candidates = subtract_tables(tables, deduction->held);
     generation_promote(tables, deduction->collected);
     mark_begin();
     for_each_table (table, tables) {
-        find_roots(table);
+        push_roots(table);
         mark_all();
     }
     deduction->candidates += candidates;
-    deduction->reachable = candidates - take_white(tables);
+    deduction->reachable = candidates - store_white(tables);
     numbering_end(tables);
     return true;
 }

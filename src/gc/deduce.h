@@ -1,15 +1,21 @@
-/* deduce.h: which objects are unreachable? Trial deletion over numbers and bits of blocks.
+/* deduce.h: trial deletion: which candidates are unreachable? An exact answer, in a stopped world.
  *
- *   deduce_gather   the objects of a generation and of younger ones are candidates: white
- *   subtract        number[object] = its count less the references that candidates hold (gc_refs.h)
- *   find_roots      what has any left is referred to from outside: reachable
- *   mark            so is what it refers to; no longer white (mark.h)
+ *   deduce_gather   candidates = the tracked objects of a generation and of younger ones
+ *   subtract        gc_refs[x] = count(x) - references to x from candidates
+ *   push_roots      a candidate with gc_refs[x] > 0 is referred to from elsewhere: a root
+ *   mark            reachable = roots, and the candidates that reachable ones refer to (mark.h)
  *
- * What is still white is not. (Lins 1992; the phases as in CPython's collector.) Nothing is written
- * to an object but the flag that it is old. Numbers, bits and stack lie in scratch memory
- * (numbering.h): a deduction that cannot have that has done nothing.
+ * The unreachable candidates are garbage. (Lins 1992; the phases are those of CPython's collector.)
  *
- * Everything here under gc_table_lock, in a world that stands still. */
+ *   candidates   table->white until deduce returns, when it becomes the garbage alone
+ *   white        marks.white (numbering.h): not known to be reachable; in the end the garbage
+ *   gray         waits in mark.c: reachable, to be traversed
+ *   black        all other candidates: reachable, and traversed or a leaf
+ *
+ * Of an object only the flag HEADER_OLD is written, and the collector's own references are dropped.
+ * All else lies in scratch memory (numbering.h), without which deduce has done nothing.
+ *
+ * Everything here under gc_table_lock, in a stopped world. */
 #ifndef GC_DEDUCE_H
 #define GC_DEDUCE_H
 
@@ -18,19 +24,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Makes the tracked blocks of the generation and of younger ones white: their tables, linked by
- * next. Which of them hold objects is seen in deduce(). */
+/* Makes the blocks of a generation and of younger ones white. Returns their tables, linked by
+ * `next`. Some of the blocks may be free: subtract sorts them out. */
 struct gc_table *deduce_gather(int generation);
 
 struct deduction {
-    int collected;     /* the generation; what is reachable is promoted */
-    unsigned held;     /* references to each candidate that are the collector's own; they are
-                          dropped */
-    size_t candidates; /* tracked objects among the white blocks */
-    size_t reachable;  /* … that are white no longer */
+    int collected;     /* the generation that is collected: reachable objects are promoted */
+    unsigned held;     /* references of the collector's own to each candidate; deduce drops them */
+    size_t candidates; /* tracked objects among the white blocks at first */
+    size_t reachable;  /* candidates that are white no longer at the end */
 };
 
-/* Leaves white what is unreachable from outside the white blocks of the tables. False: no memory.
+/* Leaves those of the tables' white blocks white whose objects are unreachable. False: no memory.
  */
 bool deduce(struct gc_table *tables, struct deduction *deduction);
 
