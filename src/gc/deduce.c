@@ -48,15 +48,15 @@ static struct gc_table *gather_ring(struct link *ring, size_t member, int genera
 
 struct gc_table *deduce_gather(int generation)
 {
-    struct gc_table *tables;
+    struct gc_table *tables = NULL;
     generation_refresh();
-    if (generation == 2) {
-        tables = gather_ring(&gc_table_all, offsetof(struct gc_table, all), 2, NULL);
-    } else {
-        tables = gather_ring(&gc_table_young, offsetof(struct gc_table, young), generation, NULL);
-        if (generation == 1)
-            tables = gather_ring(&gc_table_middle, offsetof(struct gc_table, middle), 1, tables);
-    }
+    if (generation == GENERATION_OLD)
+        tables = gather_ring(&gc_table_all, offsetof(struct gc_table, all), generation, tables);
+    else
+        tables = gather_ring(&gc_table_young, offsetof(struct gc_table, young), generation, tables);
+    if (generation == GENERATION_MIDDLE)
+        tables =
+            gather_ring(&gc_table_middle, offsetof(struct gc_table, middle), generation, tables);
     for_each_table (table, tables)
         table->is_gathered = false;
     return tables;

@@ -26,7 +26,7 @@ void molt_gc_freeze(void)
         return;
     }
     generation_freeze();
-    pacing_reset_counts(2);
+    pacing_reset_counts(GENERATION_OLD);
     pause_end(&pause);
 }
 

@@ -8,6 +8,7 @@
 #include "debug.h"
 #include "deferral.h"
 #include "gc_stats.h"
+#include "generation.h"
 #include "incremental.h" // incremental_is_running
 #include "pacing.h"
 #include "slice.h"
@@ -33,7 +34,7 @@ static long collect_generation(int generation, bool automatic)
     struct molt_gc_info info = {.generation = generation};
     callback_call_all(MOLT_GC_START, &info);
     pacing_reset_counts(generation);
-    if (generation == 2)
+    if (generation == GENERATION_OLD)
         slice_abandon_cycle(); /* it is all done at once now */
     uint64_t start = os_now_ns();
     int error = collect(&collection);
@@ -42,7 +43,7 @@ static long collect_generation(int generation, bool automatic)
     if (automatic || error == 0)
         pacing_note_put_off(generation, error);
     pacing_note_sizes(&collection, error);
-    if (automatic && generation == 2 && error == 0)
+    if (automatic && generation == GENERATION_OLD && error == 0)
         pacing_note_yield(collection.unreachable, collection.candidates);
     gc_stats_note(&collection, error, duration);
     if (collection.says_statistics)
@@ -83,8 +84,9 @@ long molt_gc_collect(int generation)
 /* By who collects: that generation, in the way that the options want. As collect_generation(). */
 static long run_due(int generation)
 {
-    bool slice = options.gc == GC_INCREMENTAL && (generation == 2 || incremental_is_running());
-    if (slice && generation == 2)
+    bool slice =
+        options.gc == GC_INCREMENTAL && (generation == GENERATION_OLD || incremental_is_running());
+    if (slice && generation == GENERATION_OLD)
         generation = pacing_due_young();
     long found = collect_generation(generation, true);
     long more = slice ? slice_run() : 0;
@@ -145,7 +147,7 @@ void gc_collect_at_exit(void)
     struct owner *owner = options.objects ? attach_thread() : owner_self;
     if (owner != NULL) {
         count_merge_queue(owner);
-        collect_generation(2, true);
+        collect_generation(GENERATION_OLD, true);
     }
     collector_end();
 }

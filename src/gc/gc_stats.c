@@ -1,14 +1,13 @@
 /* gc_stats.c: sums, which others may read while they change: so each access is one in one piece. */
 #include "gc_stats.h"
 
-#include "straggler.h" // straggler_missing_thread
+#include "generation.h" // GENERATIONS
+#include "straggler.h"  // straggler_missing_thread
 
 #include "base/report.h"
 
 #include <errno.h>
 #include <stdbool.h>
-
-#define GENERATIONS 3
 
 static struct molt_gc_stats stats[GENERATIONS];
 
@@ -45,13 +44,13 @@ void gc_stats_note(const struct collection *done, int error, uint64_t duration_n
 
 void gc_stats_note_slice(const struct collection *slice, int error, uint64_t duration_ns)
 {
-    note(&stats[2], slice, error, duration_ns);
+    note(&stats[GENERATION_OLD], slice, error, duration_ns);
 }
 
 void gc_stats_note_cycle(size_t candidates)
 {
-    add(&stats[2].collections, 1);
-    add(&stats[2].candidates, candidates);
+    add(&stats[GENERATION_OLD].collections, 1);
+    add(&stats[GENERATION_OLD].candidates, candidates);
 }
 
 void gc_stats_say(const struct collection *done, int error, uint64_t duration_ns)

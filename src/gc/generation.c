@@ -3,10 +3,10 @@
 
 #include "object/safepoint.h" // safepoint_world_is_mine
 
-static void promote(struct gc_table *table, unsigned w, uint64_t bits, int collected)
+static void promote_bits(struct gc_table *table, unsigned w, uint64_t bits, int collected)
 {
     gc_table_words(table, GC_OLD)[w] |= bits;
-    if (collected == 0)
+    if (collected == GENERATION_YOUNG)
         gc_table_words(table, GC_MIDDLE)[w] |= bits;
     else
         gc_table_words(table, GC_MIDDLE)[w] &= ~bits;
@@ -16,17 +16,17 @@ void generation_promote(struct gc_table *tables, int collected)
 {
     for_each_table (table, tables)
         for (unsigned w = 0; w < table->words; w++)
-            promote(table, w, table->white[w], collected);
+            promote_bits(table, w, table->white[w], collected);
 }
 
 void generation_promote_one(struct gc_table *table, unsigned index)
 {
     void *object = gc_table_object(table, index);
     header_set(object, header_of(object) | HEADER_OLD);
-    promote(table, index / 64, UINT64_C(1) << (index % 64), 2);
+    promote_bits(table, index / 64, UINT64_C(1) << (index % 64), GENERATION_OLD);
 }
 
-static void refresh(struct gc_table *table)
+static void refresh_table(struct gc_table *table)
 {
     for_each_bit (i, table, GC_OLD)
         if ((header_of(gc_table_object(table, i)) & HEADER_OLD) == 0)
@@ -40,24 +40,24 @@ void generation_refresh(void)
 {
     struct link *link;
     while ((link = ring_pop(&gc_table_stale)) != NULL)
-        refresh(LINK_OWNER(link, struct gc_table, stale));
+        refresh_table(LINK_OWNER(link, struct gc_table, stale));
 }
 
-/* Young objects are where pools go on being allocated from; the survivors of a young collection are
- * in the middle, and those of others no longer. */
+/* New objects come to active pools alone, so only their tables stay in the young ring. After a
+ * young collection its survivors are middle-aged; after any other no object is. */
 void generation_update_lists(int collected)
 {
     struct link *next;
     for (struct link *link = gc_table_young.next; link != &gc_table_young; link = next) {
         struct gc_table *table = LINK_OWNER(link, struct gc_table, young);
         next = link->next;
-        if (collected == 0 && !link_is_linked(&table->middle))
+        if (collected == GENERATION_YOUNG && !link_is_linked(&table->middle))
             ring_add(&gc_table_middle, &table->middle);
         if (table->pool == NULL || pool_state(table->pool) != POOL_ACTIVE)
             link_remove(link);
     }
-    while (collected > 0 && ring_pop(&gc_table_middle) != NULL)
-        ;
+    while (collected > GENERATION_YOUNG && ring_pop(&gc_table_middle) != NULL)
+        continue;
 }
 
 size_t generation_visit(int generation, int (*visit)(void *, void *), void *arg)

@@ -2,6 +2,7 @@
 #include "pacing.h"
 
 #include "deferral.h"
+#include "generation.h"
 #include "straggler.h"
 
 #include "object/gc_table.h" // gc_table_large_bytes
@@ -79,13 +80,13 @@ void pacing_note_yield(size_t found, size_t candidates)
 
 void pacing_note_sizes(const struct collection *done, int error)
 {
-    if (done->generation == 2)
+    if (done->generation == GENERATION_OLD)
         large_bytes_old = gc_table_large_bytes;
     if (error != 0)
         return;
-    if (done->generation == 1)
+    if (done->generation == GENERATION_MIDDLE)
         new_old_objects += done->survivors;
-    if (done->generation != 2)
+    if (done->generation != GENERATION_OLD)
         return;
     old_objects = done->survivors;
     new_old_objects = 0;
@@ -111,7 +112,8 @@ int32_t pacing_limit(void)
 
 int pacing_due_young(void)
 {
-    return younger_collections[1] > threshold[1] || put_off == 1 ? 1 : 0;
+    return younger_collections[1] > threshold[1] || put_off == GENERATION_MIDDLE ? GENERATION_MIDDLE
+                                                                                 : GENERATION_YOUNG;
 }
 
 static bool large_bytes_due(void)
@@ -127,7 +129,8 @@ static bool full_due(void)
 
 int pacing_due_generation(void)
 {
-    return large_bytes_due() || full_due() || put_off == 2 ? 2 : pacing_due_young();
+    return large_bytes_due() || full_due() || put_off == GENERATION_OLD ? GENERATION_OLD
+                                                                        : pacing_due_young();
 }
 
 bool pacing_is_due(const struct owner *owner)

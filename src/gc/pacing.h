@@ -11,8 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GENERATIONS 3
-
 /* ---- When ---- */
 
 /* What an owner's count of new objects may be before it comes to its slow path. */

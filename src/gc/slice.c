@@ -5,6 +5,7 @@
 #include "collector.h"
 #include "debug.h"
 #include "gc_stats.h"
+#include "generation.h" // GENERATION_OLD
 #include "incremental.h"
 #include "pacing.h"
 #include "straggler.h"
@@ -63,7 +64,7 @@ static int work_on_slice(struct collection *slice)
 long slice_run(void)
 {
     uint64_t start = os_now_ns();
-    struct collection slice = debug_collection(2, straggler_patience_ms());
+    struct collection slice = debug_collection(GENERATION_OLD, straggler_patience_ms());
     slice.is_partial = true;
     int error = collector_stop_world(slice.stop_ms) ? work_on_slice(&slice) : EBUSY;
     straggler_note_attempt(error == 0);
