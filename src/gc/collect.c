@@ -1,4 +1,4 @@
-/* collect.c: what is done with garbage. collect(), at the end, is the whole in short. */
+/* collect.c: the phases of a collection after deduce. collect(), at the end, is the whole. */
 #include "collect.h"
 
 #include "collector.h"
@@ -22,8 +22,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Tables without white objects leave the list. */
-static struct gc_table *keep_white(struct gc_table *tables)
+/* The tables that have white objects, linked anew. */
+static struct gc_table *tables_with_white(struct gc_table *tables)
 {
     struct gc_table *kept = NULL, *next;
     for (struct gc_table *table = tables; table != NULL; table = next) {
@@ -41,7 +41,7 @@ static struct gc_table *keep_white(struct gc_table *tables)
 
 /* ---- Debugging ---- */
 
-static void say_all(const char *what, struct gc_table *tables, enum gc_bit bitmap)
+static void report_objects(const char *what, struct gc_table *tables, enum gc_bit bitmap)
 {
     for_each_table (table, tables)
         for_each_bit (i, table, bitmap) {
@@ -52,28 +52,29 @@ static void say_all(const char *what, struct gc_table *tables, enum gc_bit bitma
         }
 }
 
-static void forget_due(struct gc_table *tables)
+static void clear_due(struct gc_table *tables)
 {
     for_each_table (table, tables)
         for_each_bit (i, table, GC_DUE)
             gc_table_unset(table, GC_DUE, i);
 }
 
-static void note_white(struct gc_table *tables)
+/* GC_DUE, which no finalizer needs at that time, says what was white before it was deduced anew. */
+static void copy_white_to_due(struct gc_table *tables)
 {
     for_each_table (table, tables)
         for_each_bit (i, table, GC_WHITE)
             gc_table_set(table, GC_DUE, i);
 }
 
-/* The revived ones are white no longer. */
-static void say_revived(struct gc_table *tables)
+/* The revived objects are those that were white and are no longer. */
+static void report_revived(struct gc_table *tables)
 {
     for_each_table (table, tables)
         for_each_bit (i, table, GC_WHITE)
             gc_table_unset(table, GC_DUE, i);
-    say_all("uncollectable", tables, GC_DUE);
-    forget_due(tables);
+    report_objects("uncollectable", tables, GC_DUE);
+    clear_due(tables);
 }
 
 /* ---- Code of the program: weak references' callbacks and finalizers ---- */
@@ -85,7 +86,7 @@ static bool has_finalizer_due(const void *object)
            type_by_number(header_type(header))->type->finalize != NULL;
 }
 
-static bool any_code_due(struct gc_table *white)
+static bool any_program_code_due(struct gc_table *white)
 {
     for_each_table (table, white)
         for_each_bit (i, table, GC_WHITE) {
@@ -96,16 +97,18 @@ static bool any_code_due(struct gc_table *white)
     return false;
 }
 
-static void add_to_counts(struct gc_table *white, int change)
+static void retain_white(struct gc_table *white)
 {
     for_each_table (table, white)
         for_each_bit (i, table, GC_WHITE)
-            count_add_stopped(gc_table_object(table, i), change);
+            count_add_stopped(gc_table_object(table, i), 1);
 }
 
-/* Takes down which finalizers are due. */
-static void prepare_code(struct gc_table *white, molt_weak **due)
+/* Retains all white objects. Weak references with a callback die, and join the chain at *due; the
+ * objects whose finalizers are to run get their GC_DUE bit. */
+static void prepare_program_code(struct gc_table *white, molt_weak **due)
 {
+    retain_white(white);
     for_each_table (table, white)
         for_each_bit (i, table, GC_WHITE) {
             void *object = gc_table_object(table, i);
@@ -129,10 +132,12 @@ static void call_finalizers(struct gc_table *white)
         }
 }
 
-/* Each white object is white no longer, and `end` is called with it; what dies of that is put off
- * by the caller. Its table may go with it, also by the hand of its owner: after the last of a table
- * nothing is read there. */
-static void end_white(struct gc_table *white, void (*end)(void *object))
+/* Clears the bit of each white object, then calls `end` with the object, to free it or to release
+ * the reference that keeps it. The caller defers deaths, so `end` frees no other white object.
+ *
+ * A pool without a live object may be released at any time, with its table, since the world is
+ * running. So nothing is read in a table after `end` was called for its last white object. */
+static void drain_white(struct gc_table *white, void (*end)(void *object))
 {
     struct gc_table *next;
     for (struct gc_table *table = white; table != NULL; table = next) {
@@ -149,21 +154,22 @@ static void end_white(struct gc_table *white, void (*end)(void *object))
     }
 }
 
-/* The question cannot be asked again: all are revived, their generation aside. */
-static void give_up(struct gc_table *white)
+/* Where it cannot be deduced again which white objects are garbage: lets go of all, which live on
+ * like revived ones. */
+static void release_white(struct gc_table *white)
 {
     death_begin_defer();
-    end_white(white, molt_release);
+    drain_white(white, molt_release);
     death_end_defer();
 }
 
-static void let_run(void)
+static void resume_world(void)
 {
     gc_table_lock_release();
     safepoint_resume_world();
 }
 
-static bool stop_again(unsigned ms)
+static bool stop_world(unsigned ms)
 {
     if (!collector_stop_world(ms))
         return false;
@@ -171,41 +177,41 @@ static bool stop_again(unsigned ms)
     return true;
 }
 
-/* Runs what is due, and lets go of what it revived. The white objects are kept by a reference
- * meanwhile. An error number if the world or memory did not allow to ask again. */
-static int run_code(struct collection *collection, struct gc_table **white)
+/* Runs the callbacks and finalizers that are due, then leaves those objects white which that has
+ * not revived. The world is stopped again; but if that fails, or memory for the deduction, it runs,
+ * no object is white, and the result is an error number. */
+static int run_program_code(struct collection *collection, struct gc_table **white)
 {
     molt_weak *due = NULL;
-    add_to_counts(*white, 1);
-    prepare_code(*white, &due);
-    let_run();
+    prepare_program_code(*white, &due);
+    resume_world();
     weak_call(&due);
     call_finalizers(*white);
-    if (!stop_again(collection->stop_ms)) {
-        give_up(*white);
+    if (!stop_world(collection->stop_ms)) {
+        release_white(*white);
         return EBUSY;
     }
     if (collection->says_uncollectable)
-        note_white(*white);
+        copy_white_to_due(*white);
     struct deduction deduction = {.collected = collection->generation, .held = 1};
     if (!deduce(*white, &deduction)) {
-        forget_due(*white);
-        let_run();
-        give_up(*white);
+        clear_due(*white);
+        resume_world();
+        release_white(*white);
         return ENOMEM;
     }
     if (collection->says_uncollectable)
-        say_revived(*white);
+        report_revived(*white);
     collection->revived += deduction.reachable;
-    *white = keep_white(*white);
+    *white = tables_with_white(*white);
     return 0;
 }
 
 /* ---- Deleting ---- */
 
-/* All weak references go before the first object does: in a forked child none may lead to garbage
- * of which a part is condemned. */
-static void take_weak(struct gc_table *white)
+/* All weak references to garbage die before the first object is condemned: a child that is forked
+ * in between must find none that leads to a condemned object. */
+static void clear_weak_references(struct gc_table *white)
 {
     for_each_table (table, white)
         for_each_bit (i, table, GC_WHITE)
@@ -213,6 +219,8 @@ static void take_weak(struct gc_table *white)
                 weak_take(gc_table_object(table, i), false, NULL);
 }
 
+/* Marks the white objects as dead. From then on drop_references tells them from live targets, and
+ * no thread counts them. Returns how many there are. */
 static size_t condemn(struct gc_table *white)
 {
     size_t count = 0;
@@ -228,6 +236,7 @@ static size_t condemn(struct gc_table *white)
     return count;
 }
 
+/* A reference to another condemned object is not counted: that one is freed in any case. */
 static void drop_references(void *object)
 {
     const struct descriptor *type = type_by_number(header_type(header_of(object)));
@@ -243,6 +252,7 @@ static void drop_references(void *object)
     }
 }
 
+/* No block is freed before all references are dropped: until then headers of targets are read. */
 static void delete_white(struct gc_table *white)
 {
     death_begin_defer();
@@ -253,11 +263,13 @@ static void delete_white(struct gc_table *white)
             drop_references(gc_table_object(table, i));
         }
     dying.is_deleting = false;
-    end_white(white, death_finish);
+    drain_white(white, death_finish);
     death_end_defer();
 }
 
-static size_t save_all(struct gc_table *white)
+/* Promotes the white objects and keeps them for the program, but for those that there is no memory
+ * for. Returns how many are kept. */
+static size_t save_white(struct gc_table *white)
 {
     size_t count = 0;
     for_each_table (table, white)
@@ -272,23 +284,24 @@ static size_t save_all(struct gc_table *white)
 
 /* ---- The whole ---- */
 
-/* The white objects, to be deleted; the world stands still unless *error. */
+/* The tables with garbage: white objects that are to be deleted. The world is still stopped then;
+ * if *error is not 0 it runs. */
 static struct gc_table *find_garbage(struct collection *collection, struct gc_table *tables,
                                      int *error)
 {
     struct deduction deduction = {.collected = collection->generation};
     if (!deduce(tables, &deduction)) {
         *error = ENOMEM;
-        let_run();
+        resume_world();
         return NULL;
     }
     collection->candidates += deduction.candidates;
     collection->survivors += deduction.reachable;
     if (!collection->is_partial)
         generation_update_lists(collection->generation);
-    struct gc_table *white = keep_white(tables);
-    if (any_code_due(white))
-        *error = run_code(collection, &white);
+    struct gc_table *white = tables_with_white(tables);
+    if (any_program_code_due(white))
+        *error = run_program_code(collection, &white);
     return white;
 }
 
@@ -299,26 +312,32 @@ int collect_tables(struct collection *collection, struct gc_table *tables)
     if (error != 0)
         return error;
     if (collection->says_collectable)
-        say_all("collectable", white, GC_WHITE);
+        report_objects("collectable", white, GC_WHITE);
     if (collection->saves_all) {
         if (collection->says_uncollectable)
-            say_all("uncollectable", white, GC_WHITE);
-        collection->unreachable += save_all(white);
-        let_run();
+            report_objects("uncollectable", white, GC_WHITE);
+        collection->unreachable += save_white(white);
+        resume_world();
         return 0;
     }
-    take_weak(white);
+    clear_weak_references(white);
     collection->unreachable += condemn(white);
-    let_run();
+    resume_world();
     delete_white(white);
     return 0;
 }
 
 int collect(struct collection *collection)
 {
-    if (!collector_stop_world(collection->stop_ms))
+    if (!stop_world(collection->stop_ms))
         return EBUSY;
-    gc_table_lock_acquire();
-    struct gc_table *tables = deduce_gather(collection->generation);
-    return collect_tables(collection, tables);
+    return collect_tables(collection, deduce_gather(collection->generation));
+}
+
+long collect_result(const struct collection *done, int error)
+{
+    if (error == 0)
+        return (long)done->unreachable;
+    errno = error;
+    return -1;
 }

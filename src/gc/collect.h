@@ -1,17 +1,21 @@
-/* collect.h: one collection.
+/* collect.h: one collection: finds garbage, runs what its death calls for, and deletes it.
  *
- *   deduce          which candidates are unreachable: white (deduce.h)
- *   run_code        weak references with callbacks die, and the callbacks run; then the
- *                   finalizers that are due. The white objects are kept by a reference each
- *                   meanwhile; then the question is asked again of them alone, and what has
- *                   been revived is promoted like the rest
- *   condemn         those that are still white lose their other weak references
- *   delete_white    their references are dropped, then their blocks are freed
+ *   phase                      world     gc_table_lock   white objects (GC_WHITE)
  *
- * (Weak references without a callback outlive the finalizers, as in CPython since the change
- * gh-135552, which is in 3.15; 3.14.2 lets them all die first.) The world stands still, and
- * gc_table_lock is held, but where code of the program runs. A collection for which memory or a
- * thread's safepoint is missing has done nothing. */
+ *   deduce_gather              stopped   held            candidates
+ *   deduce                     stopped   held            unreachable candidates (deduce.h)
+ *   run_program_code, if any of them has a finalizer that is due, or weak references:
+ *     prepare_program_code     stopped   held            the same, kept by one reference each
+ *     weak_call                running   free            the same; callbacks …
+ *     call_finalizers          running   free            … and finalizers may revive them
+ *     deduce once more         stopped   held            those not revived
+ *   clear_weak_references      stopped   held            garbage
+ *   condemn                    stopped   held            the same, dead by their headers
+ *   delete_white               running   free            those that are not freed yet
+ *
+ * Objects that are revived are promoted like other survivors. Weak references with a callback die
+ * before the finalizers run, those without one after that, as in CPython since the change
+ * gh-135552, which is in 3.15; 3.14.2 lets all die first. */
 #ifndef GC_COLLECT_H
 #define GC_COLLECT_H
 
@@ -22,23 +26,39 @@
 
 struct collection {
     int generation;
-    bool is_partial;         /* the candidates are not a whole generation */
-    bool saves_all;          /* garbage is kept: garbage.h */
-    bool says_collectable;   /* each garbage object in a line */
-    bool says_uncollectable; /* … each that is kept all the same */
+    bool is_partial;         /* the candidates are only a part of the generation: a slice's */
+    bool saves_all;          /* garbage is kept for the program instead of freed (garbage.h) */
+    bool says_collectable;   /* a line on standard error for each garbage object */
+    bool says_uncollectable; /* a line for each garbage object that is not freed */
     bool says_statistics;    /* a line at the end */
-    unsigned stop_ms;        /* how long to wait for other threads */
-    size_t candidates;       /* objects looked at */
-    size_t survivors;        /* … that were reachable */
-    size_t unreachable;      /* found, and not revived */
-    size_t revived;          /* by finalizers */
+    unsigned stop_ms;        /* how long to wait for other threads to stop */
+    size_t candidates;       /* objects examined */
+    size_t survivors;        /* candidates that were reachable from the first */
+    size_t unreachable;      /* candidates that were garbage */
+    size_t revived;          /* unreachable candidates that callbacks or finalizers have revived */
 };
 
-/* 0, or an error number: nothing has been freed. The caller is the only one who collects. */
+/* candidates = survivors + revived + unreachable, unless memory or a thread was missing. What was
+ * freed of them, and what was unreachable at first and was not: */
+static inline size_t collection_freed(const struct collection *done)
+{
+    return done->saves_all ? 0 : done->unreachable;
+}
+
+static inline size_t collection_uncollectable(const struct collection *done)
+{
+    return done->revived + (done->saves_all ? done->unreachable : 0);
+}
+
+/* Collects. 0, or an error number, and nothing has been freed: EBUSY: a thread came to no
+ * safepoint, or ENOMEM. By the collector. */
 int collect(struct collection *collection);
 
-/* The same with candidates that are white already, in a world that stands still and under
- * gc_table_lock: both are given up. */
+/* Collects the white objects of the tables. The world is stopped and gc_table_lock held; both are
+ * given up. */
 int collect_tables(struct collection *collection, struct gc_table *tables);
+
+/* What the program is told of a collection: the number of unreachable objects, or -1 and errno. */
+long collect_result(const struct collection *done, int error);
 
 #endif

@@ -48,15 +48,12 @@ static long collect_generation(int generation, bool automatic)
     gc_stats_note(&collection, error, duration);
     if (collection.says_statistics)
         gc_stats_say(&collection, error, duration);
-    info.collected = collection.saves_all ? 0 : collection.unreachable;
-    info.uncollectable = collection.revived + (collection.saves_all ? collection.unreachable : 0);
+    info.collected = collection_freed(&collection);
+    info.uncollectable = collection_uncollectable(&collection);
     info.candidates = collection.candidates;
     info.duration_ns = duration;
     callback_call_all(MOLT_GC_STOP, &info);
-    if (error == 0)
-        return (long)collection.unreachable;
-    errno = error;
-    return -1;
+    return collect_result(&collection, error);
 }
 
 long molt_gc_collect(int generation)

@@ -1,4 +1,5 @@
-/* gc_stats.c: sums, which others may read while they change: so each access is one in one piece. */
+/* gc_stats.c: the sums. Any thread may read them while the collector adds: all accesses are atomic.
+ */
 #include "gc_stats.h"
 
 #include "generation.h" // GENERATIONS
@@ -16,20 +17,21 @@ static uint64_t value_of(const uint64_t *number)
     return __atomic_load_n(number, __ATOMIC_RELAXED);
 }
 
-/* Only who collects adds. */
-static void add(uint64_t *number, uint64_t more)
+/* By the collector alone, so two stores never race. */
+static void stats_add(uint64_t *number, uint64_t more)
 {
     __atomic_store_n(number, value_of(number) + more, __ATOMIC_RELAXED);
 }
 
-static void note(struct molt_gc_stats *of, const struct collection *done, int error,
-                 uint64_t duration_ns)
+/* What collections and slices have in common. */
+static void note_outcome(struct molt_gc_stats *of, const struct collection *done, int error,
+                         uint64_t duration_ns)
 {
-    add(&of->skipped, error != 0);
-    add(&of->skipped_busy, error == EBUSY);
-    add(&of->collected, done->saves_all ? 0 : done->unreachable);
-    add(&of->uncollectable, done->revived + (done->saves_all ? done->unreachable : 0));
-    add(&of->duration_ns, duration_ns);
+    stats_add(&of->skipped, error != 0);
+    stats_add(&of->skipped_busy, error == EBUSY);
+    stats_add(&of->collected, collection_freed(done));
+    stats_add(&of->uncollectable, collection_uncollectable(done));
+    stats_add(&of->duration_ns, duration_ns);
     if (duration_ns > value_of(&of->longest_ns))
         __atomic_store_n(&of->longest_ns, duration_ns, __ATOMIC_RELAXED);
 }
@@ -37,20 +39,20 @@ static void note(struct molt_gc_stats *of, const struct collection *done, int er
 void gc_stats_note(const struct collection *done, int error, uint64_t duration_ns)
 {
     struct molt_gc_stats *of = &stats[done->generation];
-    add(&of->collections, 1);
-    add(&of->candidates, done->candidates);
-    note(of, done, error, duration_ns);
+    stats_add(&of->collections, 1);
+    stats_add(&of->candidates, done->candidates);
+    note_outcome(of, done, error, duration_ns);
 }
 
 void gc_stats_note_slice(const struct collection *slice, int error, uint64_t duration_ns)
 {
-    note(&stats[GENERATION_OLD], slice, error, duration_ns);
+    note_outcome(&stats[GENERATION_OLD], slice, error, duration_ns);
 }
 
 void gc_stats_note_cycle(size_t candidates)
 {
-    add(&stats[GENERATION_OLD].collections, 1);
-    add(&stats[GENERATION_OLD].candidates, candidates);
+    stats_add(&stats[GENERATION_OLD].collections, 1);
+    stats_add(&stats[GENERATION_OLD].candidates, candidates);
 }
 
 void gc_stats_say(const struct collection *done, int error, uint64_t duration_ns)

@@ -1,5 +1,5 @@
-/* gc_stats.h: what collections have done, by generation: molt_gc_get_stats. Noted by who collects,
- * read by anybody at any time. */
+/* gc_stats.h: statistics of all collections so far, by generation: molt_gc_get_stats. The collector
+ * notes them, any thread may read them at any time. An error number: the collection was skipped. */
 #ifndef GC_GC_STATS_H
 #define GC_GC_STATS_H
 
@@ -8,14 +8,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A collection has come to its end, or was skipped (an error number). */
+/* Counts a collection. */
 void gc_stats_note(const struct collection *done, int error, uint64_t duration_ns);
 
-/* A slice of an incremental collection; the last one with the cycle's candidates, others with 0. */
+/* An incremental cycle counts as one collection of all its candidates when it ends; what it has
+ * freed, and its time, count by the slice. */
 void gc_stats_note_slice(const struct collection *slice, int error, uint64_t duration_ns);
 void gc_stats_note_cycle(size_t candidates);
 
-/* A line on standard error. */
+/* Writes a line about the collection to standard error. */
 void gc_stats_say(const struct collection *done, int error, uint64_t duration_ns);
 
 #endif

@@ -69,8 +69,5 @@ long slice_run(void)
     int error = collector_stop_world(slice.stop_ms) ? work_on_slice(&slice) : EBUSY;
     straggler_note_attempt(error == 0);
     gc_stats_note_slice(&slice, error, os_now_ns() - start);
-    if (error == 0)
-        return (long)slice.unreachable;
-    errno = error;
-    return -1;
+    return collect_result(&slice, error);
 }
