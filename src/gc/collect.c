@@ -5,7 +5,9 @@
 #include "deduce.h"
 #include "garbage.h"
 #include "generation.h"
-#include "throttle.h" // throttle_note_progress
+#include "incremental.h" // incremental_end
+#include "scratch.h"     // scratch_give
+#include "throttle.h"    // throttle_note_progress
 
 #include "base/report.h"
 #include "object/count.h"
@@ -340,4 +342,12 @@ long collect_result(const struct collection *done, int error)
         return (long)done->unreachable;
     errno = error;
     return -1;
+}
+
+/* A child may be forked in between: first no table leads to what is unmapped afterwards. */
+void collect_abandon(void)
+{
+    gc_table_forget_collection();
+    incremental_end();
+    scratch_give();
 }

@@ -61,4 +61,8 @@ int collect_tables(struct collection *collection, struct gc_table *tables);
 /* What the program is told of a collection: the number of unreachable objects, or -1 and errno. */
 long collect_result(const struct collection *done, int error);
 
+/* Forgets all that a collection which was broken off has noted, and an incremental cycle. By the
+ * collector under gc_table_lock, or while a forked child is repaired. */
+void collect_abandon(void);
+
 #endif

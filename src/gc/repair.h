@@ -1,9 +1,10 @@
-/* repair.h: objects in a forked child, whose other threads are gone. */
+/* repair.h: objects in a forked child, whose other threads are gone (base/fork.h). */
 #ifndef GC_REPAIR_H
 #define GC_REPAIR_H
 
-/* Lets go of what threads that are gone held, and makes whole what they left half done. By the one
- * thread that repairs the child (base/fork.h). */
+/* Frees the locks of threads that are gone, and makes whole what they were in the middle of. By the
+ * one thread that repairs the child, which may be forked itself meanwhile: then its child begins
+ * anew. */
 void repair_objects(void);
 
 #endif

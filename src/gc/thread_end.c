@@ -1,8 +1,8 @@
-/* thread_end.c: leaving all that the thread is in, then detaching its owner. */
+/* thread_end.c: leaves all that the thread was in the middle of, then detaches its owner. */
 #include "thread_end.h"
 
+#include "collect.h" // collect_abandon
 #include "collector.h"
-#include "incremental.h" // incremental_end
 
 #include "object/blocking.h"
 #include "object/count.h" // count_merge_queue
@@ -13,24 +13,26 @@
 
 #include <limits.h> // PTHREAD_DESTRUCTOR_ITERATIONS
 
-static THREAD_LOCAL unsigned ends_put_off; /* rounds of other destructors */
+static THREAD_LOCAL unsigned ends_put_off; /* times that other destructors were let go first */
 
-/* A callback of a collection, or a visitor, has ended its thread: others may collect again. What
- * was garbage and has been kept for its finalizers stays. */
+/* The thread has ended in a callback of a collection or in a visitor: it gives up being the
+ * collector, in the reverse order of beginning. Garbage that is kept for its finalizers stays. */
 static void abandon_collection(void)
 {
     if (!collector_is_mine())
         return;
-    if (!gc_table_lock_is_mine())
+    if (!gc_table_lock_is_mine()) /* a visitor and a traverse callback run under the lock */
         gc_table_lock_acquire();
-    incremental_end();
-    gc_table_forget_collection();
+    collect_abandon();
     gc_table_lock_release();
     if (safepoint_world_is_mine())
         safepoint_resume_world();
     collector_end();
 }
 
+/* The collection first: while the world is stopped, the others could only wait. Then the thread
+ * gets its owner back, if it was in a traverse callback or a blocking region; with that it can
+ * finish what was dying. */
 static void leave_everything(void)
 {
     abandon_collection();
@@ -43,24 +45,26 @@ static void leave_everything(void)
         death_end_all();
 }
 
-/* Nothing is settled, and so nothing dies, after the owner has been detached: the world may stand
- * still then. So either the queue is seen here that another thread has filled, or that thread sees
- * in `state`, which it reads after it has filled the queue, that it has to settle. That needs one
- * order of all four accesses (Dekker's): they are sequentially consistent. */
-static void detach(struct owner *owner)
+/* Detaches the owner when its queue of counts to merge is empty: later nothing may be merged here,
+ * since objects could die of it while the world is stopped. A thread that queues an object stores
+ * the queue and then reads `state`; this one stores `state` and then reads the queue. As all four
+ * accesses are sequentially consistent (Dekker's algorithm), one of the two sees that it has to
+ * merge. */
+static void detach_owner(struct owner *owner)
 {
-    bool is_settled;
+    bool is_merged;
     do {
-        leave_everything(); /* also what a finalizer has begun */
-        count_merge_queue(owner);
-        safepoint_arrive(owner);
+        leave_everything();       /* also what a finalizer in the last round has begun */
+        count_merge_queue(owner); /* as long as the thread may let objects die */
+        safepoint_arrive(
+            owner); /* as late as that: nobody has to wait for the thread from here on */
         lock_acquire(&owner->lock);
         safepoint_leave(owner);
-        is_settled = atomic_load(&owner->queue) == NULL;
-        if (!is_settled)
+        is_merged = atomic_load(&owner->queue) == NULL;
+        if (!is_merged)
             safepoint_enter(owner);
         lock_release(&owner->lock);
-    } while (!is_settled);
+    } while (!is_merged);
     owner_self = NULL;
     molt_self = SELF_NONE;
 }
@@ -75,6 +79,6 @@ bool thread_end_detach(struct heap *heap)
         ends_put_off++;
         return true;
     }
-    detach(owner);
+    detach_owner(owner);
     return false;
 }

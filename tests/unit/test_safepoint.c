@@ -10,6 +10,7 @@
 #include "gc/pacing.h"
 #include "object/owner.h"
 #include "object/gc_table.h"
+#include "os/os.h"
 
 #include "molt_value.h"
 
@@ -516,6 +517,58 @@ START_TEST(test_end)
 }
 END_TEST
 
+/* ---- Memory that a broken-off collection has taken ---- */
+
+enum { BROKEN_OFF = 8, OLD_NODES = 64 * 1024 };
+static atomic_bool exits; /* the next traverse callback ends its thread */
+
+static int exit_if_told(void *object, molt_visit *visit, void *arg)
+{
+    if (atomic_exchange(&exits, false))
+        pthread_exit(NULL);
+    return visit(((struct node *)object)->a, arg);
+}
+
+MOLT_TYPE(exits_if_told, struct node, .traverse = exit_if_told, .clear = clear);
+
+static void *break_off(void *unused)
+{
+    (void)unused;
+    atomic_store(&exits, true);
+    molt_gc_collect(2);
+    ck_abort_msg("the thread has not ended");
+    return NULL;
+}
+
+static size_t mapped_bytes(void)
+{
+    char text[128];
+    ck_assert_int_gt(os_read_file("/proc/self/statm", text, sizeof text), 0);
+    return strtoul(text, NULL, 10) << os_page_shift;
+}
+
+/* A thread that ends in a traverse callback leaves no mapping of its collection behind. */
+START_TEST(test_end_in_large_collections)
+{
+    if (unit_is_sanitized()) {
+        printf("skip: sanitizers map memory of their own\n");
+        return;
+    }
+    struct node *list = node_new(&exits_if_told, 0, NULL, NULL);
+    for (unsigned i = 0; i < OLD_NODES; i++)
+        list = node_take(&node_type, 0, list, NULL);
+    molt_gc_blocking_begin();
+    unit_in_thread(break_off, NULL); /* maps a stack, and what threads have in common */
+    size_t before = mapped_bytes();
+    for (unsigned i = 0; i < BROKEN_OFF; i++)
+        unit_in_thread(break_off, NULL);
+    ck_assert_uint_lt(mapped_bytes(), before + (size_t)OLD_NODES * BROKEN_OFF);
+    molt_gc_blocking_end();
+    ck_assert_int_eq(molt_gc_collect(2), 0);
+    molt_release(list);
+}
+END_TEST
+
 static void exit_in_region(void *unused)
 {
     (void)unused;
@@ -632,6 +685,7 @@ Suite *suite_safepoint(void)
     TCase *end = tcase_create("ends");
     tcase_set_timeout(end, 60);
     tcase_add_loop_test(end, test_end, 0, COUNT_OF(ends));
+    tcase_add_test(end, test_end_in_large_collections);
     tcase_add_test(end, test_exit_in_region);
     suite_add_tcase(suite, end);
     TCase *calls = tcase_create("calls");
