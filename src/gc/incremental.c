@@ -1,8 +1,9 @@
-/* incremental.c: the cycle's phases. */
+/* incremental.c: the phases of a cycle. incremental_slice(), at the end, is the whole. */
 #include "incremental.h"
 
 #include "generation.h"
 
+#include "base/assert.h"
 #include "object/count.h"
 #include "object/type.h"
 #include "os/os.h"
@@ -10,36 +11,79 @@
 #include <stdatomic.h>
 #include <string.h>
 
+/* Work is counted in objects. After so many a slice looks at the clock. */
 #define OBJECTS_A_LOOK 256u
 
-/* Tables that are gathered, or let go of, in one piece, and what one counts for. */
+/* Tables that GATHER or UNLINK takes at once, and the objects that gathering one counts for. */
 #define TABLES_AT_ONCE 32u
 #define OBJECTS_A_TABLE 100u
 
-/* Memory for shadows, some dozens at the least. */
+/* A piece of memory for shadows: for some dozens at the least. */
 #define CHUNK_BYTES ((size_t)256 << 10)
 
-enum phase { IDLE, GATHER, SUBTRACT, FIND_ROOTS, MARK, CHECK, UNLINK, UNMAP };
+/* The phases of a cycle, in their order. */
+enum phase {
+    IDLE,       /* no cycle: there are no shadows */
+    GATHER,     /* tables get shadows: all tracked objects but frozen ones are white */
+    SUBTRACT,   /* shadow by shadow: gc_refs = counts - references from white objects */
+    FIND_ROOTS, /* shadow by shadow: a white object with gc_refs != 0 becomes gray */
+    MARK,       /* a gray object becomes black, the white ones that it refers to gray */
+    CHECK,      /* none is gray; white = suspects, which become black when they are checked */
+    UNLINK,     /* tables lose their shadows */
+    UNMAP,      /* the memory of the shadows is given back */
+};
 
+/* Memory for shadows, which follow. */
 struct chunk {
     struct chunk *next;
 };
 
 static struct {
     enum phase phase;
-    struct link
-        *next; /* of gc_table_all: what is gathered next; a table that goes is left behind */
-    struct shadow *all;   /* linked by next */
-    struct shadow *at;    /* the next one of the phase */
-    struct shadow *gray;  /* linked by gray */
+    struct link *next;    /* GATHER: the next table in gc_table_all */
+    struct shadow *all;   /* all shadows, linked by `next` */
+    struct shadow *at;    /* the next shadow of a phase that goes shadow by shadow */
+    struct shadow *gray;  /* shadows with gray objects, linked by `gray` */
     size_t objects;       /* candidates */
-    struct chunk *chunks; /* the last one first … */
-    char *free;           /* … which is taken up to here */
+    struct chunk *chunks; /* all chunks, the newest first */
+    char *free;           /* the free rest of the newest chunk */
 } cycle;
 
 bool incremental_is_running(void)
 {
     return cycle.phase != IDLE;
+}
+
+static bool phase_goes_by_shadow(enum phase phase)
+{
+    return phase == SUBTRACT || phase == FIND_ROOTS || phase == CHECK;
+}
+
+static bool shadow_has_white(const struct shadow *shadow)
+{
+    uint64_t any = 0;
+    for (unsigned w = 0; w < shadow->words; w++)
+        any |= shadow->whites[w];
+    return any != 0;
+}
+
+static bool shadow_is_white(const struct shadow *shadow, unsigned block)
+{
+    return (shadow->whites[block / 64] >> (block % 64) & 1) != 0;
+}
+
+/* The equations of struct shadow. */
+static COLD bool shadows_are_valid(void)
+{
+    for (const struct shadow *shadow = cycle.all; shadow != NULL; shadow = shadow->next) {
+        for (unsigned w = 0; w < shadow->words; w++)
+            if ((shadow->whites[w] & shadow->grays[w]) != 0 ||
+                (shadow->grays[w] != 0) != ((shadow->gray_words >> w & 1) != 0))
+                return false;
+        if (shadow->gray_words != 0 && !shadow->is_listed && shadow->table != NULL)
+            return false;
+    }
+    return true;
 }
 
 /* ---- Begin and end ---- */
@@ -56,8 +100,8 @@ static bool add_chunk(void)
     return true;
 }
 
-/* Zeroed memory for the table's shadow; NULL: there is none. */
-static void *take_memory(size_t bytes)
+/* Zeroed memory for a shadow; NULL: there is none. */
+static void *take_from_chunk(size_t bytes)
 {
     if (cycle.free + bytes > (char *)cycle.chunks + CHUNK_BYTES && !add_chunk())
         return NULL;
@@ -66,11 +110,12 @@ static void *take_memory(size_t bytes)
     return taken;
 }
 
+/* The table's objects join the cycle. False: no memory. */
 static bool add_shadow(struct gc_table *table)
 {
     size_t words = gc_table_carved_words(table), blocks = words * 64;
     struct shadow *shadow =
-        take_memory(sizeof *shadow + 2 * words * sizeof(uint64_t) + blocks * sizeof(uint32_t));
+        take_from_chunk(sizeof *shadow + 2 * words * sizeof(uint64_t) + blocks * sizeof(uint32_t));
     if (shadow == NULL)
         return false;
     *shadow = (struct shadow){.table = table,
@@ -98,9 +143,9 @@ bool incremental_begin(void)
     return true;
 }
 
-/* Shadows for the next tables. New tables go to the ring's end, and those that there is no memory
- * for are not in the cycle. How many tables it was; 0: that is all. */
-static size_t gather(void)
+/* Gives shadows to the next tables. Returns how many; 0: all that there are, new ones at the ring's
+ * end included, or all that there was memory for. The rest is not in the cycle. */
+static size_t gather_tables(void)
 {
     size_t tables = 0;
     generation_refresh();
@@ -121,7 +166,6 @@ void incremental_table_gone(struct gc_table *table)
         table->shadow->table = NULL;
 }
 
-/* The table of the present shadow is the cycle's no longer. */
 static void unlink_table(const struct shadow *shadow)
 {
     if (shadow->table != NULL)
@@ -138,7 +182,8 @@ static size_t unlink_tables(void)
     return tables;
 }
 
-/* A mapping is forgotten before it goes, so that a forked child unmaps none twice. */
+/* A chunk leaves the list before it is unmapped, so that a forked child does not unmap it again.
+ * False: there is none. */
 static bool unmap_chunk(struct chunk **chunks)
 {
     struct chunk *chunk = *chunks;
@@ -155,16 +200,16 @@ void incremental_end(void)
     for (const struct shadow *shadow = cycle.all; shadow != NULL; shadow = shadow->next)
         unlink_table(shadow);
     struct chunk *chunks = cycle.chunks;
-    memset(&cycle, 0, sizeof cycle); /* first, so that a forked child has no cycle without memory */
+    memset(&cycle, 0, sizeof cycle); /* first: a forked child must find no cycle without memory */
     atomic_signal_fence(memory_order_release);
     while (unmap_chunk(&chunks))
         continue;
 }
 
-/* ---- Targets ---- */
+/* ---- Subtract ---- */
 
-/* The shadow for a reference's target, and its block; NULL: not in the cycle. */
-static struct shadow *find(const void *target, unsigned *block)
+/* The shadow of a target's table, and the target's block; NULL: it is not in the cycle. */
+static struct shadow *shadow_of(const void *target, unsigned *block)
 {
     struct gc_table *table = gc_table_if_any(target);
     if (table == NULL)
@@ -173,19 +218,18 @@ static struct shadow *find(const void *target, unsigned *block)
     return table->shadow != NULL && *block < table->shadow->blocks ? table->shadow : NULL;
 }
 
-/* ---- Subtract ---- */
-
-static int subtract_one(void *target, void *context)
+static int subtract_target(void *target, void *unused)
 {
-    (void)context;
+    (void)unused;
     unsigned block;
-    struct shadow *shadow = find(target, &block);
+    struct shadow *shadow = shadow_of(target, &block);
     if (shadow != NULL)
         shadow->gc_refs[block]--;
     return 0;
 }
 
-static size_t subtract(struct shadow *shadow)
+/* White blocks without a tracked object are no candidates. Returns the number of objects. */
+static size_t subtract_shadow(struct shadow *shadow)
 {
     size_t objects = 0;
     for (unsigned w = 0; w < shadow->words; w++) {
@@ -200,7 +244,7 @@ static size_t subtract(struct shadow *shadow)
             objects++;
             cycle.objects++;
             shadow->gc_refs[block] += count_for_deduction(object, header, 0);
-            type_visit(type_by_number(header_type(header)), object, subtract_one, NULL);
+            type_visit(type_by_number(header_type(header)), object, subtract_target, NULL);
         }
     }
     return objects;
@@ -221,24 +265,18 @@ static void make_gray(struct shadow *shadow, unsigned block)
     cycle.gray = shadow;
 }
 
-/* The first of those with gray bits leaves their list. */
-static void unlist(struct shadow *shadow)
+static int mark_target(void *target, void *unused)
 {
-    cycle.gray = shadow->gray;
-    shadow->is_listed = false;
-}
-
-static int reach_one(void *target, void *context)
-{
-    (void)context;
+    (void)unused;
     unsigned block;
-    struct shadow *shadow = find(target, &block);
-    if (shadow != NULL && (shadow->whites[block / 64] >> (block % 64) & 1) != 0)
+    struct shadow *shadow = shadow_of(target, &block);
+    if (shadow != NULL && shadow_is_white(shadow, block))
         make_gray(shadow, block);
     return 0;
 }
 
-static size_t find_roots(struct shadow *shadow)
+/* Returns what the work counts for: a bit is less than an object. */
+static size_t make_roots_gray(struct shadow *shadow)
 {
     for (unsigned w = 0; w < shadow->words; w++)
         for (uint64_t left = shadow->whites[w]; left != 0; left &= left - 1) {
@@ -246,11 +284,13 @@ static size_t find_roots(struct shadow *shadow)
             if (shadow->gc_refs[block] != 0)
                 make_gray(shadow, block);
         }
-    return shadow->blocks / 8; /* it is light work */
+    return shadow->blocks / 8;
 }
 
-/* Looks into one word's gray objects; some may have died meanwhile. */
-static size_t mark_word(struct shadow *shadow, unsigned w)
+/* Makes one word's gray objects black, and visits their references. Some may have died since they
+ * became gray. Returns their number. */
+static ALWAYS_INLINE size_t traverse_word(struct shadow *shadow, unsigned w, molt_visit *visit,
+                                          void *context)
 {
     size_t objects = 0;
     uint64_t bits = shadow->grays[w];
@@ -261,31 +301,38 @@ static size_t mark_word(struct shadow *shadow, unsigned w)
         uint64_t header = header_of(object);
         objects++;
         if (header_is_tracked(header))
-            type_visit(type_by_number(header_type(header)), object, reach_one, NULL);
+            type_visit(type_by_number(header_type(header)), object, visit, context);
     }
     return objects;
 }
 
-/* What becomes gray elsewhere goes before the present table, which stays until it has none left. */
-static size_t mark(void)
+/* Traverses some gray objects of the first shadow in the list, which leaves the list if it has
+ * none. A shadow that joins the list comes first. Returns what the work counts for. */
+static ALWAYS_INLINE size_t traverse_some(molt_visit *visit, void *context)
 {
     struct shadow *shadow = cycle.gray;
     if (shadow->table != NULL && shadow->gray_words != 0)
-        return mark_word(shadow, (unsigned)__builtin_ctzll(shadow->gray_words));
-    unlist(shadow);
+        return traverse_word(shadow, (unsigned)__builtin_ctzll(shadow->gray_words), visit, context);
+    cycle.gray = shadow->gray;
+    shadow->is_listed = false;
     return 1;
+}
+
+static size_t mark_some(void)
+{
+    return traverse_some(mark_target, NULL);
 }
 
 /* ---- Check ---- */
 
+/* Suspects that are checked together: with an object also all white ones that it refers to. */
 struct component {
-    struct gc_table *tables;
+    struct gc_table *tables; /* linked by `next`; their GC_WHITE objects are the component's */
     size_t objects;
 };
 
-/* White in the cycle becomes white for collect_tables. The object's references are looked at later.
- */
-static void join(struct component *component, struct shadow *shadow, unsigned block)
+/* The object becomes gray, to be traversed, and a candidate of collect_tables. */
+static void component_add(struct component *component, struct shadow *shadow, unsigned block)
 {
     struct gc_table *table = shadow->table;
     make_gray(shadow, block);
@@ -299,112 +346,83 @@ static void join(struct component *component, struct shadow *shadow, unsigned bl
     component->objects++;
 }
 
-static int join_one(void *target, void *context)
+static int component_add_target(void *target, void *context)
 {
     unsigned block;
-    struct shadow *shadow = find(target, &block);
-    if (shadow != NULL && (shadow->whites[block / 64] >> (block % 64) & 1) != 0)
-        join(context, shadow, block);
+    struct shadow *shadow = shadow_of(target, &block);
+    if (shadow != NULL && shadow_is_white(shadow, block))
+        component_add(context, shadow, block);
     return 0;
 }
 
-/* All that the gray objects lead to, in white. */
-static void join_reachable(struct component *component)
-{
-    while (cycle.gray != NULL) {
-        struct shadow *shadow = cycle.gray;
-        unlist(shadow);
-        while (shadow->gray_words != 0) {
-            unsigned w = (unsigned)__builtin_ctzll(shadow->gray_words);
-            uint64_t bits = shadow->grays[w];
-            shadow->grays[w] = 0;
-            shadow->gray_words &= ~(UINT64_C(1) << w);
-            for (; bits != 0; bits &= bits - 1) {
-                void *object =
-                    gc_table_object(shadow->table, w * 64 + (unsigned)__builtin_ctzll(bits));
-                uint64_t header = header_of(object);
-                if (header_is_tracked(header))
-                    type_visit(type_by_number(header_type(header)), object, join_one, component);
-            }
-        }
-    }
-}
-
-/* The next white objects of a table, with all that they lead to, until there are `objects`. */
-static void take_component(struct shadow *shadow, size_t objects, struct component *component)
+/* Adds the next white objects of a table, with all white ones that they lead to, until there are
+ * `objects`. None is gray before and afterwards. */
+static void take_suspects(struct shadow *shadow, size_t objects, struct component *component)
 {
     for (unsigned w = 0; w < shadow->words; w++) {
         while (shadow->whites[w] != 0 && component->objects < objects) {
-            join(component, shadow, w * 64 + (unsigned)__builtin_ctzll(shadow->whites[w]));
-            join_reachable(component);
+            component_add(component, shadow, w * 64 + (unsigned)__builtin_ctzll(shadow->whites[w]));
+            while (cycle.gray != NULL)
+                traverse_some(component_add_target, component);
         }
     }
-}
-
-static bool has_white(const struct shadow *shadow)
-{
-    uint64_t any = 0;
-    for (unsigned w = 0; w < shadow->words; w++)
-        any |= shadow->whites[w];
-    return any != 0;
 }
 
 /* ---- The slice ---- */
 
-/* A phase is done; the next one looks at all shadows again. */
 static size_t begin_phase(enum phase phase)
 {
+    DEBUG_ASSERT(shadows_are_valid());
     cycle.phase = phase;
     cycle.at = cycle.all;
     return 0;
 }
 
-/* One piece of the work of a phase that goes from shadow to shadow. */
 static size_t work_on_shadow(struct component *component, size_t objects)
 {
     struct shadow *shadow = cycle.at;
     if (shadow == NULL)
         return begin_phase(cycle.phase + 1);
-    if (shadow->table == NULL || (cycle.phase == CHECK && !has_white(shadow))) {
+    if (shadow->table == NULL || (cycle.phase == CHECK && !shadow_has_white(shadow))) {
         cycle.at = shadow->next;
         return 1;
     }
     if (cycle.phase == CHECK) {
-        take_component(shadow, objects, component);
+        take_suspects(shadow, objects, component);
         return component->objects;
     }
     cycle.at = shadow->next;
-    return cycle.phase == SUBTRACT ? subtract(shadow) : find_roots(shadow);
+    return cycle.phase == SUBTRACT ? subtract_shadow(shadow) : make_roots_gray(shadow);
 }
 
-/* One piece of a phase's work; how many objects it was, or what counts for as many. */
-static size_t work(struct component *component, size_t objects)
+/* Does one piece of the phase's work, or begins the next phase. Returns what that counts for. */
+static size_t work_on_phase(struct component *component, size_t objects)
 {
     size_t tables = 0;
+    if (phase_goes_by_shadow(cycle.phase))
+        return work_on_shadow(component, objects);
     switch (cycle.phase) {
     case GATHER:
-        tables = gather();
+        tables = gather_tables();
         return tables != 0 ? tables * OBJECTS_A_TABLE : begin_phase(SUBTRACT);
     case MARK:
-        return cycle.gray != NULL ? mark() : begin_phase(CHECK);
+        return cycle.gray != NULL ? mark_some() : begin_phase(CHECK);
     case UNLINK:
         tables = unlink_tables();
         return tables != 0 ? tables * OBJECTS_A_TABLE / 4 : begin_phase(UNMAP);
-    case UNMAP:
+    default: /* UNMAP */
         cycle.all = cycle.at = NULL;
         return unmap_chunk(&cycle.chunks) ? TABLES_AT_ONCE * OBJECTS_A_TABLE : begin_phase(IDLE);
-    default:
-        return work_on_shadow(component, objects);
     }
 }
 
 struct gc_table *incremental_slice(size_t objects, uint64_t deadline_ns, size_t *candidates)
 {
     struct component component = {.tables = NULL};
-    size_t done = 0, look = 0; /* at the clock, every so many objects */
+    size_t done = 0, look = 0; /* look at the clock when so many are done */
     while (cycle.phase != IDLE && done < objects && (done < look || os_now_ns() < deadline_ns)) {
         look = done < look ? look : done + OBJECTS_A_LOOK;
-        done += work(&component, objects - done);
+        done += work_on_phase(&component, objects - done);
     }
     for_each_table (table, component.tables)
         table->is_gathered = false;

@@ -1,20 +1,23 @@
-/* incremental.h: the incremental full collection: slices that propose garbage, a little at a time.
+/* incremental.h: a full collection beside the running program: a cycle of slices, each of which
+ * stops the world for a short while.
  *
- *   gather     all tracked objects there are become candidates of a cycle
- *   subtract   table by table, as deduce.h does for all at once
- *   mark       likewise
- *   check      what is left, a component at a time, is given to collect_tables, which asks
- *              again in a world that stands still, and frees what is garbage indeed
- *   unlink, unmap   what the cycle has noted is given up
+ * A cycle is a trial deletion (deduce.h) cut into slices. In between the program changes counts and
+ * fields, and no write barrier tells of it; so what is white after marking is only suspected of
+ * being garbage. Therefore each suspect is checked, together with all white objects that it leads
+ * to: an exact trial deletion of these alone, in the stopped world of one slice, confirms which of
+ * them are garbage, and frees them.
  *
- * Between slices the program goes on, and makes numbers and marks wrong: then a shadow is
- * refused, or garbage is found in the next cycle. Garbage that was there when the cycle began
- * cannot be touched by anybody, so all its numbers are right, and it is always proposed. A pause is
- * as long as a slice's work, or as the component that is checked: garbage that hangs together is
+ *   a live object is white          a false suspicion: the check finds that it is reachable
+ *   garbage is not white            it became garbage during the cycle: the next one finds it
+ *   garbage from before the cycle   white for certain: no thread can reach it, so neither its count
+ *                                   nor a reference to it changes
+ *
+ * A pause is as long as a slice, or as the check of one component: garbage that hangs together is
  * freed as one.
  *
- * What a cycle notes lies in memory of its own, beside the tables: young collections may come in
- * between. Everything here by who collects, under gc_table_lock, in a world that stands still. */
+ * What the cycle notes lies in shadows of the GC tables, since young collections, which use the
+ * tables, may come in between. Everything here by the collector, under gc_table_lock, in a stopped
+ * world. */
 #ifndef GC_INCREMENTAL_H
 #define GC_INCREMENTAL_H
 
@@ -24,33 +27,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the cycle notes of a table. */
+/* What the cycle notes of a table. A candidate is white, gray or black:
+ *
+ *   white   whites              not known to be reachable
+ *   gray    grays               reachable, its references are not traversed yet
+ *   black   ~whites & ~grays    reachable and traversed; or no candidate
+ *
+ *   whites & grays == 0    bit w of gray_words == (grays[w] != 0)
+ *   gray_words != 0 implies is_listed, as long as the table exists
+ */
 struct shadow {
-    struct gc_table *table; /* NULL: it is gone */
-    struct shadow *next;    /* of all */
-    struct shadow *gray;    /* of those with gray bits */
-    bool is_listed;         /* … it is */
-    uint64_t gray_words;    /* a bit for each word of `grays` that is not 0 */
-    unsigned blocks, words; /* that there were when the cycle began */
-    uint32_t *gc_refs;      /* a number a block */
-    uint64_t *whites;       /* not known to be reachable */
-    uint64_t *grays;        /* reachable, and not looked into yet */
+    struct gc_table *table; /* whose shadow it is; NULL: the table is gone */
+    struct shadow *next;    /* in the list of all shadows */
+    struct shadow *gray;    /* in the list of shadows with gray objects */
+    bool is_listed;         /* in that list */
+    uint64_t gray_words;    /* a bitmap of the words of `grays` */
+    unsigned blocks, words; /* the table's blocks, and words of a bitmap, when the cycle began */
+    uint32_t *gc_refs;      /* per block: its object's count less the references found to it */
+    uint64_t *whites;
+    uint64_t *grays;
 };
 
-/* Whether a cycle is going on. */
+/* A cycle has begun and not ended. */
 bool incremental_is_running(void);
 
 /* Begins a cycle. False: no memory. */
 bool incremental_begin(void);
 
-/* Works for about `objects` objects, or until the clock (os_now_ns) says `deadline_ns`. Tables with
- * white objects to be checked now, or NULL. *candidates: of the cycle, as far as they are known. */
+/* Works on about `objects` objects, or until os_now_ns() is `deadline_ns`. Returns tables whose
+ * white objects (GC_WHITE) are suspects that collect_tables is to check now, or NULL. *candidates:
+ * of the cycle, as far as they are known. */
 struct gc_table *incremental_slice(size_t objects, uint64_t deadline_ns, size_t *candidates);
 
-/* The table leaves the list of all. */
+/* Tells that the table leaves the list of all tables. */
 void incremental_table_gone(struct gc_table *table);
 
-/* Ends the cycle, finished or not, at once. */
+/* Ends the cycle at once, finished or not. */
 void incremental_end(void);
 
 #endif
