@@ -1,4 +1,4 @@
-/* pacing.c: thresholds, and what they are compared with. */
+/* pacing.c: the thresholds, and what is compared with them. */
 #include "pacing.h"
 
 #include "deferral.h"
@@ -11,35 +11,39 @@
 #include <limits.h>
 #include <stdatomic.h>
 
-/* Written by who collects, or by the configuring functions; read anywhere. */
+/* All are written by the collector or by the configuring functions, and read by any thread. */
 static atomic_bool is_disabled;
 static _Atomic unsigned threshold[GENERATIONS] = {700, 10, 10};
-static _Atomic unsigned younger_collections[GENERATIONS]; /* of 1, 2: since their own last one */
-/* Old objects: after the last full collection, and those that have joined since. */
+
+/* For each generation but 0: collections of the next younger one since its own last collection. */
+static _Atomic unsigned younger_collections[GENERATIONS];
+
+/* Objects that were old after the last full collection, and those that have become old since. */
 static _Atomic size_t old_objects, new_old_objects;
 
-/* The next full collection waits until so many quarters of the old objects are new: one more each
- * time that it has found next to nothing, since a heap that only grows would be looked at for
- * nothing again and again. With three, garbage still stays below what lives. */
+/* A full collection waits until new_old_objects is so many quarters of old_objects: one more after
+ * each that has found next to nothing, since a heap that only grows would be traversed in vain
+ * again and again. With three, old garbage still is less than what lives. */
 static _Atomic unsigned growth_quarters = 1;
 #define GROWTH_QUARTERS_MAX 3u
-#define NEXT_TO_NOTHING 16 /* less than a 16th of the objects */
+#define NEXT_TO_NOTHING 16 /* at most a 16th of the candidates */
+
+/* With more new old objects a full collection does not wait for threshold 2: else, where few
+ * objects live, old garbage could become many times as much. */
+#define GROWTH_MIN 10000u
 
 /* Bytes of large objects after the last full collection. */
 static _Atomic size_t large_bytes_old;
 #define LARGE_BYTES_MIN ((size_t)16 << 20)
 
-/* The generation of a collection that was due, but for which some thread did not come: the next one
- * makes up for it. */
+/* The oldest generation for which a collection that was due has failed, since a thread came to no
+ * safepoint; 0: none. The next collection makes up for it. */
 static _Atomic int put_off;
-
-/* A full collection does not wait for its threshold when so many objects have become old: so
- * garbage that gets old stays below what lives, also where little does. */
-#define GROWTH_MIN 10000u
 
 /* ---- Counts ---- */
 
-/* An owner's count is its own to write: it begins anew when it finds that there was a reset. */
+/* The number of resets. Only its own thread writes an owner's count, and sets it to 0 when it finds
+ * that there was a reset since the last one that it knows of (owner->resets). */
 static _Atomic uint32_t resets;
 
 static void begin_count_anew(struct owner *owner)
@@ -58,7 +62,7 @@ void pacing_count_new(struct owner *owner)
         owner->count++;
 }
 
-/* Before the collection, so that what its finalizers make is counted. */
+/* Called before the collection, so that the objects which its finalizers make are counted. */
 void pacing_reset_counts(int generation)
 {
     atomic_fetch_add(&resets, 1);
@@ -100,7 +104,7 @@ void pacing_note_put_off(int generation, int error)
         put_off = 0;
 }
 
-/* ---- When ---- */
+/* ---- What is due ---- */
 
 int32_t pacing_limit(void)
 {
@@ -142,8 +146,8 @@ bool pacing_is_due(const struct owner *owner)
 
 /* ---- Slices ---- */
 
-/* Objects that a slice looks at for each new one, at least: a cycle looks twice at each, and has to
- * be done before a quarter as many are new. */
+/* Objects that a slice works on for each new one that makes it due, if `gc_slice` does not end it
+ * earlier. A cycle, which works on each object twice, must end before a quarter as many are new. */
 #define SLICE_PER_OBJECT 16
 
 size_t pacing_slice_objects(void)

@@ -1,5 +1,28 @@
-/* pacing.h: what makes a collection due, and of which generation. The configuring names of
- * molt_object.h are here: thresholds, enable and disable, molt_gc_get_count. */
+/* pacing.h: when a collection is due, and of which generation: all reasons in one place.
+ *
+ * A thread asks before it makes a tracked object. A collection is due (pacing_is_due) if
+ *
+ *   new objects    the thread's count of them, made less died, is above threshold 0, which doubles
+ *                  with each failed attempt in a row (straggler_limit)
+ *   large bytes    large objects take more than 16 MiB, and more than twice what they took after
+ * the last full collection pressing       a straggler has come, or memory grows while attempts fail
+ * (straggler_is_pressing)
+ *
+ * but never if threshold 0 is 0, after molt_gc_disable, or while one that is due is deferred
+ * (deferral.h). It is of the oldest generation that there is a reason for (pacing_due_generation):
+ *
+ *   2 old      large bytes, as above
+ *              growth: survivors of middle collections since the last full one are at least 1/4 of
+ *              the old objects (2/4, then 3/4 while full ones find next to nothing), and either
+ * more than 10,000, or there were more than threshold 2 middle collections put off: a full
+ * collection was due, but a thread came to no safepoint 1 middle   more than threshold 1 young
+ * collections since the last older one; or put off 0 young    otherwise
+ *
+ * With MOLT=gc=incremental a collection of generation 2 that is due is a slice (slice.h), and a
+ * cycle that has begun gets one with each collection.
+ *
+ * What is configured: the thresholds (molt_gc_set_threshold: 700, 10, 10 at first), enable and
+ * disable, here; deferral in deferral.h; what is not collected at all by molt_gc_freeze. */
 #ifndef GC_PACING_H
 #define GC_PACING_H
 
@@ -11,36 +34,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- When ---- */
+/* ---- What is due ---- */
 
-/* What an owner's count of new objects may be before it comes to its slow path. */
+/* The count of new objects above which the owner asks again: its limit. */
 int32_t pacing_limit(void);
 
-/* The owner makes an object. */
+/* The owner makes a tracked object. */
 void pacing_count_new(struct owner *owner);
 
-/* Whether a collection is due, and the generation of the one that is. */
 bool pacing_is_due(const struct owner *owner);
 int pacing_due_generation(void);
-int pacing_due_young(void); /* 0 or 1: as if no full one were */
+int pacing_due_young(void); /* pacing_due_generation as if there were no reason for 2 */
 
-/* ---- By who collects ---- */
+/* ---- What collections note ---- */
 
-/* What molt_gc_get_count tells begins anew for a generation and the younger ones. */
+/* A collection of that generation begins: counts of new objects and of younger collections begin
+ * anew. */
 void pacing_reset_counts(int generation);
 
-/* How a collection ended: 0, or an error number. */
+/* A collection has ended: 0, or an error number. */
 void pacing_note_sizes(const struct collection *done, int error);
 void pacing_note_put_off(int generation, int error);
 
-/* What a full collection that came by itself has found. */
+/* A full collection that was due has found so many unreachable objects. */
 void pacing_note_yield(size_t found, size_t candidates);
 
-/* The end of an incremental full collection. */
+/* An incremental cycle has ended. */
 void pacing_note_cycle(size_t survivors);
 
-/* How many objects a slice looks at, and how many times `gc_slice` it may take: more when more
- * objects become old while a cycle is going on than were old before, else a program could make
+/* The objects that a slice works on, and the multiple of `gc_slice` that it may take: more if,
+ * while the cycle goes on, more objects become old than were old before. Else a program could make
  * garbage faster than slices find it. */
 size_t pacing_slice_objects(void);
 uint64_t pacing_slice_lengths(void);
