@@ -3,21 +3,20 @@
  *
  * A cycle is a trial deletion (deduce.h) cut into slices. In between the program changes counts and
  * fields, and no write barrier tells of it; so what is white after marking is only suspected of
- * being garbage. Therefore each suspect is checked, together with all white objects that it leads
- * to: an exact trial deletion of these alone, in the stopped world of one slice, confirms which of
- * them are garbage, and frees them.
+ * being garbage. A suspect is checked together with all white objects that it leads to: an exact
+ * trial deletion of these alone, within one slice, confirms which of them are garbage, and they are
+ * freed.
  *
  *   a live object is white          a false suspicion: the check finds that it is reachable
  *   garbage is not white            it became garbage during the cycle: the next one finds it
  *   garbage from before the cycle   white for certain: no thread can reach it, so neither its count
- *                                   nor a reference to it changes
+ *                                   nor a reference to it changes; freed, unless garbage refers to
+ *                                   it that a later slice checks: then the next cycle frees it
  *
- * A pause is as long as a slice, or as the check of one component: garbage that hangs together is
- * freed as one.
+ * A pause is as long as a slice, or as one check: garbage that hangs together is freed as one.
  *
- * What the cycle notes lies in shadows of the GC tables, since young collections, which use the
- * tables, may come in between. Everything here by the collector, under gc_table_lock, in a stopped
- * world. */
+ * The cycle's notes lie in shadows of the GC tables, since young collections use the tables in
+ * between. Everything here by the collector, under gc_table_lock, in a stopped world. */
 #ifndef GC_INCREMENTAL_H
 #define GC_INCREMENTAL_H
 

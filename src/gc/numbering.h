@@ -1,18 +1,16 @@
 /* numbering.h: consecutive numbers for all blocks of the tables that one deduction works on.
  *
- *   table of a pool     blocks 0 … 129    numbers   0 … 129, and up to 191 unused
- *   next table          blocks 0 … 70     numbers 192 … 262, and up to 319 unused
- *   a large object      block  0          number  320, and up to 383 unused
+ *   a pool's table    blocks 0 … 129    numbers   0 … 129, and up to 191 unused
+ *   the next table    blocks 0 … 70     numbers 192 … 262, and up to 319 unused
+ *   a large object    block  0          number  320, and up to 383 unused
  *
- * A table's first number is a multiple of 64, so that its bitmaps are whole words. The number is
- * the index into the deduction's arrays (gc_refs, marks): these are small and lie together in
- * scratch memory, so following references through a large heap misses the cache less often than if
- * each target's GC table were looked up.
+ * A number is the index into the deduction's arrays (gc_refs; marks, 64 blocks a word). They lie
+ * together in scratch memory, so that following references through a large heap misses the cache
+ * less often than if each target's GC table were read.
  *
- * A target's number follows from its address alone: `entries` is a hash table from pools to first
- * numbers, whose hash is the low bits of the pool's address. If another pool has the target's
- * entry, or the target is a large object, numbering_slow asks its GC table. An object of a table
- * that is not part of the deduction has no number. */
+ * The target's address leads to its number through `entries`, a hash table of the pools by the low
+ * bits of their addresses. If another pool has the entry, or the target is a large object,
+ * numbering_slow asks the target's GC table. Objects of other tables have no number. */
 #ifndef GC_NUMBERING_H
 #define GC_NUMBERING_H
 

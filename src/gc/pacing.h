@@ -2,27 +2,29 @@
  *
  * A thread asks before it makes a tracked object. A collection is due (pacing_is_due) if
  *
- *   new objects    the thread's count of them, made less died, is above threshold 0, which doubles
- *                  with each failed attempt in a row (straggler_limit)
- *   large bytes    large objects take more than 16 MiB, and more than twice what they took after
- * the last full collection pressing       a straggler has come, or memory grows while attempts fail
- * (straggler_is_pressing)
+ *   new objects   the thread's count of them, made less died, is above threshold 0, which doubles
+ *                 with each failed attempt in a row (straggler_limit)
+ *   large bytes   large objects take more than 16 MiB, and more than twice what they took after
+ *                 the last full collection
+ *   pressing      a straggler has come, or memory has grown much while attempts failed
+ *                 (straggler_is_pressing)
  *
  * but never if threshold 0 is 0, after molt_gc_disable, or while one that is due is deferred
- * (deferral.h). It is of the oldest generation that there is a reason for (pacing_due_generation):
+ * (deferral.h). Its generation is the oldest that there is a reason for (pacing_due_generation):
  *
- *   2 old      large bytes, as above
- *              growth: survivors of middle collections since the last full one are at least 1/4 of
- *              the old objects (2/4, then 3/4 while full ones find next to nothing), and either
- * more than 10,000, or there were more than threshold 2 middle collections put off: a full
- * collection was due, but a thread came to no safepoint 1 middle   more than threshold 1 young
- * collections since the last older one; or put off 0 young    otherwise
+ *   2 old         large bytes, as above
+ *                 growth: survivors of middle collections since the last full one are at least 1/4
+ *                 of the old objects (2/4, then 3/4 while full ones find next to nothing); and
+ *                 they are more than 10,000, or middle collections were more than threshold 2
+ *                 put off: a full collection was due, but a thread came to no safepoint
+ *   1 middle      young collections since the last older one were more than threshold 1; put off
+ *   0 young       otherwise
  *
- * With MOLT=gc=incremental a collection of generation 2 that is due is a slice (slice.h), and a
- * cycle that has begun gets one with each collection.
+ * With MOLT=gc=incremental a full collection that is due is a cycle of slices instead, one after
+ * each younger collection (slice.h).
  *
- * What is configured: the thresholds (molt_gc_set_threshold: 700, 10, 10 at first), enable and
- * disable, here; deferral in deferral.h; what is not collected at all by molt_gc_freeze. */
+ * Configured here: the thresholds (at first 700, 10, 10), and whether anything is due at all
+ * (molt_gc_enable, molt_gc_disable). molt_gc_get_count tells the counts. */
 #ifndef GC_PACING_H
 #define GC_PACING_H
 
