@@ -1,4 +1,4 @@
-/* collector.c: the collector's lock. */
+/* collector.c: the collector's lock, and how its attempts to stop the world end. */
 #include "collector.h"
 
 #include "straggler.h"
@@ -12,7 +12,7 @@
 
 static struct lock collector_lock = LOCK_INIT(RANK_COLLECTOR);
 
-/* In a forked child who held it may be gone, and so may the other owners. */
+/* In a forked child the collector may be gone, and threads of owners that would be waited for. */
 bool collector_try_begin(void)
 {
     fork_check();
@@ -23,10 +23,10 @@ int collector_begin(bool *begins)
 {
     *begins = false;
     if (owner_must_not_count())
-        return EBUSY;
+        return errno = EBUSY;
     struct owner *owner = attach_thread();
     if (owner == NULL)
-        return ENOMEM;
+        return errno = ENOMEM;
     if (collector_is_mine())
         return 0;
     safepoint_arrive(owner);
@@ -48,7 +48,7 @@ bool collector_is_running(void)
     return atomic_load(&collector_lock.word) != 0;
 }
 
-/* Nobody has waited for the thread while it collected. */
+/* The collector itself is at a safepoint: no collection has waited for it meanwhile. */
 void collector_end(void)
 {
     if (owner_self != NULL)

@@ -1,28 +1,32 @@
-/* collector.h: the one thread that collects, or looks at all objects, and how it stops the others.
- */
+/* collector.h: the collector: the one thread that collects, or walks over all objects. It holds a
+ * lock for that long, and stops the other threads for as long as it needs.
+ *
+ * Beside this: pause.h is the collector that only reads objects. straggler.h is about threads that
+ * keep it from stopping the world; throttle.h about threads that make garbage faster than it frees
+ * it; deferral.h about when the program lets it run. */
 #ifndef GC_COLLECTOR_H
 #define GC_COLLECTOR_H
 
 #include <stdbool.h>
 
-/* The calling thread becomes the collector, or not. */
+/* Makes the calling thread the collector unless some thread is. False: one is. */
 bool collector_try_begin(void);
 
-/* The calling thread becomes the collector as soon as no other thread is, and comes to safepoints
- * meanwhile; *begins: it was not the collector before. 0, or an error number: EBUSY where the
- * thread must leave objects alone, or ENOMEM. */
+/* Makes the calling thread the collector; while another thread is, waits at safepoints. *begins: it
+ * was not the collector before, so it owes collector_end. 0, or an error number, which is in errno,
+ * too: EBUSY in a traverse callback or a blocking region, or ENOMEM. */
 int collector_begin(bool *begins);
 void collector_end(void);
 
 bool collector_is_mine(void);    /* the calling thread is the collector */
-bool collector_is_running(void); /* some thread is */
+bool collector_is_running(void); /* some thread is the collector */
 
-/* All other threads that use objects stand still until safepoint_resume_world. False: one did not
- * come within `ms` milliseconds, and all run again. By the collector. */
+/* Stops all other threads that use objects until safepoint_resume_world. False: one came to no
+ * safepoint within `ms` milliseconds, and all are running. By the collector. */
 bool collector_stop_world(unsigned ms);
 
-/* While a forked child is repaired: whether a thread that is gone was the collector; then nobody
- * is. */
+/* While a forked child is repaired: whether a thread that is gone is the collector; and that it is
+ * no longer. */
 bool collector_is_left(void);
 void collector_repair(void);
 

@@ -1,18 +1,17 @@
-/* garbage.c: the list of it, and the public names around it. */
+/* garbage.c: an array of references, which grows; and the public functions for it. */
 #include "garbage.h"
 
 #include "collector.h"
 
 #include "object/count.h" // count_add_stopped
 
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
 static void **garbage;
 static size_t garbage_count, garbage_room;
 
-/* A forked child finds all of the first garbage_count. */
+/* In a forked child the first garbage_count references are there after any of the stores. */
 static bool grow_garbage(void)
 {
     size_t room = garbage_room != 0 ? garbage_room * 2 : 64;
@@ -37,13 +36,8 @@ bool garbage_keep(void *object)
     return true;
 }
 
-static size_t copy_garbage(void **out, size_t max)
-{
-    for (size_t i = 0; i < max && i < garbage_count; i++)
-        out[i] = garbage[i];
-    return garbage_count;
-}
-
+/* Empties the array, and returns it for the caller to free. In a forked child the count is no
+ * larger than the room, and that not than the array, after any of the stores. */
 static void **take_garbage(size_t *count)
 {
     void **objects = garbage;
@@ -56,16 +50,15 @@ static void **take_garbage(size_t *count)
     return objects;
 }
 
-/* Under the collector's lock: a collection may be adding to it. */
+/* As the collector, so that no collection adds to the array meanwhile. */
 size_t molt_gc_garbage(void **out, size_t max)
 {
     bool begins;
-    int error = collector_begin(&begins);
-    if (error != 0) {
-        errno = error;
+    if (collector_begin(&begins) != 0)
         return 0;
-    }
-    size_t count = copy_garbage(out, max);
+    size_t count = garbage_count;
+    for (size_t i = 0; i < max && i < count; i++)
+        out[i] = garbage[i];
     if (begins)
         collector_end();
     return count;
@@ -74,11 +67,8 @@ size_t molt_gc_garbage(void **out, size_t max)
 void molt_gc_clear_garbage(void)
 {
     bool begins;
-    int error = collector_begin(&begins);
-    if (error != 0) {
-        errno = error;
+    if (collector_begin(&begins) != 0)
         return;
-    }
     size_t count;
     void **objects = take_garbage(&count);
     if (begins)

@@ -1,4 +1,4 @@
-/* pause.c: beginning and ending. */
+/* pause.c: beginning and ending pauses. */
 #include "pause.h"
 
 #include "collector.h"
@@ -9,12 +9,12 @@
 
 #include <errno.h>
 
-/* How long the others may take to come to a safepoint. */
+/* How long the other threads may take to come to a safepoint. */
 #define STOP_MS 1000
 #define STOP_MS_TRY 100
 
-/* As the one who collects: stops the others, if that is not done, and takes the lock. */
-static void begin(struct pause *pause, unsigned stop_ms)
+/* By the collector. */
+static void stop_and_lock(struct pause *pause, unsigned stop_ms)
 {
     pause->locks = !gc_table_lock_is_mine();
     pause->stops = pause->locks && !safepoint_world_is_mine() && collector_stop_world(stop_ms);
@@ -28,7 +28,7 @@ int pause_begin(struct pause *pause)
     *pause = (struct pause){.is_still = false};
     int error = collector_begin(&pause->collects);
     if (error == 0)
-        begin(pause, STOP_MS);
+        stop_and_lock(pause, STOP_MS);
     return error;
 }
 
@@ -37,7 +37,7 @@ static int still_or_end(const struct pause *pause)
     if (pause->is_still)
         return 0;
     pause_end(pause);
-    return EBUSY;
+    return errno = EBUSY;
 }
 
 int pause_begin_still(struct pause *pause)
@@ -50,11 +50,11 @@ int pause_try_begin(struct pause *pause)
 {
     *pause = (struct pause){.is_still = false};
     if (owner_self == NULL)
-        return EBUSY;
+        return errno = EBUSY;
     pause->collects = !collector_is_mine();
     if (pause->collects && !collector_try_begin())
-        return EBUSY;
-    begin(pause, STOP_MS_TRY);
+        return errno = EBUSY;
+    stop_and_lock(pause, STOP_MS_TRY);
     return still_or_end(pause);
 }
 

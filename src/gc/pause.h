@@ -1,31 +1,36 @@
-/* pause.h: the world stands still for a thread that reads, or marks, all objects. */
+/* pause.h: a stopped world for a thread that reads all objects, or marks them, but collects
+ * nothing: it becomes the collector, stops the other threads and holds gc_table_lock.
+ *
+ * Inside a visitor, a finalizer or another callback of a collection a part of that is so already: a
+ * pause begins the rest, and ends no more than it has begun. */
 #ifndef GC_PAUSE_H
 #define GC_PAUSE_H
 
 #include <stdbool.h>
 
 struct pause {
-    bool is_still; /* all other threads stand still */
-    bool collects; /* what pause_end undoes … */
-    bool stops;
-    bool locks;
+    bool is_still; /* the world is stopped */
+    bool collects; /* pause_end gives up being the collector */
+    bool stops;    /* pause_end resumes the world */
+    bool locks;    /* pause_end releases gc_table_lock */
 };
 
-/* Nobody else collects, gc_table_lock is held, and as far as they let themselves be stopped the
- * others stand still. Inside a visitor, a finalizer or another callback it is so already in part.
- * 0, or an error number: ENOMEM, or EBUSY in a traverse callback or a blocking region. */
+/* All three begin a pause: 0, or an error number, which is in errno, too: ENOMEM, or EBUSY in a
+ * traverse callback or a blocking region. */
+
+/* For reading headers alone: some threads may not have stopped. */
 int pause_begin(struct pause *pause);
 
-/* The same for those who read objects' fields: EBUSY also if a thread does not stand still. */
+/* For reading fields: EBUSY also if a thread did not stop within a second. */
 int pause_begin_still(struct pause *pause);
 
-/* The same without waiting for a collection or for long; EBUSY also for a thread that does not use
- * objects. */
+/* Does not wait for another collector, nor longer than a tenth of a second: then EBUSY, also in a
+ * thread that does not use objects. */
 int pause_try_begin(struct pause *pause);
 
 void pause_end(const struct pause *pause);
 
-/* Sets errno: -1. */
+/* Sets errno. Returns -1. */
 int pause_fail(int error);
 
 #endif
