@@ -1,4 +1,4 @@
-/* deferral.c: the switch, and the public names around it. */
+/* deferral.c: what is due, and the public switch. */
 #include "deferral.h"
 
 #include "object/owner.h"

@@ -1,6 +1,7 @@
-/* deferral.h: collections that do not come by themselves inside molt_new, but wait until the
- * program asks for what is due. So does the settling of counts that other threads have brought
- * below 0, since objects may die of it. */
+/* deferral.h: collections that the program has deferred (molt_gc_set_deferred): one that becomes
+ * due inside molt_new is only noted, and done when the program asks (molt_gc_run_deferred). The
+ * same holds for merging counts that other threads have brought below 0, since objects may die of
+ * it. */
 #ifndef GC_DEFERRAL_H
 #define GC_DEFERRAL_H
 
@@ -15,10 +16,12 @@ static inline bool deferral_on(void)
     return UNLIKELY(atomic_load_explicit(&object_is_deferred, memory_order_relaxed));
 }
 
-/* A collection is due, and waits to be asked for: until it is, or another has been done, no new
- * object asks whether one is. */
+/* Notes that a collection is due. Until it is forgotten, no new object asks whether one is
+ * (pacing_limit). */
 void deferral_note_due(void);
 bool deferral_is_due(void);
+
+/* A collection is done. */
 void deferral_forget(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* straggler.c: attempts to collect, and the threads that are missing in them. */
+/* straggler.c: attempts to stop the world, and the threads that are missing in them. */
 #include "straggler.h"
 
 #include "object/object.h" // object_new_bytes
@@ -11,17 +11,12 @@
 
 #define PATIENCE_MS 20
 #define PATIENCE_MS_LONG 1000
-#define MUCH_BYTES ((size_t)16 << 20) /* since a collection: reason for long patience */
+#define MUCH_BYTES ((size_t)16 << 20) /* new bytes since a collection that call for patience */
 #define DOUBLINGS_MAX 20u
 
-/* Attempts that failed one after the other. */
-static _Atomic unsigned failures;
-
-/* A thread that was missing has come. */
-static atomic_bool is_wanted;
-
-/* Attempts so far, whatever became of them. */
-static _Atomic unsigned attempts;
+static _Atomic unsigned failures; /* attempts that have failed in a row */
+static _Atomic unsigned attempts; /* collections that have ended, done or not */
+static atomic_bool is_wanted;     /* a straggler has come since the last of these */
 
 int32_t straggler_limit(unsigned t0)
 {
@@ -30,7 +25,7 @@ int32_t straggler_limit(unsigned t0)
     return limit < INT32_MAX ? (int32_t)limit : INT32_MAX - 1;
 }
 
-/* All owners take their new limits at their next objects. */
+/* All owners are called, since their limits are lower now. */
 static void forget_failures(void)
 {
     if (atomic_load(&failures) == 0 || atomic_exchange(&failures, 0) == 0)
@@ -44,19 +39,20 @@ static bool is_missing(const struct owner *owner)
            owner != owner_self;
 }
 
-static bool any_is_stuck(void)
+/* An owner that is missing, and stuck if only those are wanted; NULL: there is none. */
+static struct owner *missing_owner(bool only_stuck)
 {
     for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
-        if (is_missing(owner) && atomic_load(&owner->is_stuck))
-            return true;
-    return false;
+        if (is_missing(owner) && (!only_stuck || atomic_load(&owner->is_stuck)))
+            return owner;
+    return NULL;
 }
 
 static bool needs_patience(void)
 {
     return atomic_load_explicit(&failures, memory_order_relaxed) != 0 &&
            atomic_load_explicit(&object_new_bytes, memory_order_relaxed) > MUCH_BYTES &&
-           !any_is_stuck();
+           missing_owner(true) == NULL;
 }
 
 bool straggler_is_pressing(void)
@@ -109,30 +105,22 @@ static void append_thread(struct report_line *line, const struct owner *owner)
                   length > 0 ? name : "?", ms / 1000, ms / 100 % 10);
 }
 
-static struct owner *missing_owner(void)
-{
-    for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
-        if (is_missing(owner))
-            return owner;
-    return NULL;
-}
-
 unsigned straggler_missing_thread(uint64_t *ns)
 {
-    const struct owner *owner = missing_owner();
+    const struct owner *owner = missing_owner(false);
     *ns = owner != NULL ? ms_since_safepoint(owner) * 1000000 : 0;
     return owner != NULL ? atomic_load_explicit(&owner->thread, memory_order_relaxed) : 0;
 }
 
 bool straggler_append_missing(struct report_line *line)
 {
-    const struct owner *owner = missing_owner();
+    const struct owner *owner = missing_owner(false);
     if (owner != NULL)
         append_thread(line, owner);
     return owner != NULL;
 }
 
-static COLD void warn(const struct owner *owner)
+static COLD void warn_of_straggler(const struct owner *owner)
 {
     static atomic_bool has_warned;
     if (ms_since_safepoint(owner) < WARN_AFTER_MS || atomic_exchange(&has_warned, true))
@@ -155,7 +143,7 @@ void straggler_note_missing(unsigned ms)
             atomic_store(&owner->is_stuck, true);
         atomic_store(&owner->is_missing, true);
         if (in_a_row >= WARN_AFTER_ATTEMPTS)
-            warn(owner);
+            warn_of_straggler(owner);
     }
 }
 

@@ -1,12 +1,14 @@
-/* straggler.h: threads that come to no safepoint in time, and so keep a collection from being done.
+/* straggler.h: stragglers: threads that come to no safepoint in time, so that an attempt to stop
+ * the world for a collection fails.
  *
  * Nothing can be freed without such a thread, since it may be moving references that no count tells
- * of. So each attempt that has waited for it in vain makes the next come after twice as many
- * objects. When memory has grown much meanwhile one attempt has more patience; a thread that has
- * not come then is stuck, and is not waited for like that again. A warning tells of it, once.
+ * of. So the collector backs off: each failed attempt in a row doubles the number of new objects
+ * until the next one. Where memory has grown much meanwhile, one attempt is patient; a thread that
+ * has not come then is stuck, and no other attempt is that patient because of it. A warning names
+ * the straggler, once.
  *
- * As soon as the thread comes to a safepoint it stays there until what was put off is done, for a
- * little while at most: so a thread that comes too late each time lets collections happen, too. */
+ * When the straggler comes to a safepoint it lingers there until another thread has collected, or
+ * for 50 ms: so collections also happen beside a thread that is too late each time. */
 #ifndef GC_STRAGGLER_H
 #define GC_STRAGGLER_H
 
@@ -17,36 +19,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- Attempts ---- */
+/* ---- Attempts to stop the world ---- */
 
-/* What the count of an owner's new objects may be, if the threshold is t0. */
+/* The count of new objects above which an owner attempts to collect: t0, doubled by failures. */
 int32_t straggler_limit(unsigned t0);
 
-/* An attempt is due whatever the counts are. */
+/* An attempt is due whatever the counts are: a straggler has come, or one attempt may be patient.
+ */
 bool straggler_is_pressing(void);
 
-/* How many milliseconds an attempt in a molt_new may wait for other threads. */
+/* How many milliseconds an attempt in molt_new may wait for other threads. */
 unsigned straggler_patience_ms(void);
 
-/* The world stands still; or some did not come within `ms`. By who has tried. */
+/* The attempt of the calling thread has stopped the world; or threads are missing after `ms`. */
 void straggler_note_still(void);
 void straggler_note_missing(unsigned ms);
 
-/* A collection is done, or has been given up; the threads may go on. */
+/* A collection has ended, done or not: stragglers need not linger for it. */
 void straggler_note_attempt(bool is_done);
 
 /* ---- Threads ---- */
 
-/* A thread that was missing is at a safepoint. */
+/* The owner's thread, which was missing, is at a safepoint. */
 void straggler_has_come(struct owner *owner);
-/* … and stays there, until what others want to be collected is, or for LINGER_MS. */
+
+/* Keeps it there until another thread has collected, or for LINGER_MS. */
 void straggler_linger(struct owner *owner);
 
-/* The thread that is waited for in vain: 0, if there is none, or its id, and for how long it has
- * come to no safepoint. */
+/* The id of a thread that is missing, and for how long it has come to no safepoint; 0: there is
+ * none. */
 unsigned straggler_missing_thread(uint64_t *ns);
 
-/* "thread 1234 (name) has come to no safepoint for 1.5 s", if there is such a thread. */
+/* Appends "thread 1234 (name) has come to no safepoint for 1.5 s". False: none is missing. */
 bool straggler_append_missing(struct report_line *line);
 
 #endif

@@ -1,4 +1,4 @@
-/* throttle.c: waiting for the thread that collects, as long as that gets on. */
+/* throttle.c: waiting for the collector, as long as it makes progress. */
 #include "throttle.h"
 
 #include "collector.h"
@@ -9,10 +9,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#define AHEAD 4 /* limits that a thread may pass before it waits */
-#define NO_PROGRESS_MS 20
+#define AHEAD 4           /* a thread may make so many times its limit before it waits */
+#define NO_PROGRESS_MS 20 /* without progress for so long, it goes on */
 
-static _Atomic unsigned progress;
+static _Atomic unsigned progress; /* a counter */
 
 void throttle_note_progress(void)
 {
@@ -20,8 +20,8 @@ void throttle_note_progress(void)
     atomic_store_explicit(&progress, now + 1, memory_order_relaxed);
 }
 
-/* False: it has stopped getting on. */
-static bool wait_for_end(struct owner *owner)
+/* False: the collector has stopped making progress. */
+static bool wait_for_collector(struct owner *owner)
 {
     unsigned seen = atomic_load_explicit(&progress, memory_order_relaxed);
     uint64_t end = os_now_ms() + NO_PROGRESS_MS;
@@ -39,7 +39,7 @@ static bool wait_for_end(struct owner *owner)
 
 void throttle_wait(struct owner *owner, int32_t limit)
 {
-    if (owner->count / AHEAD < limit || owner->count < owner->wait_at || wait_for_end(owner))
+    if (owner->count / AHEAD < limit || owner->count < owner->wait_at || wait_for_collector(owner))
         return;
     owner->wait_at = owner->count < INT32_MAX / 2 ? owner->count * 2 : INT32_MAX;
 }

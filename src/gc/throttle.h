@@ -1,7 +1,8 @@
-/* throttle.h: a thread that makes objects faster than a collection frees garbage waits for it.
+/* throttle.h: a thread that makes objects while another one collects waits for that: else many
+ * threads could make garbage faster than one collector frees it.
  *
- * Code of the program that runs in the collection may wait for that thread in turn, so it goes on
- * as soon as the collection makes no progress. */
+ * Finalizers and callbacks that the collector runs may in turn wait for the throttled thread. So it
+ * goes on when the collector makes no progress, until it has made twice as many objects. */
 #ifndef GC_THROTTLE_H
 #define GC_THROTTLE_H
 
@@ -9,11 +10,11 @@
 
 #include <stdint.h>
 
-/* Somebody else collects: waits for the end of that if the count of the owner's new objects is
- * several times its limit. */
+/* Waits, at safepoints, until nobody collects, if the owner's count of new objects is several times
+ * its limit. */
 void throttle_wait(struct owner *owner, int32_t limit);
 
-/* By who collects: some garbage has been dealt with. */
+/* By the collector, for each object that it finalizes, clears or frees. */
 void throttle_note_progress(void);
 
 #endif
