@@ -1,4 +1,4 @@
-/* attach.c: a heap gets its owner when its thread first uses objects, and keeps it. */
+/* attach.c: making a heap's owner, once, and attaching the thread that has the heap now. */
 #include "attach.h"
 
 #include "hooks.h"
@@ -13,15 +13,20 @@
 
 static bool thread_ends(struct heap *heap)
 {
-    return object_hooks.thread_ends(heap);
+    return object_hooks.thread_ends != NULL && object_hooks.thread_ends(heap);
 }
 
-/* Before the process has its first owner; two threads may do this at once. */
-static void start(void)
+static bool is_first_owner(void)
+{
+    return atomic_load_explicit(&owner_first, memory_order_acquire) == NULL;
+}
+
+/* Before a heap is set up for objects, even if its thread gets no owner then: the allocator calls
+ * thread_ends of every such heap. Two threads may do this at once. */
+static void fill_alloc_hooks(void)
 {
     hooks.pool_gone = gc_table_pool_gone;
     hooks.thread_ends = thread_ends;
-    object_hooks.first_owner();
 }
 
 static struct owner *make_owner(struct heap *heap)
@@ -29,24 +34,25 @@ static struct owner *make_owner(struct heap *heap)
     struct owner *owner = molt_malloc(sizeof *owner);
     if (owner == NULL)
         return NULL;
-    if (atomic_load_explicit(&owner_first, memory_order_acquire) == NULL)
-        start();
+    if (is_first_owner() && object_hooks.first_owner != NULL)
+        object_hooks.first_owner();
     memset(owner, 0, sizeof *owner);
     owner->lock = (struct lock)LOCK_INIT(RANK_OWNER);
     owner->heap = heap;
     owner->self = ((uint64_t)tag_of_heap(heap->number) << TAG_SHIFT) + 2 * HEADER_ONE;
     owner->newborn = owner->self - HEADER_ONE;
     owner->next = atomic_load_explicit(&owner_first, memory_order_relaxed);
-    while (
-        !atomic_compare_exchange_weak(&owner_first, &owner->next, owner)) /* see safepoint_enter */
+    /* Sequentially consistent, for the collector that reads the list: see safepoint_enter(). */
+    while (!atomic_compare_exchange_weak(&owner_first, &owner->next, owner))
         ;
-    /* A forked child shall find no owner by its heap that collections do not know of. */
+    /* After it: a forked child finds no owner by its heap that is not in the list of all. */
     __atomic_store_n(&heap->objects.owner, owner, __ATOMIC_RELEASE);
     return owner;
 }
 
-/* In a forked child a heap may come from a thread that is gone, and that had just taken a pool. */
-static bool has_all_sides(struct owner *owner)
+/* In a forked child the heap may come from a vanished thread that had just taken a pool, and had
+ * not made its table. False: no memory for it. */
+static bool has_all_tables(struct owner *owner)
 {
     if (owner->lacks_table && gc_table_complete(owner->heap))
         owner->lacks_table = false;
@@ -57,17 +63,19 @@ struct owner *attach_thread(void)
 {
     if (owner_self != NULL)
         return owner_self;
+    if (is_first_owner())
+        fill_alloc_hooks();
     struct heap *heap = object_heap();
     if (heap == NULL || !tag_fits_heap(heap->number))
         return NULL;
     struct owner *owner = heap->objects.owner != NULL ? heap->objects.owner : make_owner(heap);
-    if (owner == NULL || !has_all_sides(owner))
+    if (owner == NULL || !has_all_tables(owner))
         return NULL;
     atomic_store_explicit(&owner->thread, os_thread_id(), memory_order_relaxed);
     lock_acquire(&owner->lock);
     safepoint_enter(owner);
     lock_release(&owner->lock);
-    owner_call(owner); /* the queue may not be empty */
+    owner_call(owner); /* its queue may not be empty: the next safepoint merges that */
     owner_self = owner;
     molt_self = owner->self;
     return owner;

@@ -324,6 +324,25 @@ START_TEST(test_each_request_of_a_first_object_fails)
 }
 END_TEST
 
+/* The second request of molt_new is for the thread's owner. */
+static void *make_none(void *unused)
+{
+    requests_fail(2);
+    ck_assert_ptr_null(make_of(&plain_type, SMALL));
+    requests_fail(0);
+    return unused;
+}
+
+/* The process has no owner when the thread ends, but the thread's heap is set up for objects. */
+START_TEST(test_a_thread_ends_without_the_first_owner)
+{
+    unit_in_thread(make_none, NULL);
+    molt_release(make_of(&plain_type, SMALL));
+    ck_assert_uint_eq(made, 1);
+    ck_assert_uint_eq(disposed, 1);
+}
+END_TEST
+
 Suite *suite_object_memory(void)
 {
     Suite *suite = suite_create("object_memory");
@@ -333,6 +352,7 @@ Suite *suite_object_memory(void)
     tcase_add_test(tests, test_all_requests_fail_from_one_on);
     tcase_add_test(tests, test_each_request_fails_in_slices);
     tcase_add_test(tests, test_each_request_of_a_first_object_fails);
+    tcase_add_test(tests, test_a_thread_ends_without_the_first_owner);
     suite_add_tcase(suite, tests);
     return suite;
 }
