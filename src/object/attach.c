@@ -11,9 +11,22 @@
 
 #include <string.h>
 
+/* As long as nothing is collected. What other threads bring this owner to merge from now on, they
+ * merge themselves. */
+static bool detach_at_once(struct heap *heap)
+{
+    struct owner *owner = heap->objects.owner;
+    if (owner != NULL && owner == owner_self) {
+        owner_self = NULL;
+        molt_self = SELF_NONE;
+        atomic_store(&owner->state, OWNER_DETACHED);
+    }
+    return false;
+}
+
 static bool thread_ends(struct heap *heap)
 {
-    return object_hooks.thread_ends != NULL && object_hooks.thread_ends(heap);
+    return object_hooks.thread_ends != NULL ? object_hooks.thread_ends(heap) : detach_at_once(heap);
 }
 
 static bool is_first_owner(void)

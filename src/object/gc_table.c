@@ -43,7 +43,8 @@ static void free_gone(void)
 
 static void remove_from_lists(struct gc_table *table)
 {
-    object_hooks.gc_table_gone(table);
+    if (object_hooks.gc_table_gone != NULL)
+        object_hooks.gc_table_gone(table);
     link_remove(&table->all);
     link_remove(&table->young);
     link_remove(&table->middle);

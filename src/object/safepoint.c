@@ -23,7 +23,8 @@ bool safepoint_arrive(struct owner *owner)
         return false;
     atomic_store(&owner->is_missing, false);
     atomic_store(&owner->is_stuck, false);
-    object_hooks.late_thread(owner);
+    if (object_hooks.late_thread != NULL)
+        object_hooks.late_thread(owner);
     return true;
 }
 
@@ -62,13 +63,18 @@ static void run(struct owner *owner, enum owner_state waiting)
     safepoint_arrive(owner); /* it has stood still until now */
 }
 
-/* The owner's own limit instead of a call's -1. An exchange: a call that it replaces is acquired,
- * so what the caller wants is seen by who looks after this; a call that comes later stays. That
- * goes for a new limit, too, so it is asked for again. */
-static void take_limit(struct owner *owner)
+static int32_t limit_now(void)
 {
-    while (atomic_load_explicit(&owner->limit, memory_order_relaxed) != object_hooks.limit())
-        atomic_exchange_explicit(&owner->limit, object_hooks.limit(), memory_order_acq_rel);
+    return object_hooks.limit != NULL ? object_hooks.limit() : INT32_MAX;
+}
+
+/* Puts the owner's own limit back in the place of a call's -1 (owner_call). By an exchange: it
+ * acquires the call that it replaces, so the owner sees what the caller wants; a call that comes
+ * later stays. The limit may itself be what has changed, so the loop asks for it again. */
+static void reset_limit(struct owner *owner)
+{
+    while (atomic_load_explicit(&owner->limit, memory_order_relaxed) != limit_now())
+        atomic_exchange_explicit(&owner->limit, limit_now(), memory_order_acq_rel);
 }
 
 #define REST_US 200
@@ -86,10 +92,10 @@ void safepoint_poll(struct owner *owner)
     if (UNLIKELY(safepoint_world_is_mine()))
         return;
     safepoint_arrive(owner);
-    take_limit(owner);
+    reset_limit(owner);
     while (must_stop()) {
         run(owner, OWNER_STOPPED);
-        take_limit(owner);
+        reset_limit(owner);
     }
 }
 
