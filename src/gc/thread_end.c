@@ -36,9 +36,9 @@ static void abandon_collection(void)
 static void leave_everything(void)
 {
     abandon_collection();
-    if (owner_pause.traverses != 0) {
-        owner_pause.traverses = 1;
-        owner_end_pause(&owner_pause.traverses);
+    if (owner_suspension.traverses != 0) {
+        owner_suspension.traverses = 1;
+        owner_resume(&owner_suspension.traverses);
     }
     blocking_end_all();
     if (owner_self != NULL)

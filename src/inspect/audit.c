@@ -98,7 +98,7 @@ static void note(struct audit *audit, struct finding finding, const void *value)
 /* Extra words are one place, and so are an array's elements. */
 static struct finding finding_at(const struct audit *audit, struct place place)
 {
-    const struct descriptor *type = type_by_number(header_type(header_of(audit->object)));
+    const struct descriptor *type = type_of(audit->object);
     if (place.kind == PLACE_ARRAY)
         return (struct finding){.where = ARRAY};
     if (place.kind == PLACE_TRAVERSE)
@@ -183,7 +183,7 @@ static void check_word(struct audit *audit, const struct descriptor *type, size_
 static void check_object(void *object, uint32_t number, void *context)
 {
     struct audit *audit = context;
-    const struct descriptor *type = type_by_number(header_type(header_of(object)));
+    const struct descriptor *type = type_of(object);
     (void)number;
     audit->object = object;
     walk_references(object, check_reference, audit);

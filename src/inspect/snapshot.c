@@ -9,8 +9,7 @@
 
 static bool is_live(const void *object)
 {
-    uint64_t header = header_of(object);
-    return tag_is_live(header_tag(header)) && type_by_number(header_type(header)) != NULL;
+    return header_is_live(header_of(object));
 }
 
 /* ---- Making ---- */

@@ -56,7 +56,7 @@ static int is_wanted(void *target, void *context)
 static int ask_object(void *object, void *context)
 {
     struct search *search = context;
-    const struct descriptor *type = type_by_number(header_type(header_of(object)));
+    const struct descriptor *type = type_of(object);
     if (!type_visit(type, object, is_wanted, search))
         return 0;
     search->count++;
@@ -91,7 +91,7 @@ size_t molt_gc_referents(void *object, molt_visit *visit, void *arg)
     error_if_no_object("molt_gc_referents", object);
     if (!begin(&pause))
         return 0;
-    const struct descriptor *type = type_by_number(header_type(header_of(object)));
+    const struct descriptor *type = type_of(object);
     type_visit(type, object, tell_target, &search);
     pause_end(&pause);
     return search.count;

@@ -13,11 +13,6 @@
 
 /* ---- References ---- */
 
-static const struct descriptor *type_of(const void *object)
-{
-    return type_by_number(header_type(header_of(object)));
-}
-
 static bool array_is_readable(const struct slots *slots)
 {
     return (uintptr_t)slots->array % sizeof(void *) == 0 &&

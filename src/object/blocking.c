@@ -18,30 +18,30 @@ void molt_gc_safepoint(void)
 
 void molt_gc_blocking_begin(void)
 {
-    if (owner_pause.blocks == 0 && owner_self != NULL) {
+    if (owner_suspension.blocks == 0 && owner_self != NULL) {
         count_merge_queue(owner_self);
-        owner_begin_pause(&owner_pause.blocks);
-        safepoint_block(owner_pause.owner);
+        owner_suspend(&owner_suspension.blocks);
+        safepoint_block(owner_suspension.owner);
         return;
     }
-    owner_begin_pause(&owner_pause.blocks);
+    owner_suspend(&owner_suspension.blocks);
 }
 
 void molt_gc_blocking_end(void)
 {
-    if (owner_pause.blocks == 0)
+    if (owner_suspension.blocks == 0)
         return;
-    if (owner_pause.blocks == 1 && owner_pause.owner != NULL)
-        safepoint_unblock(owner_pause.owner);
-    owner_end_pause(&owner_pause.blocks);
+    if (owner_suspension.blocks == 1 && owner_suspension.owner != NULL)
+        safepoint_unblock(owner_suspension.owner);
+    owner_resume(&owner_suspension.blocks);
     if (owner_self != NULL)
         count_merge_queue(owner_self);
 }
 
 void blocking_end_all(void)
 {
-    if (owner_pause.blocks == 0)
+    if (owner_suspension.blocks == 0)
         return;
-    owner_pause.blocks = 1;
+    owner_suspension.blocks = 1;
     molt_gc_blocking_end();
 }

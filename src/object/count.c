@@ -341,9 +341,9 @@ void *molt_retain_slow(void *object)
 /* While the thread must leave objects alone. */
 static COLD void refuse(const char *operation, const void *object, const char *in_traverse)
 {
-    if (owner_pause.traverses != 0)
+    if (owner_suspension.traverses != 0)
         error_report(operation, object, in_traverse);
-    if (owner_pause.blocks != 0)
+    if (owner_suspension.blocks != 0)
         error_report(operation, object, "the thread has said that it uses no object");
 }
 

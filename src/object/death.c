@@ -24,9 +24,8 @@ THREAD_LOCAL struct dying dying;
 static COLD void free_large(void *object, const struct descriptor *type)
 {
     struct large *large = large_of(object);
-    struct owner *self = owner_self;
-    if (type->tracked && self != NULL && self->count > 0)
-        self->count--;
+    if (type->tracked)
+        owner_count_down(owner_self);
     gc_table_remove_large(large);
     free_fast(large->block);
 }
@@ -74,7 +73,7 @@ static void finish(void *object, const struct descriptor *type)
 
 void death_finish(void *object)
 {
-    finish(object, type_by_number(header_type(header_of(object))));
+    finish(object, type_of(object));
 }
 
 static void discard_references(void *object, const struct descriptor *type)
@@ -105,7 +104,7 @@ void molt_discard(void *object)
     error_if_no_object("molt_discard", object);
     if (!is_own_alone(object))
         error_report("molt_discard", object, "it is not the calling thread's alone");
-    const struct descriptor *type = type_by_number(header_type(header_of(object)));
+    const struct descriptor *type = type_of(object);
     discard_references(object, type);
     count_forget(object);
     free_any(object, type);

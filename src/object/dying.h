@@ -97,8 +97,7 @@ static ALWAYS_INLINE void forget_tracked(void *object, uint64_t header, struct o
 {
     if (UNLIKELY((header & HEADER_OLD) != 0))
         gc_table_forget_old(object, header, self);
-    if (LIKELY(self != NULL && self->count > 0))
-        self->count--;
+    owner_count_down(self);
 }
 
 #endif

@@ -27,7 +27,8 @@ void error_report(const char *operation, const void *object, const char *why)
 
 static const char *why_not(const char *in_traverse)
 {
-    return owner_pause.traverses != 0 ? in_traverse : "the thread has said that it uses no object";
+    return owner_suspension.traverses != 0 ? in_traverse
+                                           : "the thread has said that it uses no object";
 }
 
 void error_new(const molt_type *type)

@@ -1,4 +1,4 @@
-/* gc_table.c: making tables, and their lists. */
+/* gc_table.c: making tables, keeping their lists, and the pools that go. */
 #include "gc_table.h"
 
 #include "hooks.h"
@@ -21,18 +21,19 @@ struct link gc_table_stale = RING_INIT(gc_table_stale);
 
 _Atomic size_t gc_table_large_bytes;
 
-/* Empty pools that nobody has taken out of the lists yet: numbers, linked by their `next`. */
+/* The number of the first empty pool whose table is still in the lists; each pool's `next` is that
+ * of the next one. Pushed without a lock. */
 static _Atomic uint32_t empty_pools;
 
-/* Tables of pools that are gone, linked by next: their memory cannot be freed at once, since the
- * allocator is in the middle of its work then. Under gc_table_lock. */
-static struct gc_table *gone;
+/* Tables of pools that are gone, linked by `next`. Their memory is freed later, since the allocator
+ * is in the middle of its work when a pool goes. Under gc_table_lock. */
+static struct gc_table *gone_tables;
 
-static void free_gone(void)
+static void free_gone_tables(void)
 {
     gc_table_lock_acquire();
-    struct gc_table *table = gone;
-    __atomic_store_n(&gone, NULL, __ATOMIC_RELAXED);
+    struct gc_table *table = gone_tables;
+    __atomic_store_n(&gone_tables, NULL, __ATOMIC_RELAXED);
     gc_table_lock_release();
     while (table != NULL) {
         struct gc_table *next = table->next;
@@ -53,22 +54,22 @@ static void remove_from_lists(struct gc_table *table)
 
 /* ---- Pools that go, and the lock ---- */
 
-/* The pool's table leaves the lists, and is to be freed with the shared counts. Under
+/* The pool's table leaves the lists; it and the shared counts are to be freed. Under
  * gc_table_lock. */
 static void forget_pool(struct pool *pool)
 {
     struct gc_table *table = pool->gc_table;
     if (table != NULL) {
         remove_from_lists(table);
-        __atomic_store_n(&pool->gc_table, NULL,
-                         __ATOMIC_RELAXED); /* nothing leads to what is freed */
-        table->next = gone;
-        __atomic_store_n(&gone, table, __ATOMIC_RELEASE);
+        __atomic_store_n(&pool->gc_table, NULL, __ATOMIC_RELAXED); /* before the table is freed */
+        table->next = gone_tables;
+        __atomic_store_n(&gone_tables, table, __ATOMIC_RELEASE);
     }
     shared_counts_gone(&pool->shared_counts);
 }
 
-/* All empty pools, which nobody else sees any more. Under gc_table_lock. */
+/* Takes all empty pools off their list, and their tables out of the others. Returns the first
+ * pool's number. Under gc_table_lock. */
 static uint32_t take_empty_pools(void)
 {
     uint32_t first = atomic_exchange_explicit(&empty_pools, 0, memory_order_acquire);
@@ -86,9 +87,9 @@ static void give_back(uint32_t number)
     }
 }
 
-/* Whether no pool waits for gc_table_lock. Who has just let go of it asks by a store: either that
- * comes after the store of who leaves a pool, and finds it, or before, and then that thread, which
- * reads what is stored here, finds the lock free. */
+/* Whether the list of empty pools is empty, asked by a thread that has just released gc_table_lock.
+ * It asks by a store. If that comes after the push of another thread, it sees that thread's pool;
+ * if before, the other thread's push has read this store, so its lock_try finds the lock free. */
 static bool no_pool_waits(void)
 {
     uint32_t none = 0;
@@ -130,7 +131,7 @@ bool gc_table_lock_is_mine(void)
 
 /* ---- Making ---- */
 
-static void add_to_all(struct gc_table *table)
+static void add_table(struct gc_table *table)
 {
     gc_table_lock_acquire();
     ring_add(&gc_table_all, &table->all);
@@ -160,13 +161,13 @@ struct gc_table *gc_table_of_pool(struct pool *pool)
 {
     if (LIKELY(pool->gc_table != NULL))
         return pool->gc_table;
-    if (__atomic_load_n(&gone, __ATOMIC_RELAXED) != NULL)
-        free_gone();
+    if (__atomic_load_n(&gone_tables, __ATOMIC_RELAXED) != NULL)
+        free_gone_tables();
     shared_counts_free_gone();
     struct gc_table *made = make_table(pool);
     if (made == NULL)
         return NULL;
-    add_to_all(made);
+    add_table(made);
     __atomic_store_n(&pool->gc_table, made, __ATOMIC_RELEASE);
     return made;
 }
@@ -182,7 +183,7 @@ void gc_table_init_large(struct large *large, struct owner *owner, size_t bytes,
     table->owner = owner;
     if (tracked)
         gc_table_large_bytes += bytes;
-    add_to_all(table);
+    add_table(table);
 }
 
 void gc_table_remove_large(struct large *large)
@@ -195,7 +196,7 @@ void gc_table_remove_large(struct large *large)
     gc_table_lock_release();
 }
 
-static COLD void note_stale(struct gc_table *table)
+static COLD void make_stale(struct gc_table *table)
 {
     gc_table_lock_acquire();
     if (!link_is_linked(&table->stale))
@@ -212,7 +213,7 @@ bool gc_table_forget_old(const void *object, uint64_t header, const struct owner
         return true;
     }
     if (!atomic_load_explicit(&table->is_stale, memory_order_relaxed))
-        note_stale(table);
+        make_stale(table);
     return false;
 }
 
@@ -225,8 +226,9 @@ void gc_table_add_young(struct gc_table *table)
     gc_table_lock_release();
 }
 
-/* A table that is in the list, but to which its pool does not lead yet: that may be cut, too. */
-static void lead_to_table(struct pool *pool)
+/* The pool gets the table that was made for it, if one is in the list to which the pool does not
+ * lead: a thread that vanished at a fork may have been between the two. */
+static void find_table(struct pool *pool)
 {
     gc_table_lock_acquire();
     for (struct link *link = gc_table_all.next; link != &gc_table_all; link = link->next) {
@@ -242,7 +244,7 @@ bool gc_table_complete(struct heap *heap)
     for (unsigned i = 0; i < OBJECT_CLASSES; i++) {
         struct pool *pool = map_pool_by_number(*heap_active(heap, OBJECT_CLASS_FIRST + i));
         if (pool != NULL && pool->gc_table == NULL)
-            lead_to_table(pool);
+            find_table(pool);
         struct gc_table *table = pool != NULL ? gc_table_of_pool(pool) : NULL;
         if (pool != NULL && table == NULL)
             return false;
@@ -254,7 +256,7 @@ bool gc_table_complete(struct heap *heap)
 
 /* ---- Repair ---- */
 
-/* The way forward is whole at any moment; the way back follows from it. */
+/* A ring is whole forward at any moment (base/list.h); the links backward follow from that. */
 static void repair_ring(struct link *ring)
 {
     struct link *last = ring;
@@ -265,9 +267,10 @@ static void repair_ring(struct link *ring)
     ring->prev = last;
 }
 
-/* The same for a ring of some of all tables. One that is in it forward alone, or no longer, may
- * still have a link that says otherwise. */
-static void repair_part(struct link *ring, size_t member)
+/* The same for a ring that holds some of the tables, by their links at `member`. A vanished thread
+ * may have left the link of a table that is in no ring half set or half cleared: it becomes zero.
+ */
+static void repair_subset_ring(struct link *ring, size_t member)
 {
     for (struct link *link = gc_table_all.next; link != &gc_table_all; link = link->next)
         ((struct link *)(void *)((char *)LINK_OWNER(link, struct gc_table, all) + member))->prev =
@@ -280,7 +283,7 @@ static void repair_part(struct link *ring, size_t member)
     }
 }
 
-/* What is in a queue says so. */
+/* All shared counts that are in an owner's queue are marked so. */
 static void repair_queues(void)
 {
     for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next)
@@ -289,8 +292,7 @@ static void repair_queues(void)
             atomic_store_explicit(&counts->is_queued, true, memory_order_relaxed);
 }
 
-/* What a collection notes of a table. */
-static void forget_collection(struct gc_table *table)
+static void clear_collection_notes(struct gc_table *table)
 {
     table->numbered = 0;
     table->is_gathered = false;
@@ -301,16 +303,16 @@ static void forget_collection(struct gc_table *table)
 void gc_table_forget_collection(void)
 {
     for (struct link *link = gc_table_all.next; link != &gc_table_all; link = link->next)
-        forget_collection(LINK_OWNER(link, struct gc_table, all));
+        clear_collection_notes(LINK_OWNER(link, struct gc_table, all));
 }
 
 void gc_table_repair(void)
 {
     if (lock_is_left(&gc_table_lock)) {
         repair_ring(&gc_table_all);
-        repair_part(&gc_table_young, offsetof(struct gc_table, young));
-        repair_part(&gc_table_middle, offsetof(struct gc_table, middle));
-        repair_part(&gc_table_stale, offsetof(struct gc_table, stale));
+        repair_subset_ring(&gc_table_young, offsetof(struct gc_table, young));
+        repair_subset_ring(&gc_table_middle, offsetof(struct gc_table, middle));
+        repair_subset_ring(&gc_table_stale, offsetof(struct gc_table, stale));
         repair_queues();
     }
     lock_free_left(&gc_table_lock);

@@ -1,21 +1,26 @@
-/* gc_table.h: what is known of a pool's objects beside their headers.
+/* gc_table.h: GC tables: the bits that collections keep of objects, beside the pools.
  *
- * A pool of tracked objects has a table from its first object on. A large object is a block of its
- * own, with a table for itself in front. The pool's record leads to the table.
+ * A pool of tracked objects has a table from its first object on, to which the pool's record leads.
+ * A large object is a block of its own, with a table for that one object in front (struct large).
+ * A table has a bitmap for each of these bits, in which each block of the pool has one:
  *
- *   old, middle, frozen   the generation: a bit a block. No bit: young (or no object). Old alone:
- *                         the oldest. With middle: the middle one. With frozen: permanent.
- *   white, due            of a collection that is going on: not known to be reachable (while it
- *                         deduces: a candidate); a finalizer that is due
+ *   old  middle  frozen
+ *    0     0       0      the young generation, or no object is there
+ *    1     1       0      the middle generation
+ *    1     0       0      the oldest generation
+ *    1     -       1      the permanent generation (molt_gc_freeze)
  *
- * The owner clears an object's bits when it dies, or is revived by its finalizer. With another
- * thread they stay, and the table is stale: the next that looks at generations in a world that
- * stands still compares it with the headers (generation_refresh), so that what lies there is young.
+ *   white, due   a collection's: the object is not known to be reachable; its finalizer is to run
  *
- * The lists of tables, and the tables' links in them, are under gc_table_lock. Who walks over them
- * holds it, and as long as it is held no pool goes that has a table or shared counts: the
- * allocator, which may be about to release one while it holds its own locks, never waits here. It
- * leaves the pool to whoever lets go of gc_table_lock next. */
+ * Between collections `old` equals the flag HEADER_OLD of the object, but where the table is stale.
+ * The owner's thread clears the three bits of an object that dies, or that its finalizer revives.
+ * Any other thread clears the flag alone, and makes the table stale: the collector puts it right
+ * in a stopped world (generation_refresh), so that a new object in the block is young.
+ *
+ * gc_table_lock guards the lists of tables, with the tables' links in them. While a thread holds
+ * it, no pool goes that has a table or shared counts. The allocator may be about to release such a
+ * pool under locks of its own, so it never waits for gc_table_lock: it leaves the pool to the
+ * thread that releases that lock next (gc_table_pool_gone). */
 #ifndef OBJECT_GC_TABLE_H
 #define OBJECT_GC_TABLE_H
 
@@ -34,74 +39,73 @@
 enum gc_bit { GC_OLD, GC_MIDDLE, GC_FROZEN, GC_WHITE, GC_DUE, GC_BITS };
 
 struct gc_table {
-    uintptr_t start;       /* of the first object */
-    size_t block_bytes;    /* of an object, with its extra words */
-    uint32_t reciprocal;   /* ceil(2^32 / block_bytes); 0 for a large object, so that all of
-                              it is its first block */
-    uint16_t capacity;     /* objects that fit */
-    uint16_t words;        /* of a bitmap; 0 when the objects are untracked */
+    uintptr_t start;       /* address of the first block */
+    size_t block_bytes;    /* bytes of an object with its extra words */
+    uint32_t reciprocal;   /* (address - start) * reciprocal >> 32 is a block's index */
+    uint16_t capacity;     /* blocks that fit */
+    uint16_t words;        /* 64-bit words of a bitmap; 0 for an untracked large object */
     struct pool *pool;     /* NULL for a large object */
-    struct owner *owner;   /* whose objects they are */
-    struct link all;       /* in the list of all tables */
-    struct link young;     /* … of those that may have young objects */
-    struct link middle;    /* … of those that may have middle ones */
-    struct link stale;     /* … of those whose bits may belong to none that is old */
-    atomic_bool is_stale;  /* in that list, as far as is known without gc_table_lock */
-    struct gc_table *next; /* in the collection's list of candidates */
+    struct owner *owner;   /* owner of the objects */
+    struct link all;       /* in gc_table_all */
+    struct link young;     /* in gc_table_young: tables that may have young objects */
+    struct link middle;    /* in gc_table_middle: tables that may have middle ones */
+    struct link stale;     /* in gc_table_stale: tables with bits that may be wrong */
+    atomic_bool is_stale;  /* linked by `stale`, for a reader without gc_table_lock */
+    struct gc_table *next; /* the collector's: list of candidates; or tables to be freed */
     uint64_t *white;       /* gc_table_words(GC_WHITE) */
-    struct shadow *shadow; /* of an incremental collection (gc/incremental.h), or NULL */
-    uint32_t numbered;     /* in a deduction: its first block's number / 64, plus 1 */
-    bool is_gathered;      /* in the list already */
-    /* The bitmaps follow. */
+    struct shadow *shadow; /* the collector's: notes of an incremental cycle, or NULL */
+    uint32_t numbered;     /* the collector's: number of the first block / 64, plus 1; or 0 */
+    bool is_gathered;      /* the collector's: linked by `next` already */
+    /* The bitmaps follow: GC_BITS times `words`. */
 };
 
-/* A large object's block: this, then the object. */
+/* What lies in front of a large object. */
 struct large {
     struct gc_table table;
-    uint64_t bits[GC_BITS];              /* the table's */
-    struct shared_counts *shared_counts; /* as a pool's */
-    void *block;                         /* what malloc gave */
+    uint64_t bits[GC_BITS];              /* the table's bitmaps, a word each */
+    struct shared_counts *shared_counts; /* the object's, or NULL */
+    void *block;                         /* the block of malloc in which all this lies */
 } CACHE_ALIGNED;
 
-/* A visitor runs under gc_table_lock: if it makes or releases an object that may end here, with an
- * error. */
+/* The program's visitors and traverse callbacks run under gc_table_lock. One of them that makes or
+ * releases an object may come to gc_table_lock_acquire, which stops the program with an error. */
 void gc_table_lock_acquire(void);
 void gc_table_lock_release(void);
 bool gc_table_lock_is_mine(void);
 
 extern HIDDEN struct link gc_table_all, gc_table_young, gc_table_middle, gc_table_stale;
 
-/* Bytes of the large objects that take part in collections. */
+/* Bytes of all tracked large objects. */
 extern HIDDEN _Atomic size_t gc_table_large_bytes;
 
-/* The table of a pool of tracked objects, made if there is none; NULL when there is no memory.
- */
+/* The table of a pool of tracked objects, made if there is none. NULL: no memory. */
 struct gc_table *gc_table_of_pool(struct pool *pool);
 
-/* Sets up the table in front of a large object, and takes it out of the lists again. */
+/* Sets up the zeroed table in front of a large object, and adds it to the list of all. */
 void gc_table_init_large(struct large *large, struct owner *owner, size_t bytes, bool tracked);
+
+/* Takes the table of a large object that dies out of all lists. */
 void gc_table_remove_large(struct large *large);
 
 /* The table may have young objects from now on. */
 void gc_table_add_young(struct gc_table *table);
 
-/* An old object dies, or is revived: its generation is forgotten. False: that is left to who looks
- * next, since the calling thread is not its owner. */
+/* The generation of an old object is forgotten, since the object dies or is revived. False: the
+ * table is stale instead, as the calling thread is not the owner. */
 bool gc_table_forget_old(const void *object, uint64_t header, const struct owner *self);
 
-/* All pools that the heap takes tracked objects from get a table, if one lacks it. False: no
- * memory.
- */
+/* Each pool from which the heap takes tracked objects gets a table, if it has none. False: no
+ * memory. */
 bool gc_table_complete(struct heap *heap);
 
-/* What a collection that was broken off has left is forgotten. Under gc_table_lock. */
+/* Clears what a collection that was broken off has noted in the tables. Under gc_table_lock. */
 void gc_table_forget_collection(void);
 
-/* While a forked child is repaired. So is what a thread that is gone has left. */
+/* While a forked child is repaired: makes the lists whole that a vanished thread was changing. */
 void gc_table_repair(void);
 
-/* For alloc/hooks.h: the pool is out of the lists, with table and shared counts, as soon as nobody
- * holds gc_table_lock; then its memory goes back. */
+/* The allocator's hook (alloc/hooks.h): as soon as no thread holds gc_table_lock, the pool's table
+ * leaves all lists, its shared counts go with it, and the pool is given back. */
 void gc_table_pool_gone(struct pool *pool);
 
 static inline struct large *large_of(const void *object)
@@ -116,7 +120,7 @@ static inline struct gc_table *gc_table_of(const void *object, uint64_t header)
                                                   : map_pool(object)->gc_table;
 }
 
-/* The table of a live object of any kind; NULL: it is untracked, and small. */
+/* The table of any live object; NULL: the object is untracked, and not large. */
 static inline struct gc_table *gc_table_if_any(const void *object)
 {
     const struct pool *pool = map_pool(object);
@@ -128,14 +132,14 @@ static inline struct gc_table *gc_table_if_any(const void *object)
     return &large_of(object)->table;
 }
 
-/* ceil(2^32 / block_bytes): exact for all distances within a pool, and 0 for that of a large object
- * from itself. */
+/* ceil(2^32 / block_bytes), which gives the exact index for all distances within a pool. (A large
+ * object's table has a reciprocal of 0: its index is 0, wherever in the object an address lies.) */
 static inline uint32_t gc_table_reciprocal(size_t block_bytes)
 {
     return (uint32_t)(((UINT64_C(1) << 32) + block_bytes - 1) / block_bytes);
 }
 
-/* Which of the table's objects it is. */
+/* The index of the object's block in its table. */
 static inline unsigned gc_table_index(const struct gc_table *table, const void *object)
 {
     return (unsigned)(((uintptr_t)object - table->start) * table->reciprocal >> 32);
@@ -146,6 +150,7 @@ static inline void *gc_table_object(const struct gc_table *table, unsigned index
     return (void *)(table->start + index * table->block_bytes);
 }
 
+/* The words of a bitmap. */
 static inline uint64_t *gc_table_words(struct gc_table *table, enum gc_bit bitmap)
 {
     return (uint64_t *)(table + 1) + (size_t)bitmap * table->words;
@@ -174,7 +179,7 @@ static inline size_t gc_table_count(struct gc_table *table, enum gc_bit bitmap)
     return count;
 }
 
-/* No object is there that has survived a collection. */
+/* The block's object, if there is one, is young from now on. */
 static inline void gc_table_forget(struct gc_table *table, unsigned index)
 {
     gc_table_unset(table, GC_OLD, index);
@@ -182,19 +187,19 @@ static inline void gc_table_forget(struct gc_table *table, unsigned index)
     gc_table_unset(table, GC_FROZEN, index);
 }
 
-/* Blocks [0, gc_table_carved) of the pool exist. */
+/* Blocks [0, gc_table_carved) exist; a pool's others have not been carved yet. */
 static inline unsigned gc_table_carved(const struct gc_table *table)
 {
     return table->pool != NULL ? pool_carved(table->pool) : 1;
 }
 
-/* … and the words of a bitmap that have a bit for one. */
+/* The words of a bitmap that have bits for existing blocks. */
 static inline unsigned gc_table_carved_words(const struct gc_table *table)
 {
     return (gc_table_carved(table) + 63) / 64;
 }
 
-/* Those blocks of word w that exist. */
+/* A bit for each existing block of word w. */
 static inline uint64_t gc_table_existing(const struct gc_table *table, unsigned w)
 {
     unsigned carved = gc_table_carved(table);

@@ -129,8 +129,8 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
         object = extra > PTRDIFF_MAX / 2 ? NULL : make_large(owner, descriptor, bytes);
     }
     if (object == NULL) {
-        if (descriptor->tracked && owner->count > 0)
-            owner->count--;
+        if (descriptor->tracked)
+            owner_count_down(owner);
         return malloc_no_memory();
     }
     begin_life(object, owner, size_class != 0 ? number : number | (unsigned)HEADER_LARGE);
@@ -176,15 +176,14 @@ bool molt_is_object(const void *p)
 {
     if (p == NULL || map.bytes == 0 || object_block_around(p) != p)
         return false;
-    uint64_t header = header_of(p);
-    return tag_is_live(header_tag(header)) && type_by_number(header_type(header)) != NULL;
+    return header_is_live(header_of(p));
 }
 
 const molt_type *molt_typeof(const void *object)
 {
     if (object == NULL)
         return NULL;
-    const struct descriptor *type = type_by_number(header_type(header_of(object)));
+    const struct descriptor *type = type_of(object);
     if (UNLIKELY(type == NULL || !tag_is_live(header_tag(header_of(object)))))
         error_if_no_object("molt_typeof", object);
     return type->type;
@@ -217,8 +216,7 @@ bool molt_gc_is_tracked(const void *object)
     if (object == NULL)
         return false;
     error_if_no_object("molt_gc_is_tracked", object);
-    uint64_t header = header_of(object);
-    return type_by_number(header_type(header))->tracked && (header & HEADER_UNTRACKED) == 0;
+    return type_of(object)->tracked && (header_of(object) & HEADER_UNTRACKED) == 0;
 }
 
 void molt_gc_untrack(void *object)

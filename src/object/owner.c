@@ -7,7 +7,7 @@
 
 THREAD_LOCAL uint64_t molt_self = SELF_NONE;
 THREAD_LOCAL struct owner *owner_self;
-THREAD_LOCAL struct owner_pause owner_pause;
+THREAD_LOCAL struct owner_suspension owner_suspension;
 _Atomic(struct owner *) owner_first;
 bool owner_running_lost;
 
@@ -22,18 +22,20 @@ void owner_call_all(void)
         owner_call(owner);
 }
 
-/* The owner that a thread has, also while it must leave objects alone. */
-static const struct owner *owner_in_use(struct owner *const *self, const struct owner_pause *pause)
+/* The owner that a thread has, also while its use of objects is suspended. */
+static const struct owner *owner_in_use(struct owner *const *self,
+                                        const struct owner_suspension *suspension)
 {
-    return (pause->traverses | pause->blocks) != 0 ? pause->owner : *self;
+    return (suspension->traverses | suspension->blocks) != 0 ? suspension->owner : *self;
 }
 
-/* All owners but those of the calling thread and of the one that has forked. */
+/* Keeps the owners of two threads: the calling one, and the one that forked, which has the
+ * process's id for its own now. */
 void owner_repair(void)
 {
-    const struct owner *own = owner_in_use(&owner_self, &owner_pause);
+    const struct owner *own = owner_in_use(&owner_self, &owner_suspension);
     const struct owner *survivor =
-        owner_in_use(fork_survivors(&owner_self), fork_survivors(&owner_pause));
+        owner_in_use(fork_survivors(&owner_self), fork_survivors(&owner_suspension));
     for (struct owner *owner = atomic_load(&owner_first); owner != NULL; owner = owner->next) {
         lock_free_left(&owner->lock);
         if (owner == own || owner == survivor) {

@@ -1,17 +1,21 @@
 /* owner.h: a heap as the owner of objects, and the thread that acts for it.
  *
- * A thread becomes its heap's owner when it first makes or counts an object, or changes a field:
- * from then on molt_self holds its tag, and the inline functions count its objects. When the thread
- * ends the owner is detached, until a later thread that has adopted the heap attaches again. Owners
- * live as long as the process.
+ * A thread attaches, and is its heap's owner from then on, when it first makes or counts an object
+ * or changes a field (attach.h): molt_self holds the owner's tag, and the inline functions count
+ * its objects. When the thread ends the owner is detached; a later thread that adopts the heap
+ * attaches again. An owner lives as long as the process.
  *
- *   DETACHED <--> RUNNING <--> BLOCKED    (molt_gc_blocking_begin: uses no objects)
- *                    ^-------> STOPPED    (at a safepoint, while a collector looks; world.h)
+ *             attach                molt_gc_blocking_begin
+ *   DETACHED <-------> RUNNING <------------------------------> BLOCKED
+ *                         ^
+ *                         +-----> STOPPED: waits at a safepoint while the world is stopped
+ *
+ * All but RUNNING count as standing still (safepoint.h). Only the owner's thread changes the state.
  *
  * `count` and `limit` bring a running thread to its slow path, and so to a safepoint: a new object
- * with which the count passes the limit goes there. Others write nothing but -1 there, after they
- * have said what they want (owner_call); the owner puts its limit back before it looks what that is
- * (safepoint.c). So no call is lost. */
+ * that finds count >= limit is made there. A thread that wants something of an owner stores what it
+ * wants, and then -1 into the limit (owner_call). The owner's thread puts its own limit back before
+ * it looks for what others want (reset_limit in safepoint.c), so no call is lost. */
 #ifndef OBJECT_OWNER_H
 #define OBJECT_OWNER_H
 
@@ -28,83 +32,96 @@
 enum owner_state { OWNER_DETACHED, OWNER_RUNNING, OWNER_BLOCKED, OWNER_STOPPED };
 
 struct owner {
-    struct heap *heap;
+    struct heap *heap;       /* the heap that owns the objects */
     uint64_t self;           /* molt_self of the attached thread */
-    uint64_t newborn;        /* the header of a new object, but for its type */
-    int32_t count;           /* tracked objects made less those that died, since a collection */
-    _Atomic uint32_t resets; /* … the last one that the count knows of (gc/pacing.c) */
-    _Atomic int32_t limit;   /* what the count may be; -1: come to a safepoint */
+    uint64_t newborn;        /* header of a new object, but for its type */
+    int32_t count;           /* tracked objects made less those that died, since the last reset */
+    _Atomic int32_t limit;   /* the count at which a new object takes the slow path; -1: called */
+    _Atomic uint32_t thread; /* id of the attached thread */
     _Atomic uint8_t state;   /* enum owner_state */
-    int32_t wait_at;         /* the count at which it waits for who collects (gc/straggler.c) */
-    _Atomic uint32_t thread; /* the attached thread's id */
-    _Atomic uint32_t safepoint_ms; /* when it was at one, the lower half of the clock */
-    atomic_bool is_missing;        /* a collection has waited for it in vain (gc/straggler.c) … */
-    atomic_bool is_stuck;          /* … with much patience */
-    bool lacks_table; /* perhaps: in a forked child, the heap's pools (gc_table_complete) */
-    struct lock lock; /* attaching, detaching, and counting for a detached owner */
-    _Atomic(struct shared_counts *)
-        queue;          /* shared counts with objects whose count others brought to be settled */
-    struct owner *next; /* of all owners, from owner_first */
+    bool lacks_table;        /* in a forked child: a pool may lack its GC table */
+    struct lock lock;        /* for attaching, detaching, and merging counts of a detached owner */
+    _Atomic(struct shared_counts *) queue; /* shared counts to be merged (count.h) */
+    struct owner *next;                    /* in the list of all owners, from owner_first */
+
+    /* The collector's. Here safepoint_arrive alone uses them: it stores the time, and clears the
+     * flags when the thread is there at last. */
+    _Atomic uint32_t safepoint_ms; /* time of the last safepoint: lower half of os_now_ms() */
+    atomic_bool is_missing;        /* a collection waited for the thread in vain (gc/straggler.c) */
+    atomic_bool is_stuck;          /* even a patient one did */
+    _Atomic uint32_t resets;       /* resets of all counts that this count has seen (gc/pacing.c) */
+    int32_t wait_at;               /* count at which it waits for a collection (gc/throttle.c) */
 };
 
-/* The calling thread's; NULL until it is attached, and while it must not use objects. */
+/* A tracked object is no more that was counted by the owner, which may be NULL. */
+static ALWAYS_INLINE void owner_count_down(struct owner *owner)
+{
+    if (LIKELY(owner != NULL && owner->count > 0))
+        owner->count--;
+}
+
+/* The calling thread's owner; NULL until it attaches, and while its use of objects is suspended. */
 extern HIDDEN THREAD_LOCAL struct owner *owner_self;
 
+/* The first of all owners. The list only grows. */
 extern HIDDEN _Atomic(struct owner *) owner_first;
 
-/* The owner's thread, if it runs, comes to a safepoint: what the caller has stored before is seen
- * there. */
+/* Brings the owner's thread to a safepoint at its next new object. It sees there what the caller
+ * has stored before. */
 static inline void owner_call(struct owner *owner)
 {
     atomic_store_explicit(&owner->limit, -1, memory_order_release);
 }
 
-/* What molt_self is while the thread owns nothing: no header has this tag. */
+/* molt_self of a thread that has no owner: no header has this tag. */
 #define SELF_NONE ((uint64_t)MOLT_NOBODY << TAG_SHIFT)
 
-/* The same for all owners: what they may count, say, has changed. */
+/* Calls all owners: for example because their limits have changed. */
 void owner_call_all(void);
 
-/* NULL: the heap owns no object. */
+/* The owner of a heap; NULL: it has none. */
 struct owner *owner_of_heap(unsigned heap_number);
 
 /* While a forked child is repaired: the owners of threads that are gone are detached. */
 void owner_repair(void);
 
-/* In a forked child: threads are gone that were between two safepoints, where what refers to an
- * object need not be counted. So a few fields may refer to more than there are references. */
+/* True in a forked child some of whose parent's threads vanished while RUNNING. Such a thread may
+ * have been moving a reference, so an object may have more fields that refer to it than counts. */
 extern HIDDEN bool owner_running_lost;
 
-/* While a traverse callback runs, or the thread is in a blocking region, it must touch no count: it
- * looks as if it were not attached, so that all counting comes to the slow paths, which ask here.
- */
-struct owner_pause {
-    struct owner *owner; /* which the thread has all the while, or NULL */
-    unsigned traverses, blocks;
+/* A thread must touch no count while a traverse callback runs, or in a blocking region. Its use of
+ * objects is suspended: it seems to have no owner, so all counting comes to the slow paths, which
+ * ask owner_must_not_count. */
+struct owner_suspension {
+    struct owner *owner; /* the thread's owner all the while, or NULL */
+    unsigned traverses;  /* traverse callbacks that the thread is in */
+    unsigned blocks;     /* blocking regions that the thread is in */
 };
 
-extern HIDDEN THREAD_LOCAL struct owner_pause owner_pause;
+extern HIDDEN THREAD_LOCAL struct owner_suspension owner_suspension;
 
 static inline bool owner_must_not_count(void)
 {
-    return (owner_pause.traverses | owner_pause.blocks) != 0;
+    return (owner_suspension.traverses | owner_suspension.blocks) != 0;
 }
 
-static inline void owner_begin_pause(unsigned *reason)
+/* Begins a suspension for a reason: one of the two numbers above. */
+static inline void owner_suspend(unsigned *reason)
 {
     if (!owner_must_not_count())
-        owner_pause.owner = owner_self;
+        owner_suspension.owner = owner_self;
     (*reason)++;
     owner_self = NULL;
     molt_self = SELF_NONE;
 }
 
-static inline void owner_end_pause(unsigned *reason)
+/* Ends it. The thread has its owner again when no reason is left. */
+static inline void owner_resume(unsigned *reason)
 {
     (*reason)--;
-    if (owner_must_not_count() || owner_pause.owner == NULL)
+    if (owner_must_not_count() || owner_suspension.owner == NULL)
         return;
-    owner_self = owner_pause.owner;
+    owner_self = owner_suspension.owner;
     molt_self = owner_self->self;
 }
 

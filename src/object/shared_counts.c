@@ -1,14 +1,15 @@
-/* shared_counts.c: making and freeing them. */
+/* shared_counts.c: making and freeing shared counts. */
 #include "shared_counts.h"
 
 #include "owner.h"
 
 #include <string.h>
 
-static struct shared_counts *gone; /* of pools that are gone, linked by next; under gc_table_lock */
+static struct shared_counts
+    *gone_counts; /* of pools that are gone, linked by next; under gc_table_lock */
 
-static struct shared_counts *make(uintptr_t start, size_t block_bytes, unsigned capacity,
-                                  struct owner *owner)
+static struct shared_counts *make_counts(uintptr_t start, size_t block_bytes, unsigned capacity,
+                                         struct owner *owner)
 {
     size_t bytes = sizeof(struct shared_counts) + capacity * sizeof(uint32_t);
     struct shared_counts *counts = molt_calloc(1, bytes);
@@ -22,8 +23,8 @@ static struct shared_counts *make(uintptr_t start, size_t block_bytes, unsigned 
     return counts;
 }
 
-/* Another thread may be faster. */
-static struct shared_counts *install(struct shared_counts **at, struct shared_counts *made)
+/* Another thread may have been faster: then its counts stay, and `made` is freed. */
+static struct shared_counts *install_counts(struct shared_counts **at, struct shared_counts *made)
 {
     struct shared_counts *present = NULL;
     if (made == NULL ||
@@ -42,18 +43,20 @@ struct shared_counts *shared_counts_make(const void *object)
     shared_counts_free_gone();
     if ((header & HEADER_LARGE) != 0) {
         struct large *large = large_of(object);
-        return install(&large->shared_counts,
-                       make(large->table.start, large->table.block_bytes, 1, large->table.owner));
+        return install_counts(
+            &large->shared_counts,
+            make_counts(large->table.start, large->table.block_bytes, 1, large->table.owner));
     }
     struct pool *pool = map_pool(object);
-    return install(&pool->shared_counts, make(pool->start, pool_block_bytes(pool), pool->capacity,
-                                              owner_of_heap(pool_heap(pool))));
+    return install_counts(&pool->shared_counts,
+                          make_counts(pool->start, pool_block_bytes(pool), pool->capacity,
+                                      owner_of_heap(pool_heap(pool))));
 }
 
 void shared_counts_put_gone(struct shared_counts *counts)
 {
-    counts->next = gone;
-    __atomic_store_n(&gone, counts, __ATOMIC_RELEASE);
+    counts->next = gone_counts;
+    __atomic_store_n(&gone_counts, counts, __ATOMIC_RELEASE);
 }
 
 void shared_counts_gone(struct shared_counts **at)
@@ -63,18 +66,18 @@ void shared_counts_gone(struct shared_counts **at)
         return;
     *at = NULL;
     if (atomic_load_explicit(&counts->is_queued, memory_order_relaxed))
-        counts->is_gone = true; /* who empties the queue comes upon them */
+        counts->is_gone = true; /* the thread that empties the queue puts them with the others */
     else
         shared_counts_put_gone(counts);
 }
 
 void shared_counts_free_gone(void)
 {
-    if (__atomic_load_n(&gone, __ATOMIC_RELAXED) == NULL || gc_table_lock_is_mine())
+    if (__atomic_load_n(&gone_counts, __ATOMIC_RELAXED) == NULL || gc_table_lock_is_mine())
         return;
     gc_table_lock_acquire();
-    struct shared_counts *counts = gone;
-    __atomic_store_n(&gone, NULL, __ATOMIC_RELAXED);
+    struct shared_counts *counts = gone_counts;
+    __atomic_store_n(&gone_counts, NULL, __ATOMIC_RELAXED);
     gc_table_lock_release();
     while (counts != NULL) {
         struct shared_counts *next = counts->next;

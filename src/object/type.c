@@ -2,7 +2,7 @@
 #include "type.h"
 
 #include "declaration.h"
-#include "owner.h" // owner_begin_pause
+#include "owner.h" // owner_suspend
 
 #include "alloc/malloc.h"
 #include "alloc/size_class.h"
@@ -254,9 +254,9 @@ static int tell(void *target, void *context)
 int type_traverse(const struct descriptor *type, void *object, molt_visit *visit, void *context)
 {
     struct telling telling = {visit, context};
-    owner_begin_pause(&owner_pause.traverses);
+    owner_suspend(&owner_suspension.traverses);
     int result = type->type->traverse(object, tell, &telling);
-    owner_end_pause(&owner_pause.traverses);
+    owner_resume(&owner_suspension.traverses);
     return result;
 }
 

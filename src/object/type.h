@@ -7,6 +7,9 @@
 #ifndef OBJECT_TYPE_H
 #define OBJECT_TYPE_H
 
+#include "find.h" // object_bytes
+#include "header.h"
+
 #include "molt_object.h"
 
 #include "base/attributes.h"
@@ -79,6 +82,17 @@ static ALWAYS_INLINE const struct descriptor *type_by_number(unsigned number)
     return atomic_load_explicit(&type_table[number], memory_order_acquire);
 }
 
+static ALWAYS_INLINE const struct descriptor *type_of(const void *object)
+{
+    return type_by_number(header_type(header_of(object)));
+}
+
+/* Whether the header of a block for objects is that of a live object. */
+static ALWAYS_INLINE bool header_is_live(uint64_t header)
+{
+    return tag_is_live(header_tag(header)) && type_by_number(header_type(header)) != NULL;
+}
+
 /* ---- Slots ---- */
 
 /* An object's reference fields. */
@@ -89,7 +103,7 @@ struct slots {
     size_t field_count, array_count, extra_count;
 };
 
-/* `bytes`: of the object with its extra words. */
+/* `bytes`: object_bytes(object). */
 struct slots type_slots(const struct descriptor *type, void *object, size_t bytes);
 
 static inline size_t slots_count(const struct slots *slots)
@@ -126,8 +140,6 @@ int type_visit_more(const struct descriptor *type, void *object, size_t bytes, m
 
 /* The same for what the type's traverse callback tells, but for NULL; it must have one. */
 int type_traverse(const struct descriptor *type, void *object, molt_visit *visit, void *context);
-
-size_t object_bytes(const void *object); /* object.h */
 
 /* The same for all references. Inlined, so that `visit` is a plain function for the compiler. */
 static ALWAYS_INLINE int type_visit(const struct descriptor *type, void *object, molt_visit *visit,
