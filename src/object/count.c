@@ -29,8 +29,7 @@ _Atomic uint32_t *count_word(const void *object)
 static ALWAYS_INLINE void expect_object(const char *operation, const void *object, uint64_t header)
 {
     const struct pool *pool = map_pool(object);
-    bool is_one = pool_has_objects(pool) && pool_has_block(pool, object) &&
-                  tag_is_live(header_tag(header)) && type_by_number(header_type(header)) != NULL;
+    bool is_one = pool_has_objects(pool) && pool_has_block(pool, object) && header_is_live(header);
     if (UNLIKELY(!is_one))
         error_if_no_object(operation, object);
 }
@@ -338,19 +337,10 @@ void *molt_retain_slow(void *object)
     return object;
 }
 
-/* While the thread must leave objects alone. */
-static COLD void refuse(const char *operation, const void *object, const char *in_traverse)
-{
-    if (owner_suspension.traverses != 0)
-        error_report(operation, object, in_traverse);
-    if (owner_suspension.blocks != 0)
-        error_report(operation, object, "the thread has said that it uses no object");
-}
-
 void count_attach(const char *operation, const void *object)
 {
     error_if_no_object(operation, object);
-    refuse(operation, object, "a traverse callback must not count");
+    error_if_suspended(operation, object, "a traverse callback must not count");
     attach_thread();
 }
 
@@ -364,5 +354,5 @@ void molt_attach_slow(const void *changed)
     }
     const void *object = object_pool_block(changed);
     if (object != NULL)
-        refuse("change", object, "a traverse callback must not change a field");
+        error_if_suspended("change", object, "a traverse callback must not change a field");
 }

@@ -25,21 +25,29 @@ void error_report(const char *operation, const void *object, const char *why)
     report_fatal("%s of %p (%s): %s", operation, object, error_type_name(object), why);
 }
 
-static const char *why_not(const char *in_traverse)
+/* Why the calling thread's use of objects is suspended. */
+static const char *why_suspended(const char *in_traverse)
 {
     return owner_suspension.traverses != 0 ? in_traverse
                                            : "the thread has said that it uses no object";
 }
 
+void error_if_suspended(const char *operation, const void *object, const char *in_traverse)
+{
+    if (owner_must_not_count())
+        error_report(operation, object, why_suspended(in_traverse));
+}
+
 void error_new(const molt_type *type)
 {
-    report_fatal("molt_new (%s): %s", type->name,
-                 why_not("a traverse callback must not make objects"));
+    const char *name = type != NULL && type->name != NULL ? type->name : "?";
+    report_fatal("molt_new (%s): %s", name,
+                 why_suspended("a traverse callback must not make objects"));
 }
 
 void error_weak_get(void)
 {
-    report_fatal("molt_weak_get: %s", why_not("a traverse callback must not count"));
+    report_fatal("molt_weak_get: %s", why_suspended("a traverse callback must not count"));
 }
 
 void error_fatal(const void *p, const char *format, ...)
@@ -68,7 +76,7 @@ static void check_block(const char *operation, const void *p)
     if (tag == TAG_CONDEMNED)
         error_fatal(p, "%s of %p: the object (%s) is being freed by the collector", operation, p,
                     name_of(header_type(header)));
-    if (!tag_is_live(tag) || type_by_number(header_type(header)) == NULL)
+    if (!header_is_live(header))
         error_fatal(p, "%s of %p: its header has been overwritten", operation, p);
 }
 

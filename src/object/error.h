@@ -20,9 +20,12 @@ COLD _Noreturn void error_report(const char *operation, const void *object, cons
 /* Says what is wrong with p, and which fields refer to it, in one line, and aborts. */
 COLD _Noreturn void error_fatal(const void *p, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* A molt_new where there must be none: inside a traverse callback, or a blocking region. */
+/* An error if the calling thread's use of objects is suspended (owner.h). The reason is
+ * `in_traverse`, or that the thread is in a blocking region. */
+COLD void error_if_suspended(const char *operation, const void *object, const char *in_traverse);
+
+/* A molt_new, or a molt_weak_get, of a thread whose use of objects is suspended. */
 COLD _Noreturn void error_new(const molt_type *type);
-/* … or a molt_weak_get. */
 COLD _Noreturn void error_weak_get(void);
 
 /* A name for messages: the type's, or "?". */

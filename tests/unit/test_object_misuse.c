@@ -605,15 +605,14 @@ START_TEST(test_containers_in_a_blocking_region)
 }
 END_TEST
 
-static void make(void *unused)
+static void make(void *type)
 {
-    (void)unused;
-    make_one();
+    molt_release(molt_new(type));
 }
 
-static void make_in_a_region(void *unused)
+static void make_in_a_region(void *type)
 {
-    in_a_region(make, unused);
+    in_a_region(make, type);
 }
 
 static void get_weak_in_a_region(void *weak)
@@ -640,8 +639,13 @@ START_TEST(test_in_a_blocking_region)
     unit_expect_error(begin_change_in_a_region, &node->b,
                       "change of %p (struct node): the thread has said that it uses no object\n",
                       (void *)node);
-    unit_expect_error(make_in_a_region, NULL,
+    unit_expect_error(make_in_a_region, &node_type,
                       "molt_new (struct node): the thread has said that it uses no object\n");
+    static molt_type nameless = {.size = sizeof(struct node)};
+    unit_expect_error(make_in_a_region, &nameless,
+                      "molt_new (?): the thread has said that it uses no object\n");
+    unit_expect_error(make_in_a_region, NULL,
+                      "molt_new (?): the thread has said that it uses no object\n");
     struct node *variable = node;
     molt_gc_blocking_begin();
     ck_assert_ptr_eq(molt_take(&variable), node);
