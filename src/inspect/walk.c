@@ -1,13 +1,8 @@
 /* walk.c: the careful walk over references, and what is said of them. */
 #include "walk.h"
 
-#include "gc/collector.h"
-#include "object/owner.h"
-#include "object/gc_table.h"
 #include "object/type.h"
-#include "os/os.h" // os_is_readable, os_yield
-
-#include <errno.h>
+#include "os/os.h" // os_is_readable
 
 #define NAME_SHOWN_MAX 120 /* of a type, in a line */
 
@@ -20,23 +15,19 @@ static bool array_is_readable(const struct slots *slots)
            os_is_readable(slots->array, slots->array_count * sizeof(void *));
 }
 
-/* With no array if it cannot be read. None if the type, in a header that was overwritten, is one of
- * larger objects. */
-static struct slots readable_slots(const struct descriptor *type, void *object)
+/* The object's slots; none, if its header has been overwritten with the type of larger objects. */
+static struct slots slots_inside(void *object)
 {
+    const struct descriptor *type = type_of(object);
     size_t bytes = object_bytes(object);
     if (bytes < type->size)
         return (struct slots){.object = object};
-    struct slots slots = type_slots(type, object, bytes);
-    if (slots.array_count != 0 && !array_is_readable(&slots))
-        slots.array_count = 0;
-    return slots;
+    return type_slots(type, object, bytes);
 }
 
 bool walk_array_is_wild(void *object)
 {
-    const struct descriptor *type = type_of(object);
-    struct slots slots = type_slots(type, object, object_bytes(object));
+    struct slots slots = slots_inside(object);
     return slots.array_count != 0 && !array_is_readable(&slots);
 }
 
@@ -50,7 +41,9 @@ static struct place place_of(const struct slots *slots, size_t number)
 
 int walk_declared_references(void *object, place_visit *visit, void *context)
 {
-    struct slots slots = readable_slots(type_of(object), object);
+    struct slots slots = slots_inside(object);
+    if (slots.array_count != 0 && !array_is_readable(&slots))
+        slots.array_count = 0;
     for (size_t i = 0; i < slots_count(&slots); i++) {
         void *target = *slots_at(&slots, i);
         int result = target == NULL ? 0 : visit(target, place_of(&slots, i), context);

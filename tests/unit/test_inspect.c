@@ -834,6 +834,31 @@ START_TEST(test_audit_length_that_overflows)
 }
 END_TEST
 
+struct behind {
+    MOLT_OBJECT;
+    size_t words[3];
+    void **items; /* where the header of a leaf's neighbour is */
+    uint32_t count;
+};
+
+MOLT_TYPE(behind_type, struct behind, MOLT_REF_ARRAY(struct behind, items, count));
+
+/* What lies behind an object is not its own, whatever type its header tells. */
+START_TEST(test_audit_header_of_a_larger_type)
+{
+    struct leaf *leaves[2] = {molt_new(&leaf_type), molt_new(&leaf_type)};
+    struct behind *behind = molt_new(&behind_type);
+    ck_assert_ptr_eq(leaves[1], leaves[0] + 1);
+    leaves[1]->words[0] = 5;
+    uint16_t *type = (uint16_t *)leaves[0]; /* the lowest bits of the header */
+    uint16_t leaf = *type;
+    *type = *(uint16_t *)behind;
+    expect(audit, NULL, 0, "%s", "");
+    *type = leaf;
+    molt_release(behind);
+}
+END_TEST
+
 /* Each leads to the next, in no order of their addresses. */
 START_TEST(test_many_large)
 {
@@ -939,6 +964,7 @@ Suite *suite_inspect(void)
     tcase_add_test(tests, test_audit_wrong);
     tcase_add_test(tests, test_audit_array);
     tcase_add_test(tests, test_audit_length_that_overflows);
+    tcase_add_test(tests, test_audit_header_of_a_larger_type);
     tcase_add_test(tests, test_many_large);
     tcase_add_test(tests, test_audit_has_too_many_findings);
     tcase_add_test(tests, test_wild_fields);
