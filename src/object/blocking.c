@@ -1,4 +1,4 @@
-/* blocking.c: the public names around it. */
+/* blocking.c: the public functions for blocking regions and safepoints. */
 #include "blocking.h"
 
 #include "count.h" // count_merge_queue

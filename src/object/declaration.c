@@ -1,4 +1,4 @@
-/* declaration.c: one question after the other; the first that is answered wrongly is the reason. */
+/* declaration.c: one check after the other; the first that fails gives the reason. */
 #include "declaration.h"
 
 #include <stdint.h>
@@ -16,14 +16,14 @@ static void append_letters(struct report_line *why, const char *text, size_t cou
     }
 }
 
-static bool refuse(struct report_line *why, const molt_type *type, const char *reason)
+static bool refuse_type(struct report_line *why, const molt_type *type, const char *reason)
 {
     append_letters(why, type->name, strlen(type->name));
     report_append(why, ": %s", reason);
     return false;
 }
 
-/* The nth of names with commas between; its length, or 0. */
+/* Finds the nth of some names with commas between them. Returns its length; 0: there is none. */
 static size_t find_name(const char *names, size_t n, const char **name)
 {
     while (names != NULL && n > 0) {
@@ -39,7 +39,8 @@ static size_t find_name(const char *names, size_t n, const char **name)
 
 #define NOT_LISTED SIZE_MAX
 
-/* A field, by its name if it is the nth of the list and that has names. */
+/* Refuses a type for a reference field: the nth of the list, told by its name if the list has
+ * names; or one of the bitmap (NOT_LISTED). */
 static bool refuse_field(struct report_line *why, const molt_type *type, size_t offset, size_t n,
                          const char *reason)
 {
@@ -54,7 +55,7 @@ static bool refuse_field(struct report_line *why, const molt_type *type, size_t 
 
 /* ---- One field ---- */
 
-/* Why it cannot be a reference; NULL: it can. */
+/* Why there can be no reference at that offset of the struct; NULL: there can. */
 static const char *fault_of_place(const molt_type *type, size_t offset)
 {
     if (offset < sizeof(molt_object))
@@ -66,6 +67,7 @@ static const char *fault_of_place(const molt_type *type, size_t offset)
     return NULL;
 }
 
+/* Whether a word at that offset overlaps the array's pointer or length. */
 static bool overlaps_array(const molt_type *type, size_t offset)
 {
     unsigned bytes = type->array_length_bytes;
@@ -112,21 +114,23 @@ static bool numbers_are_valid(const molt_type *type, struct report_line *why)
 {
     unsigned alignment = type->alignment;
     if (type->size < sizeof(molt_object))
-        return refuse(why, type, "the size has no room for the header");
+        return refuse_type(why, type, "the size has no room for the header");
     if (type->size > UINT16_MAX * (size_t)8)
-        return refuse(why, type, "the struct is larger than 524,280 bytes; see molt_new_extra");
+        return refuse_type(why, type,
+                           "the struct is larger than 524,280 bytes; see molt_new_extra");
     if ((type->flags & MOLT_TRAILING_REFS) != 0 && type->size % sizeof(void *) != 0)
-        return refuse(why, type, "references follow the struct, but its size is no multiple of 8");
+        return refuse_type(why, type,
+                           "references follow the struct, but its size is no multiple of 8");
     if ((alignment & (alignment - 1)) != 0 || alignment > 4096)
-        return refuse(why, type, "the alignment is no power of two up to 4096");
+        return refuse_type(why, type, "the alignment is no power of two up to 4096");
     if (type->ref_count != 0 && type->refs == NULL)
-        return refuse(why, type, "there is a ref_count, but refs is NULL");
+        return refuse_type(why, type, "there is a ref_count, but refs is NULL");
     if (type->ref_bitmap_words != 0 && type->ref_bitmap == NULL)
-        return refuse(why, type, "there are ref_bitmap_words, but ref_bitmap is NULL");
+        return refuse_type(why, type, "there are ref_bitmap_words, but ref_bitmap is NULL");
     if (type->traverse != NULL && type->clear == NULL)
-        return refuse(why, type, "there is a traverse callback, but no clear");
+        return refuse_type(why, type, "there is a traverse callback, but no clear");
     if (type->clear != NULL && type->traverse == NULL)
-        return refuse(why, type, "there is a clear callback, but no traverse");
+        return refuse_type(why, type, "there is a clear callback, but no traverse");
     return true;
 }
 
@@ -136,16 +140,17 @@ static bool array_is_valid(const molt_type *type, struct report_line *why)
     if (bytes == 0)
         return true;
     if (bytes > 8 || (bytes & (bytes - 1)) != 0)
-        return refuse(why, type, "the array's length is no integer of 1, 2, 4 or 8 bytes");
+        return refuse_type(why, type, "the array's length is no integer of 1, 2, 4 or 8 bytes");
     if (fault_of_place(type, type->array) != NULL)
-        return refuse(why, type,
-                      "the array's pointer is not aligned, or not in the struct behind the header");
+        return refuse_type(
+            why, type,
+            "the array's pointer is not aligned, or not in the struct behind the header");
     if (type->array_length < sizeof(molt_object) || type->array_length % bytes != 0 ||
         (size_t)type->array_length + bytes > type->size)
-        return refuse(why, type,
-                      "the array's length is not aligned, or not in the struct behind the header");
+        return refuse_type(
+            why, type, "the array's length is not aligned, or not in the struct behind the header");
     if (type->array_length / sizeof(void *) == type->array / sizeof(void *))
-        return refuse(why, type, "the array's length lies in its pointer");
+        return refuse_type(why, type, "the array's length lies in its pointer");
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* error.c: telling what a wrong pointer points to. For that only what the pools' records vouch for
- * is read; who refers to it is looked for when the line has been begun. */
+/* error.c: telling what a wrong pointer points to. It reads no memory but blocks for objects that
+ * the records of pools vouch for. Referrers are searched for after the line has been begun. */
 #include "error.h"
 
 #include "find.h" // object_block_around, object_dead_type
@@ -62,7 +62,7 @@ void error_fatal(const void *p, const char *format, ...)
     report_end_fatal(&referrers);
 }
 
-/* p is the start of a block for objects. */
+/* An error unless the block for an object that starts at p holds a live one. */
 static void check_block(const char *operation, const void *p)
 {
     uint64_t header = header_of(p);

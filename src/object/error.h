@@ -1,4 +1,4 @@
-/* error.h: what is said of a pointer that is no live object. */
+/* error.h: the lines that stop a program which misuses objects. */
 #ifndef OBJECT_ERROR_H
 #define OBJECT_ERROR_H
 
@@ -6,7 +6,7 @@
 
 #include "base/attributes.h"
 
-/* Finds out what p is, says it in one line and aborts:
+/* Finds out what p is, says so in one line and aborts:
  *
  *   molt: error: release of 0x…: the object (node) is dead; 0x… (list) +8 refers to it
  *   molt: error: retain of 0x…: 24 bytes inside an object (node) at 0x…
@@ -14,7 +14,7 @@
  * Returns if p is a live object after all. */
 COLD void error_if_no_object(const char *operation, const void *p);
 
-/* A live object on which the operation cannot be done, and why. */
+/* Says why the operation cannot be done on a live object, and aborts. */
 COLD _Noreturn void error_report(const char *operation, const void *object, const char *why);
 
 /* Says what is wrong with p, and which fields refer to it, in one line, and aborts. */
@@ -28,7 +28,7 @@ COLD void error_if_suspended(const char *operation, const void *object, const ch
 COLD _Noreturn void error_new(const molt_type *type);
 COLD _Noreturn void error_weak_get(void);
 
-/* A name for messages: the type's, or "?". */
+/* The name of an object's type, for messages, or "?". */
 const char *error_type_name(const void *object);
 
 #endif

@@ -1,4 +1,4 @@
-/* find.c: by the pools' records; large objects by the list of all tables. */
+/* find.c: finding objects by the records of pools, and by the list of all GC tables. */
 #include "find.h"
 
 #include "alloc/map.h"
@@ -11,7 +11,7 @@ size_t object_bytes(const void *object)
                                                   : pool_block_bytes(map_pool(object));
 }
 
-/* A visitor asks while its thread holds the lock. */
+/* The start of the large object around p, or NULL. A visitor's thread holds the lock already. */
 static void *large_around(const void *p)
 {
     void *found = NULL;

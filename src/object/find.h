@@ -1,4 +1,6 @@
-/* find.h: from an address to the object there, and what a dead one leaves behind. */
+/* find.h: from an address to the object there, and what a dead object leaves behind. The records of
+ * the pools answer; only for addresses outside all pools the list of GC tables is searched for
+ * large objects, under gc_table_lock. */
 #ifndef OBJECT_FIND_H
 #define OBJECT_FIND_H
 
@@ -8,19 +10,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The bytes of an object's struct and its extra words, rounded up. */
+/* The bytes of an object: of its struct and its extra words; for one in a pool those of its block.
+ */
 size_t object_bytes(const void *object);
 
-/* The start of the block for objects that p points into, whether the object lives or not; NULL: p
- * does not point into any. Any address may be asked for. */
+/* The start of the block for an object that p points into, whether the object lives or not. NULL: p
+ * points into no such block. p may be any address. */
 void *object_block_around(const void *p);
 
-/* The same but for large objects, without a lock. */
+/* The same in pools alone, without a lock. */
 void *object_pool_block(const void *p);
 
-/* The second word of a dead object tells its type. It is written when the header says that the
- * object is dead: in a forked child whose parent is just doing so, no collection may take it for a
- * reference. */
+/* The second word of a dead object tells its type, for messages. It is written after the header
+ * says that the object is dead: else a collection in a forked child, whose parent was just doing
+ * so, could take the word for a reference. */
 #define DEAD_MARK UINT64_C(0x7ff6)
 
 static inline void object_mark_dead(void *object, unsigned type)
@@ -28,6 +31,7 @@ static inline void object_mark_dead(void *object, unsigned type)
     ((uint64_t *)object)[1] = DEAD_MARK << 48 | type;
 }
 
+/* The number of a dead object's type; 0: not known. */
 static inline unsigned object_dead_type(const void *object)
 {
     uint64_t word = ((const uint64_t *)object)[1];

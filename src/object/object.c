@@ -37,8 +37,8 @@ static ALWAYS_INLINE void zero_small(char *block, size_t bytes)
     *(piece *)(block + bytes - 16) = (piece){0};
 }
 
-/* `number` is the type's, with HEADER_LARGE in it for a large object: nothing is an object before
- * its fields are zero, and all that it is then. */
+/* A zeroed block becomes an object of the owner: its header is written last. `number` is the
+ * type's, with HEADER_LARGE in it for a large object. */
 static ALWAYS_INLINE void *begin_life(void *block, const struct owner *owner, unsigned number)
 {
     atomic_signal_fence(memory_order_release);
@@ -58,8 +58,8 @@ static void note_new_bytes(size_t bytes)
     atomic_fetch_add_explicit(&object_new_bytes, bytes, memory_order_relaxed);
 }
 
-/* A block for an object of the class, in a pool with a table if it is tracked. A pool without one
- * must not stay the heap's: molt_new takes blocks from it without a question. */
+/* A block of the class; its pool has a GC table if `tracked`. If there is no memory for a table the
+ * heap loses the pool again, since molt_new takes blocks from the heap's pool without asking. */
 static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
 {
     void *block = object_block_pop(owner->heap, size_class);
@@ -69,7 +69,8 @@ static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
     if (block == NULL || !tracked)
         return block;
     size_t bytes = size_class_bytes(size_class);
-    note_new_bytes(bytes > os_page_bytes() ? bytes : os_page_bytes()); /* as pools are carved */
+    note_new_bytes(
+        bytes > os_page_bytes() ? bytes : os_page_bytes()); /* the step in which a pool is carved */
     struct gc_table *table = gc_table_of_pool(map_pool(block));
     if (table == NULL) {
         object_block_undo_refill(size_class, block);
@@ -99,7 +100,8 @@ static void *make_large(struct owner *owner, const struct descriptor *type, size
     return block + front;
 }
 
-/* The slow path of molt_new: what is due comes first, then any type and size. */
+/* The slow path of molt_new: the thread attaches, is at a safepoint, does what is due (a
+ * collection, say), and then makes an object of any type and size. */
 static NOINLINE void *new_slow(const molt_type *type, size_t extra)
 {
     if (UNLIKELY(owner_must_not_count()))
@@ -150,7 +152,7 @@ void *molt_new(const molt_type *type)
         return new_slow(type, 0);
     struct block_list *list = (struct block_list *)((char *)owner->heap + offset);
     struct block *block = list->head, *next;
-    if (UNLIKELY(!block_decode(block->link, &next))) /* or the list is empty */
+    if (UNLIKELY(!block_decode(block->link, &next))) /* also: the list is empty */
         return new_slow(type, 0);
     if (cache->tracked) {
         int32_t count = owner->count;

@@ -1,4 +1,4 @@
-/* object.h: what making objects leaves to be seen by those above. */
+/* object.h: what making objects shares with the collector. */
 #ifndef OBJECT_OBJECT_H
 #define OBJECT_OBJECT_H
 
@@ -8,12 +8,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes that were taken into use for tracked objects: pages, and large objects. The collector sets
- * it back to 0. */
+/* Bytes that tracked objects have taken into use, in pages and large objects, since the collector
+ * last set this to 0. */
 extern HIDDEN _Atomic size_t object_new_bytes;
 
-/* Nothing that runs code of the program is done inside molt_new: it waits until the program asks
- * for it (molt_gc_set_deferred). */
+/* molt_new runs no code of the program (finalizers, callbacks): counts that others have queued wait
+ * to be merged until the program asks for it (molt_gc_set_deferred). */
 extern HIDDEN atomic_bool object_is_deferred;
 
 #endif
