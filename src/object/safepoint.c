@@ -1,4 +1,4 @@
-/* safepoint.c: stopping and going on. */
+/* safepoint.c: standing still, and stopping the world. */
 #include "safepoint.h"
 
 #include "hooks.h"
@@ -7,8 +7,10 @@
 
 #include <stdatomic.h>
 
-/* Held while the world stands still: what the others wait for. */
+/* Held from safepoint_stop_world to safepoint_resume_world; the other threads wait for it. */
 static struct lock stop_lock = LOCK_INIT(RANK_STOP);
+
+/* The world is stopped, or is to be. */
 static atomic_bool stopping;
 
 bool safepoint_world_is_mine(void)
@@ -33,8 +35,8 @@ static void set_state(struct owner *owner, enum owner_state state)
     atomic_store(&owner->state, (uint8_t)state);
 }
 
-/* Until nobody wants the world to stand still; the calling thread is not RUNNING. */
-static void wait_for_resume(void)
+/* Waits while `stopping`. The calling thread's owner is not RUNNING. */
+static void wait_until_resumed(void)
 {
     while (atomic_load(&stopping)) {
         lock_acquire(&stop_lock);
@@ -42,25 +44,26 @@ static void wait_for_resume(void)
     }
 }
 
-/* Whether the calling thread has to stand still. */
+/* Whether the calling thread must stand still for another one. */
 static bool must_stop(void)
 {
     return UNLIKELY(atomic_load(&stopping)) && !safepoint_world_is_mine();
 }
 
-/* From any state to RUNNING. A collector stores `stopping` and then reads `state`, an owner stores
- * `state` and then reads `stopping`, all in one order (Dekker's; sequentially consistent, as
- * everything that names no order is): the collector sees it running, and waits for it, or has been
- * seen here. */
-static void run(struct owner *owner, enum owner_state waiting)
+/* The owner becomes RUNNING; while the world is stopped it waits in the state `waiting`.
+ * The collector stores `stopping` and then reads `state`; an owner's thread stores `state` and then
+ * reads `stopping`. All four accesses are sequentially consistent, as is every atomic access here
+ * that names no order. So at least one of the two threads sees the other's store (Dekker): the
+ * collector waits for this owner, or this thread sees `stopping`. */
+static void become_running(struct owner *owner, enum owner_state waiting)
 {
     set_state(owner, OWNER_RUNNING);
     while (must_stop()) {
         set_state(owner, waiting);
-        wait_for_resume();
+        wait_until_resumed();
         set_state(owner, OWNER_RUNNING);
     }
-    safepoint_arrive(owner); /* it has stood still until now */
+    safepoint_arrive(owner); /* the owner has stood still until now */
 }
 
 static int32_t limit_now(void)
@@ -83,10 +86,10 @@ void safepoint_rest(struct owner *owner)
 {
     set_state(owner, OWNER_STOPPED);
     os_sleep_us(REST_US);
-    run(owner, OWNER_STOPPED);
+    become_running(owner, OWNER_STOPPED);
 }
 
-/* In a visitor calls have to wait. */
+/* A visitor's thread has stopped the world itself: calls to it wait. */
 void safepoint_poll(struct owner *owner)
 {
     if (UNLIKELY(safepoint_world_is_mine()))
@@ -94,24 +97,24 @@ void safepoint_poll(struct owner *owner)
     safepoint_arrive(owner);
     reset_limit(owner);
     while (must_stop()) {
-        run(owner, OWNER_STOPPED);
+        become_running(owner, OWNER_STOPPED);
         reset_limit(owner);
     }
 }
 
-/* As in run(). An owner that is new joins the list before its state is stored, and the collector
- * reads the list after it has stored `stopping`: also in the one order. */
+/* As in become_running(). A new owner joins the list before its state is stored, and the collector
+ * reads the list after it has stored `stopping`: these are in the same order, too. */
 void safepoint_enter(struct owner *owner)
 {
     set_state(owner, OWNER_RUNNING);
     while (must_stop()) {
         set_state(owner, OWNER_DETACHED);
         lock_release(&owner->lock);
-        wait_for_resume();
+        wait_until_resumed();
         lock_acquire(&owner->lock);
         set_state(owner, OWNER_RUNNING);
     }
-    safepoint_arrive(owner); /* what is noted there may be another thread's */
+    safepoint_arrive(owner); /* a former thread of the owner may have been missing */
 }
 
 void safepoint_leave(struct owner *owner)
@@ -127,11 +130,12 @@ void safepoint_block(struct owner *owner)
 
 void safepoint_unblock(struct owner *owner)
 {
-    run(owner, OWNER_BLOCKED);
+    become_running(owner, OWNER_BLOCKED);
 }
 
 /* ---- Stopping the world ---- */
 
+/* Whether no other owner is RUNNING; calls those that are. */
 static bool all_stand_still(void)
 {
     bool still = true;
@@ -150,7 +154,7 @@ void safepoint_resume_world(void)
     lock_release(&stop_lock);
 }
 
-#define YIELD_MS 8 /* before the wait becomes a sleep */
+#define YIELD_MS 8 /* of yielding, before the wait becomes a sleep */
 
 bool safepoint_stop_world(unsigned ms)
 {
@@ -160,9 +164,8 @@ bool safepoint_stop_world(unsigned ms)
     while (!all_stand_still()) {
         uint64_t now = os_now_ms();
         start = start == 0 ? now : start;
-        if (now > start + ms) {
+        if (now > start + ms)
             return false;
-        }
         if (now < start + YIELD_MS)
             os_yield();
         else

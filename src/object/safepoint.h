@@ -1,8 +1,9 @@
-/* safepoint.h: where threads that use objects stand still, and how one thread makes all others do
- * so.
+/* safepoint.h: stopping the world: one thread makes all others that use objects stand still.
  *
- * A thread comes to a safepoint when it next makes an object or asks for it (molt_gc_safepoint).
- * Who stops the world calls all owners (owner_call), then waits until none is RUNNING. */
+ * A thread comes to a safepoint on the slow path of molt_new, and in molt_gc_safepoint. The thread
+ * that stops the world calls all owners (owner_call), which brings each to that slow path at its
+ * next new object, and waits until no owner but its own is RUNNING. Another owner that becomes
+ * RUNNING waits in turn until the world is resumed. The stop lock is held all the while. */
 #ifndef OBJECT_SAFEPOINT_H
 #define OBJECT_SAFEPOINT_H
 
@@ -10,39 +11,43 @@
 
 #include <stdbool.h>
 
-/* ---- By the thread of the owner ---- */
+/* ---- Called by the owner's thread ---- */
 
-/* The calling thread's owner stands still if another thread has stopped the world, until that lets
- * it go on. Who lets objects die at that place settles its queue, too (count.h). */
+/* A safepoint: the thread stands still here while another one has stopped the world. A caller at
+ * whose place objects may die merges its queued counts, too (count_merge_queue). */
 void safepoint_poll(struct owner *owner);
 
-/* The owner counts as standing still for a moment in any case: for a thread that waits. */
+/* A safepoint at which the thread sleeps for a moment and counts as standing still. For a thread
+ * that waits for another one. */
 void safepoint_rest(struct owner *owner);
 
-/* The calling thread's owner is at a safepoint, or comes from where it stood still. True: it was
- * waited for in vain. */
+/* Notes that the thread is at a safepoint, or has stood still until now. True: a collection has
+ * waited for it in vain. */
 bool safepoint_arrive(struct owner *owner);
 
-/* An owner begins to run (under its lock, which is given up while the world stands still), or is
- * detached. */
+/* The owner becomes RUNNING when its thread attaches. Under its lock, which is given up while the
+ * thread waits for the world to be resumed. */
 void safepoint_enter(struct owner *owner);
+
+/* The owner becomes DETACHED. Under its lock. */
 void safepoint_leave(struct owner *owner);
 
-/* The owner's thread uses no objects from now on, and counts as standing still; or it does again,
- * as soon as the world goes on. */
+/* The owner becomes BLOCKED; or RUNNING again, as soon as the world is not stopped. */
 void safepoint_block(struct owner *owner);
 void safepoint_unblock(struct owner *owner);
 
-/* ---- By the thread that stops the world ---- */
+/* ---- Called by the thread that stops the world, one at a time ---- */
 
-/* Stops the world. False: some owners did not stand still within `ms` milliseconds; they are
- * RUNNING until safepoint_resume_world, which the caller owes in any case. One thread at a time. */
+/* Stops the world. False: some owner was still RUNNING after `ms` milliseconds. In either case the
+ * caller must call safepoint_resume_world. */
 bool safepoint_stop_world(unsigned ms);
 void safepoint_resume_world(void);
-bool safepoint_world_is_mine(void); /* the calling thread has stopped it */
 
-/* While a forked child is repaired, after all that a thread which stopped the world may have left
- * half done: the world goes on. */
+/* Whether the calling thread has stopped the world. */
+bool safepoint_world_is_mine(void);
+
+/* While a forked child is repaired: resumes the world if a vanished thread had stopped it. After
+ * all repairs of what that thread may have left half done. */
 void safepoint_repair(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* type.c: registering types, and the references that lie outside the struct. */
+/* type.c: registering types, and walking over references outside the struct. */
 #include "type.h"
 
 #include "declaration.h"
@@ -24,7 +24,7 @@ unsigned type_count(void)
 
 /* ---- Is the type in order? ---- */
 
-/* Every number is given out: the line says so. */
+/* False: all numbers are given out. The line says so. */
 static bool has_number_left(const molt_type *type, struct report_line *why)
 {
     if (type_count() < TYPE_MAX)
@@ -58,7 +58,7 @@ int molt_type_check(const molt_type *type, char *reason, size_t size)
     return -1;
 }
 
-/* A line for each type that cannot be registered, the first time that it is tried. */
+/* Writes why a type cannot be registered, the first time that this is tried. */
 static COLD void say_why(const molt_type *type, struct report_line *why)
 {
     static _Atomic uint16_t null_is_told;
@@ -73,8 +73,8 @@ static COLD void say_why(const molt_type *type, struct report_line *why)
 
 /* ---- Registering ---- */
 
-/* The offsets of list and bitmap in one list, in the order of the declaration, which is the order
- * of dying; NULL when there is no memory. */
+/* The offsets of list and bitmap in one list, in the order of the declaration, in which an object
+ * releases them when it dies. NULL: no memory. */
 static uint16_t *merge_fields(const molt_type *type, uint32_t *count)
 {
     size_t words = type->ref_bitmap_words * 64, n = 0;
@@ -93,7 +93,7 @@ static uint16_t *merge_fields(const molt_type *type, uint32_t *count)
     return fields;
 }
 
-/* The class for objects of `bytes` bytes at that alignment, or 0. */
+/* The size class for objects of `bytes` bytes at that alignment; 0: they are large. */
 static unsigned class_for(size_t bytes, size_t alignment, bool tracked)
 {
     if (bytes > BLOCK_MAX)
@@ -104,7 +104,7 @@ static unsigned class_for(size_t bytes, size_t alignment, bool tracked)
     return size_class;
 }
 
-static struct descriptor *describe(const molt_type *type)
+static struct descriptor *describe_type(const molt_type *type)
 {
     struct descriptor *descriptor = molt_malloc(sizeof *descriptor);
     if (descriptor == NULL)
@@ -153,10 +153,10 @@ static void fill_cache(struct type_cache *cache, const struct descriptor *descri
     atomic_store_explicit(&cache->list, list, memory_order_release);
 }
 
-static struct descriptor *add(const molt_type *type)
+static struct descriptor *add_type(const molt_type *type)
 {
     unsigned number = type_count() + 1;
-    struct descriptor *descriptor = describe(type);
+    struct descriptor *descriptor = describe_type(type);
     if (descriptor == NULL)
         return malloc_no_memory();
     atomic_store_explicit(&type_table[number], descriptor, memory_order_release);
@@ -171,7 +171,7 @@ static const struct descriptor *register_locked(const molt_type *type, struct re
 {
     if (is_registered(type))
         return type_by_number(type_number(type_cache(type)));
-    return has_number_left(type, why) ? add(type) : NULL;
+    return has_number_left(type, why) ? add_type(type) : NULL;
 }
 
 const struct descriptor *type_register(const molt_type *type)
@@ -192,7 +192,7 @@ const struct descriptor *type_register(const molt_type *type)
     return descriptor;
 }
 
-/* The last one may lack what molt_new takes from its cache. */
+/* A vanished thread may not have filled the last type's cache yet. */
 void type_repair(void)
 {
     if (lock_is_left(&type_lock)) {
@@ -240,22 +240,22 @@ struct slots type_slots(const struct descriptor *type, void *object, size_t byte
     return slots;
 }
 
-struct telling {
+struct traversal {
     molt_visit *visit;
     void *context;
 };
 
-static int tell(void *target, void *context)
+static int visit_told(void *target, void *context)
 {
-    const struct telling *telling = context;
-    return target != NULL ? telling->visit(target, telling->context) : 0;
+    const struct traversal *traversal = context;
+    return target != NULL ? traversal->visit(target, traversal->context) : 0;
 }
 
 int type_traverse(const struct descriptor *type, void *object, molt_visit *visit, void *context)
 {
-    struct telling telling = {visit, context};
+    struct traversal traversal = {visit, context};
     owner_suspend(&owner_suspension.traverses);
-    int result = type->type->traverse(object, tell, &telling);
+    int result = type->type->traverse(object, visit_told, &traversal);
     owner_resume(&owner_suspension.traverses);
     return result;
 }

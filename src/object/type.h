@@ -1,9 +1,12 @@
-/* type.h: what the library knows of a type: a descriptor for each of its numbers.
+/* type.h: types, and the references that their objects hold.
  *
- * A type is registered at its first molt_new. Its declared references become one list of slots,
- * numbered from 0: the fields in the struct, then the array's elements, then the extra words. All
- * that walks over references (collecting, releasing, telling) walks over slots; only what a
- * traverse callback tells has none. */
+ * A type is registered at its first molt_new: it gets a number, which its objects' headers hold,
+ * and a descriptor. Descriptors are never freed or changed, so they are read without a lock;
+ * type_lock orders registrations.
+ *
+ * The declared references of an object are its slots, numbered from 0: the fields of the struct,
+ * then the elements of the array, then the extra words. Collecting, releasing and inspecting walk
+ * over slots. References that a traverse callback tells have none. */
 #ifndef OBJECT_TYPE_H
 #define OBJECT_TYPE_H
 
@@ -25,42 +28,42 @@ struct descriptor {
     const molt_type *type;
     const uint16_t *fields; /* offsets / 8 of the reference fields in the struct */
     uint32_t field_count;
-    uint32_t size;       /* of the struct, in multiples of 8 */
-    uint16_t size_class; /* of an object without extra bytes; 0: it is large */
+    uint32_t size;       /* bytes of the struct, rounded up to 8 */
+    uint16_t size_class; /* of an object without extra bytes; 0: such an object is large */
     uint16_t alignment;
-    bool tracked;      /* collections look at its objects */
-    bool has_more;     /* slots beyond the fields: an array or extra words */
+    bool tracked;      /* objects can be in a cycle, so collections visit them */
+    bool has_more;     /* slots beyond the fields: an array, or extra words */
     bool has_traverse; /* references that have no slot */
-    bool only_fields;  /* neither: all references are fields */
-    bool is_plain;     /* no finalizer, dispose or clear: dying is no more than its slots … */
-    bool is_simple;    /* … which are fields all … */
-    bool is_bare;      /* … and there are none */
+    bool only_fields;  /* !has_more && !has_traverse */
+    bool is_plain;     /* no finalizer, dispose or clear: death only releases the slots */
+    bool is_simple;    /* is_plain, and all slots are fields */
+    bool is_bare;      /* is_plain, and there are no references */
 };
 
-/* Descriptors by type number; number 0 is none. */
+/* Descriptors by type number; no type has the number 0. */
 extern HIDDEN _Atomic(struct descriptor *) type_table[1 << 16];
 
-/* A type's descriptor, registering it if need be; NULL and ENOMEM, or EINVAL, whose reason has been
- * written to standard error then. */
+/* A type's descriptor; registers the type if need be. NULL with ENOMEM, or with EINVAL: the reason
+ * is written to standard error, once for each type. */
 const struct descriptor *type_register(const molt_type *type);
 
-/* The size class for an object of `bytes` bytes, or 0: it is large. */
+/* The size class for an object of `bytes` bytes; 0: such an object is large. */
 unsigned type_class_for(const struct descriptor *type, size_t bytes);
 
 /* While a forked child is repaired. */
 void type_repair(void);
 
-/* How many numbers are given out. */
+/* The number of types, and the highest type number. */
 unsigned type_count(void);
 
-/* What the library keeps in a type: the number, and the small things that molt_new needs. */
+/* What the library keeps in a molt_type: what molt_new needs on its fast path. */
 struct type_cache {
     _Atomic uint32_t number; /* 0: not registered */
-    uint32_t bytes;          /* of the size class */
-    _Atomic uint32_t list; /* where in a heap the class's free blocks hang, told last of all; 0: ask
-                              the descriptor */
-    uint16_t tracked;
-    _Atomic uint16_t is_refused; /* and why has been said */
+    uint32_t bytes;          /* of a block of the size class */
+    _Atomic uint32_t
+        list;         /* offset in a heap of the class's free list, stored last; 0: slow path */
+    uint16_t tracked; /* the descriptor's */
+    _Atomic uint16_t is_refused; /* the reason has been written */
 };
 
 _Static_assert(sizeof(struct type_cache) == sizeof(((molt_type *)0)->molt_private),
@@ -76,7 +79,7 @@ static ALWAYS_INLINE unsigned type_number(const struct type_cache *cache)
     return atomic_load_explicit(&cache->number, memory_order_relaxed);
 }
 
-/* The descriptor of a number of 16 bits, or NULL. */
+/* The descriptor of a type number, which has 16 bits; or NULL. */
 static ALWAYS_INLINE const struct descriptor *type_by_number(unsigned number)
 {
     return atomic_load_explicit(&type_table[number], memory_order_acquire);
@@ -95,7 +98,7 @@ static ALWAYS_INLINE bool header_is_live(uint64_t header)
 
 /* ---- Slots ---- */
 
-/* An object's reference fields. */
+/* All slots of an object. */
 struct slots {
     char *object;
     const uint16_t *fields;
@@ -121,7 +124,7 @@ static inline molt_slot *slots_at(const struct slots *slots, size_t number)
     return &slots->extra[number - slots->array_count];
 }
 
-/* The nth reference field of an object whose type has that list of fields, and what is in it. */
+/* The nth reference field of an object whose type has that list of fields; and its value. */
 static ALWAYS_INLINE molt_slot *type_field_at(const uint16_t *fields, const void *object,
                                               uint32_t n)
 {
@@ -133,15 +136,15 @@ static ALWAYS_INLINE void *type_field(const uint16_t *fields, const void *object
     return *type_field_at(fields, object, n);
 }
 
-/* Calls `visit` for every reference of an object that is not NULL and lies outside the struct; ends
- * early, with its result, when that is not 0. */
+/* Calls `visit` for each reference of an object that is not NULL and is no field of the struct.
+ * Ends early when `visit` returns something other than 0, and returns that. */
 int type_visit_more(const struct descriptor *type, void *object, size_t bytes, molt_visit *visit,
                     void *context);
 
-/* The same for what the type's traverse callback tells, but for NULL; it must have one. */
+/* The same for the references that the type's traverse callback tells; the type must have one. */
 int type_traverse(const struct descriptor *type, void *object, molt_visit *visit, void *context);
 
-/* The same for all references. Inlined, so that `visit` is a plain function for the compiler. */
+/* The same for all references. Inlined, so that the compiler inlines `visit` as well. */
 static ALWAYS_INLINE int type_visit(const struct descriptor *type, void *object, molt_visit *visit,
                                     void *context)
 {
