@@ -1,4 +1,4 @@
-/* cascade.c: one object after the other. */
+/* cascade.c: the loop over a cascade. */
 #include "cascade.h"
 
 #include "count.h"
@@ -9,54 +9,57 @@ struct cascade {
     const uint16_t *fields;
     uint32_t field_count;
     unsigned number; /* of the type */
-    uint64_t alike;  /* the header of such an object with its last reference, but for HEADER_OLD */
-    uint64_t top;    /* dying.top is not up to date meanwhile … */
-    uint64_t mark;   /* … and what lies above this is for this cascade */
-    void *object;    /* that dies now */
-    struct pool *pool; /* its */
-    uint32_t next;     /* of its fields */
+    uint64_t alike;  /* header of an object of the cascade with one reference, but for HEADER_OLD */
+    uint64_t top;    /* dying.top, which is not up to date meanwhile */
+    uint64_t mark;   /* objects above it on the stack belong to the cascade */
+    void *object;    /* the object that dies now */
+    struct pool *pool; /* its pool */
+    uint32_t next;     /* its next field */
 };
 
-static ALWAYS_INLINE void finish(const struct cascade *cascade)
+static ALWAYS_INLINE void cascade_finish(const struct cascade *cascade)
 {
     cascade_free(cascade->object, cascade->type, cascade->number, cascade->pool);
 }
 
-static ALWAYS_INLINE void *field(const struct cascade *cascade, uint32_t n)
+static ALWAYS_INLINE void *cascade_field(const struct cascade *cascade, uint32_t n)
 {
     return type_field(cascade->fields, cascade->object, n);
 }
 
-/* Whether the target had its last reference here and goes on with the cascade. Its pool. */
-static ALWAYS_INLINE bool takes(const struct cascade *cascade, const void *target,
-                                struct pool **pool)
+/* Whether this is the last reference to the target, and the target belongs to the cascade. *pool:
+ * the target's. */
+static ALWAYS_INLINE bool cascade_takes(const struct cascade *cascade, const void *target,
+                                        struct pool **pool)
 {
     *pool = map_pool(target);
     return ((header_of(target) ^ cascade->alike) & ~HEADER_OLD) == 0 &&
            LIKELY(shared_counts_are_none(*pool));
 }
 
-/* The object is done with, or waits on the stack until the fields before the next are. */
-static ALWAYS_INLINE void leave(struct cascade *cascade)
+/* The cascade goes on with another object. This one is finished if no field is left; else it waits
+ * on the stack. */
+static ALWAYS_INLINE void cascade_leave(struct cascade *cascade)
 {
-    while (cascade->next < cascade->field_count && field(cascade, cascade->next) == NULL)
+    while (cascade->next < cascade->field_count && cascade_field(cascade, cascade->next) == NULL)
         cascade->next++;
     if (cascade->next == cascade->field_count) {
-        finish(cascade);
+        cascade_finish(cascade);
         return;
     }
-    set_link(cascade->object, header_of(cascade->object), cascade->top);
+    dying_set_link(cascade->object, header_of(cascade->object), cascade->top);
     atomic_signal_fence(memory_order_release);
     *type_field_at(cascade->fields, cascade->object, 0) = cursor_mark(cascade->next);
-    cascade->top = link_to_small(cascade->object);
+    cascade->top = dying_link_to_small(cascade->object);
 }
 
-/* The object on top of the stack goes on if it is of the cascade, in the middle of its fields. */
-static ALWAYS_INLINE bool resume(struct cascade *cascade)
+/* Goes on with the object on top of the stack, if it belongs to the cascade and is in the middle of
+ * its fields. */
+static ALWAYS_INLINE bool cascade_resume(struct cascade *cascade)
 {
     if (cascade->top == cascade->mark || cascade->field_count == 0)
         return false;
-    void *object = linked(cascade->top);
+    void *object = dying_linked(cascade->top);
     uint64_t header = header_of(object);
     if ((header & (HEADER_LARGE | 0xffff)) != cascade->number)
         return false;
@@ -67,9 +70,10 @@ static ALWAYS_INLINE bool resume(struct cascade *cascade)
     return cascade->next != 0;
 }
 
-/* A reference is no longer in its field when it is given up: a forked child whose parent is in the
- * middle of this may collect. (A target that goes on with the cascade keeps its count until the
- * object has gone.) One to a dead object stays, for the line that is about to stop the program. */
+/* The field is cleared before its reference is dropped, since a forked child whose parent is in the
+ * middle of this may collect. (The field of a target that belongs to the cascade is not: the target
+ * keeps its count until the object is gone.) A reference to a dead object stays in its field, for
+ * the line that is about to stop the program. */
 static ALWAYS_INLINE void forget_field(const struct cascade *cascade, uint32_t n,
                                        const void *target)
 {
@@ -78,23 +82,23 @@ static ALWAYS_INLINE void forget_field(const struct cascade *cascade, uint32_t n
     atomic_signal_fence(memory_order_release);
 }
 
-/* Releases the references from `next` on, until one of them was an object's last and that is of
- * another kind: that object. NULL when the cascade has come to its end. */
-static ALWAYS_INLINE void *release(struct cascade *cascade)
+/* Releases references until one was the last to an object of another kind; returns that object.
+ * NULL: the cascade has come to its end. */
+static ALWAYS_INLINE void *cascade_release(struct cascade *cascade)
 {
     for (;;) {
         if (cascade->next == cascade->field_count) {
-            finish(cascade);
-            if (!resume(cascade))
+            cascade_finish(cascade);
+            if (!cascade_resume(cascade))
                 return NULL;
             continue;
         }
-        void *target = field(cascade, cascade->next++);
+        void *target = cascade_field(cascade, cascade->next++);
         struct pool *pool;
         if (target == NULL)
             continue;
-        if (takes(cascade, target, &pool)) {
-            leave(cascade);
+        if (cascade_takes(cascade, target, &pool)) {
+            cascade_leave(cascade);
             cascade->object = target;
             cascade->pool = pool;
             cascade->next = 0;
@@ -102,7 +106,7 @@ static ALWAYS_INLINE void *release(struct cascade *cascade)
         }
         forget_field(cascade, cascade->next - 1, target);
         if (count_drop(target)) {
-            leave(cascade);
+            cascade_leave(cascade);
             return target;
         }
     }
@@ -121,7 +125,7 @@ void *cascade_run(void *object, const struct descriptor *type, uint32_t next, ui
                               .object = object,
                               .pool = map_pool(object),
                               .next = next};
-    void *target = release(&cascade);
+    void *target = cascade_release(&cascade);
     dying.top = cascade.top;
     return target;
 }

@@ -1,9 +1,11 @@
-/* cascade.h: the death of objects that need nothing but their references released: own ones, in
- * pools without shared counts, whose references are all fields and that have no callbacks. Nobody
- * will look at their fields again.
+/* cascade.h: the death of plain objects, many in one loop. A plain object belongs to the calling
+ * thread, lies in a pool without shared counts, and its type is_simple: all references are fields,
+ * and there are no callbacks. So no other code sees its fields again, and death is no more than
+ * releasing them.
  *
- * Most objects are of the same type as what held them. So as long as what dies next is alike, one
- * loop goes on with what it knows of the first: a comparison of headers tells. */
+ * Most objects have the type of the object that held them. A cascade is the death of one plain
+ * object and of all those of its type that die with it: the loop has loaded what it needs of the
+ * type, and one comparison of headers tells whether the next object belongs to the cascade. */
 #ifndef OBJECT_CASCADE_H
 #define OBJECT_CASCADE_H
 
@@ -15,17 +17,17 @@
 
 #include <stdint.h>
 
-/* Releases the references of such an object from field `next` on, and of those alike that die with
- * it. What is above `mark` on the stack of dying objects belongs to it. Returns what dies next and
- * is of another kind; NULL when the cascade has come to its end. */
+/* Releases the references of a plain object from field `next` on, and brings it and the cascade to
+ * their end. Objects above `mark` on the stack of dying objects belong to the cascade. Returns
+ * early with an object that dies and is of another kind; else NULL. */
 void *cascade_run(void *object, const struct descriptor *type, uint32_t next, uint64_t mark);
 
-/* The block of a dead object goes back to the calling thread's pool, as in a push. Its type's
- * number stays readable, for messages. */
+/* Frees the block of a dead object of the calling thread, as push() does. The type's number stays
+ * readable in it, for messages. */
 static ALWAYS_INLINE void cascade_push(void *object, unsigned number, struct pool *pool)
 {
     struct block *block = object;
-    block->link = block_encode(pool->list->head); /* … which overwrites the header */
+    block->link = block_encode(pool->list->head); /* the link overwrites the header */
     atomic_signal_fence(memory_order_release);
     object_mark_dead(object, number);
     atomic_signal_fence(memory_order_release);
@@ -34,7 +36,7 @@ static ALWAYS_INLINE void cascade_push(void *object, unsigned number, struct poo
         free_drained(pool);
 }
 
-/* The same of an object as above. */
+/* Frees a plain object. */
 static ALWAYS_INLINE void cascade_free(void *object, const struct descriptor *type, unsigned number,
                                        struct pool *pool)
 {

@@ -1,4 +1,4 @@
-/* count.c: foreign counts, merging, and the slow ends of retain and release. */
+/* count.c: the others' part of counts, merging, and the slow paths of retain and release. */
 #include "count.h"
 
 #include "attach.h"
@@ -25,7 +25,7 @@ _Atomic uint32_t *count_word(const void *object)
     return counts != NULL ? shared_counts_word(counts, object) : NULL;
 }
 
-/* An error unless it is a live object. The first question answers for all but large ones. */
+/* An error unless it is a live object. Only a large one needs more than the first check. */
 static ALWAYS_INLINE void expect_object(const char *operation, const void *object, uint64_t header)
 {
     const struct pool *pool = map_pool(object);
@@ -42,7 +42,7 @@ static COLD _Atomic uint32_t *first_word(const char *operation, const void *obje
     return word;
 }
 
-/* A count cannot be refused. */
+/* The object's word for a count, which cannot fail: without memory for the word it is an error. */
 static ALWAYS_INLINE _Atomic uint32_t *need_word(const char *operation, const void *object)
 {
     _Atomic uint32_t *word = count_word_if_any(object, header_of(object));
@@ -57,14 +57,15 @@ static COLD _Noreturn void report_below_zero(const void *object)
                 error_type_name(object));
 }
 
-/* The owner's part joins the others'; true if the sum is 0. By the owner, or for a detached one
- * under its lock. `given_up`: of the owner's part, references that end here. */
-static bool merge(void *object, _Atomic uint32_t *word, unsigned given_up)
+/* Merges the owner's part, less the `given_up` references that end here, into the word. True: the
+ * sum is 0. By the owner's thread; for a detached owner under its lock. */
+static bool merge_count(void *object, _Atomic uint32_t *word, unsigned given_up)
 {
     uint64_t header = header_of(object);
     int32_t local = (int32_t)(header_count(header) - given_up);
-    /* First the header: as soon as the word says merged, others may let the object die. The owner's
-     * part stays there, and counts until then: a forked child may see this half done. */
+    /* The header first: as soon as the word says `merged`, other threads may let the object die.
+     * The owner's part stays in the header and counts until then: a forked child may see this half
+     * done. */
     header_set(object, header_with(header, TAG_SHARED, (unsigned)local));
     uint32_t old = atomic_load_explicit(word, memory_order_relaxed), new;
     do {
@@ -86,7 +87,7 @@ static void merge_counts(struct shared_counts *counts)
         void *object = (void *)(counts->start + i * counts->block_bytes);
         if (tag_is_immortal(header_tag(header_of(object))))
             continue;
-        if (merge(object, &counts->words[i], 0))
+        if (merge_count(object, &counts->words[i], 0))
             death_defer(object);
     }
 }
@@ -123,10 +124,9 @@ void count_merge_queue(struct owner *owner)
     death_end_defer();
 }
 
-/* The others' part of an object falls below 0: its shared counts go into the owner's queue. Under
- * gc_table_lock. What is in the queue of a forked child is_queued from then on (gc_table_repair).
- */
-static void enqueue(struct shared_counts *counts)
+/* Shared counts in which a part falls below 0 join the owner's queue. Under gc_table_lock. A forked
+ * child may find them in the queue before they are marked so: gc_table_repair marks them. */
+static void enqueue_counts(struct shared_counts *counts)
 {
     if (atomic_load_explicit(&counts->is_queued, memory_order_relaxed))
         return;
@@ -136,10 +136,10 @@ static void enqueue(struct shared_counts *counts)
     atomic_store_explicit(&counts->is_queued, true, memory_order_relaxed);
 }
 
-/* The owner sees to its queue at its next safepoint; if it is detached, who comes now does. After
- * the queue has been stored: see detach() in gc/process.c. It may be attached by the time that its
- * lock is had. */
-static void notify(struct owner *owner)
+/* After the queue has been stored (see detach in gc/thread_end.c): the owner merges its queue at
+ * its next safepoint; that of a detached one is merged here. The owner is called in any case, since
+ * it may have been attached by the time that its lock is taken. */
+static void notify_owner(struct owner *owner)
 {
     if (owner_state(owner) == OWNER_DETACHED)
         count_merge_queue(owner);
@@ -148,18 +148,18 @@ static void notify(struct owner *owner)
 
 /* ---- Dropping ---- */
 
-/* The owner's last reference, to an object that may have others'. */
+/* Drops the owner's last reference. */
 static bool drop_last_own(void *object, uint64_t header)
 {
     _Atomic uint32_t *word = count_word_if_any(object, header);
     if (LIKELY(word == NULL) || atomic_load_explicit(word, memory_order_acquire) == 0)
         return true;
-    return merge(object, word, 1);
+    return merge_count(object, word, 1);
 }
 
-/* A count that falls below 0 is the owner's business from then on, who may let the object die at
- * once, with its pool and the shared counts: gc_table_lock keeps those until they are in the queue.
- */
+/* Drops a reference where the others' part is 0 or less. Once it is below 0 the owner may merge at
+ * any time and let the object die, with its pool and the shared counts: gc_table_lock keeps those
+ * until they are in the queue. */
 static bool drop_below_zero(struct shared_counts *counts, _Atomic uint32_t *word)
 {
     struct owner *owner = counts->owner;
@@ -171,13 +171,13 @@ static bool drop_below_zero(struct shared_counts *counts, _Atomic uint32_t *word
         if ((old & SHARED_MERGED) == 0 && shared_count(new) < 0)
             new |= SHARED_QUEUED;
         if ((new &SHARED_QUEUED) != 0)
-            enqueue(counts);
+            enqueue_counts(counts);
     } while (!atomic_compare_exchange_weak_explicit(word, &old, new, memory_order_acq_rel,
                                                     memory_order_relaxed));
     bool queues = (new &SHARED_QUEUED) != 0;
     gc_table_lock_release();
     if (queues)
-        notify(owner);
+        notify_owner(owner);
     return (new &SHARED_MERGED) != 0 && shared_count(new) == 0;
 }
 
@@ -198,7 +198,7 @@ static bool drop_shared(void *object)
     return old == (SHARED_ONE | SHARED_MERGED) || old == (SHARED_ONE | SHARED_MERGED | SHARED_WEAK);
 }
 
-/* What the release of something that is not an owned live object means. */
+/* The release of an object that neither the calling thread owns nor all threads share. */
 static NOINLINE bool drop_other(void *object, uint64_t header)
 {
     unsigned tag = header_tag(header);
@@ -226,7 +226,7 @@ bool count_drop_slow(void *object)
 
 /* ---- Retaining ---- */
 
-/* A count that has come to its limit stays near it, below any overflow, whatever threads do. */
+/* A part that has come to SHARED_MAX stays near it, far from any overflow, whatever threads do. */
 static ALWAYS_INLINE void retain_shared(void *object)
 {
     _Atomic uint32_t *word = need_word("retain", object);
@@ -256,7 +256,7 @@ bool count_try_retain(void *object, _Atomic uint32_t *word)
 
 void count_revive(void *object)
 {
-    /* A dying header uses this flag otherwise. */
+    /* In a dying header this bit is LINK_IS_LARGE (dying.h). */
     uint64_t header = header_of(object) & ~HEADER_UNTRACKED;
     _Atomic uint32_t *word = count_word_if_any(object, header);
     uint32_t old = word != NULL ? atomic_load_explicit(word, memory_order_relaxed) : 0;
@@ -289,8 +289,8 @@ void count_forget(void *object)
         atomic_store_explicit(word, 0, memory_order_relaxed);
 }
 
-/* An owner's part that comes to 0 is merged here as well, or its next release would be one too many
- * for it, though others hold the object. */
+/* An owner's part that comes to 0 is merged here as well: else the owner's next release, of a
+ * reference that the others' part counts, would be an error. */
 void count_add_stopped(void *object, int change)
 {
     uint64_t header = header_of(object);
@@ -308,10 +308,10 @@ void count_add_stopped(void *object, int change)
     }
 }
 
-/* ---- The slow ends ---- */
+/* ---- Slow paths ---- */
 
-/* A reference to an immortal object is not counted. Right after the owner's count has overflowed
- * releases would find their way back from there: no more. */
+/* An immortal object is not counted. If its owner's count has just overflowed into the tag,
+ * releases by the owner could bring it back: so it gets the tag of an immortal one. */
 static NOINLINE void retain_other(void *object, uint64_t header)
 {
     unsigned tag = header_tag(header);
@@ -344,8 +344,8 @@ void count_attach(const char *operation, const void *object)
     attach_thread();
 }
 
-/* A variable of the program may change at any time, a field of an object may not. Nothing is waited
- * for to find that out. */
+/* A suspended thread may change a variable of the program, but no field of an object. Finding out
+ * which it is takes no lock. */
 void molt_attach_slow(const void *changed)
 {
     if (!owner_must_not_count()) {

@@ -1,4 +1,4 @@
-/* death.c: retiring, releasing, finishing. */
+/* death.c: retiring, releasing and finishing objects. */
 #include "death.h"
 
 #include "cascade.h"
@@ -32,13 +32,13 @@ static COLD void free_large(void *object, const struct descriptor *type)
 
 static COLD void call_dispose(void *object, const struct descriptor *type)
 {
-    set_link(object, header_of(object), 0);
+    dying_set_link(object, header_of(object), 0);
     death_begin_defer();
     type->type->dispose(object);
     death_end_defer();
 }
 
-/* The block of an object in a pool goes back. Its type's number stays readable, for messages. */
+/* Frees the block of an object in a pool. The type's number stays readable in it, for messages. */
 static ALWAYS_INLINE void free_block(void *object, const struct descriptor *type)
 {
     struct owner *self = owner_self;
@@ -50,7 +50,7 @@ static ALWAYS_INLINE void free_block(void *object, const struct descriptor *type
         cascade_push(object, header_type(header), pool);
         return;
     }
-    set_link(object, header, 0);
+    dying_set_link(object, header, 0);
     atomic_signal_fence(memory_order_release);
     object_mark_dead(object, header_type(header));
     object_block_send(pool, object);
@@ -64,7 +64,7 @@ static ALWAYS_INLINE void free_any(void *object, const struct descriptor *type)
         free_block(object, type);
 }
 
-static void finish(void *object, const struct descriptor *type)
+static void finish_object(void *object, const struct descriptor *type)
 {
     if (type->type->dispose != NULL)
         call_dispose(object, type);
@@ -73,7 +73,7 @@ static void finish(void *object, const struct descriptor *type)
 
 void death_finish(void *object)
 {
-    finish(object, type_of(object));
+    finish_object(object, type_of(object));
 }
 
 static void discard_references(void *object, const struct descriptor *type)
@@ -112,8 +112,8 @@ void molt_discard(void *object)
 
 /* ---- Retire ---- */
 
-/* Its finalizer may have revived it: then it is young again, as a new object. Asked while the
- * caller still has its reference, since afterwards others may let it die. */
+/* After the finalizer: if that has revived the object, it becomes young again, as a new one. While
+ * the caller still has its reference: afterwards other threads may let the object die. */
 static void make_young(void *object)
 {
     uint64_t header = header_of(object);
@@ -137,13 +137,13 @@ static bool finalize(void *object, const struct descriptor *type)
     return count_drop(object);
 }
 
-static bool retire(void *object, const struct descriptor *type)
+static bool retire_object(void *object, const struct descriptor *type)
 {
     if (!finalize(object, type))
         return false;
     _Atomic uint32_t *word = count_word_if_any(object, header_of(object));
     if (word != NULL && (atomic_load_explicit(word, memory_order_acquire) & SHARED_WEAK) != 0) {
-        set_link(object, header_of(object), 0); /* no collection in a callback takes it for alive */
+        dying_set_link(object, header_of(object), 0); /* a collection in a callback leaves it out */
         weak_tell(object);
     }
     count_forget(object);
@@ -152,8 +152,8 @@ static bool retire(void *object, const struct descriptor *type)
 
 /* ---- Release ---- */
 
-/* Releases the references from slot `next` on, until one of them was an object's last: that object.
- * NULL when all are gone, and the object with them. */
+/* Releases the references from slot `next` on, until one of them was an object's last; returns that
+ * object. NULL: all slots are done with, and the object is finished. */
 static void *release_slots(void *object, const struct descriptor *type, const struct slots *slots,
                            size_t next)
 {
@@ -168,31 +168,31 @@ static void *release_slots(void *object, const struct descriptor *type, const st
         while (next < count && *slots_at(slots, next) == NULL)
             next++;
         if (next == count) {
-            finish(object, type);
+            finish_object(object, type);
         } else {
-            stack_push(object);
+            dying_push(object);
             atomic_signal_fence(memory_order_release);
             *slots_at(slots, 0) = cursor_mark(next);
         }
         return target;
     }
-    finish(object, type);
+    finish_object(object, type);
     return NULL;
 }
 
 static COLD void call_clear(void *object, const struct descriptor *type)
 {
-    set_link(object, header_of(object), 0);
+    dying_set_link(object, header_of(object), 0);
     death_begin_defer();
     type->type->clear(object);
     death_end_defer();
 }
 
-static NOINLINE void *begin_slow(void *object, const struct descriptor *type)
+static NOINLINE void *begin_death_slow(void *object, const struct descriptor *type)
 {
     if (UNLIKELY(type == NULL))
         error_if_no_object("release", object);
-    if (!retire(object, type))
+    if (!retire_object(object, type))
         return NULL;
     if (type->has_traverse)
         call_clear(object, type);
@@ -200,60 +200,60 @@ static NOINLINE void *begin_slow(void *object, const struct descriptor *type)
     return release_slots(object, type, &slots, 0);
 }
 
-/* An object that has no reference left: the next that dies of it, or NULL. One that still has an
- * owner's tag has neither shared counts that count nor weak references. */
-static ALWAYS_INLINE void *begin(void *object, uint64_t mark)
+/* Begins with an object that has no reference left; returns the next one that dies of it, or NULL.
+ * With an owner's tag it has no weak references and no others' part that counts. */
+static ALWAYS_INLINE void *begin_death(void *object, uint64_t mark)
 {
     uint64_t header = header_of(object);
     const struct descriptor *type = type_by_number(header_type(header));
     if (LIKELY(type != NULL && type->is_simple && header < (uint64_t)TAG_OWNER_END << TAG_SHIFT &&
                (header & HEADER_LARGE) == 0))
         return cascade_run(object, type, 0, mark);
-    return begin_slow(object, type);
+    return begin_death_slow(object, type);
 }
 
-static NOINLINE void *resume_slow(void *object, const struct descriptor *type)
+static NOINLINE void *resume_death_slow(void *object, const struct descriptor *type)
 {
     struct slots slots = type_slots(type, object, object_bytes(object));
     molt_slot *first = slots_count(&slots) != 0 ? slots_at(&slots, 0) : NULL;
     size_t next = first != NULL ? cursor_of(*first) : 0;
     if (next == 0)
-        return begin_slow(object, type);
+        return begin_death_slow(object, type);
     *first = NULL;
     return release_slots(object, type, &slots, next);
 }
 
-/* The next object of the stack goes on where it stopped, or begins. */
-static ALWAYS_INLINE void *resume(uint64_t mark)
+/* Takes the object on top of the stack, and goes on where it stopped, or begins with it. */
+static ALWAYS_INLINE void *resume_death(uint64_t mark)
 {
-    void *object = stack_pop();
+    void *object = dying_pop();
     uint64_t header = header_of(object);
     const struct descriptor *type = type_by_number(header_type(header));
     size_t next = 0;
     if (LIKELY(type->is_simple && type->field_count != 0 && (header & HEADER_LARGE) == 0))
         next = cursor_of(type_field(type->fields, object, 0));
     return LIKELY(next != 0) ? cascade_run(object, type, (uint32_t)next, mark)
-                             : resume_slow(object, type);
+                             : resume_death_slow(object, type);
 }
 
-/* What was put off goes on the stack, the first on top. */
-static COLD void stack_push_deferred(void)
+/* Deferred objects go on the stack, the first one on top. */
+static COLD void dying_push_deferred(void)
 {
-    set_link(dying.last, header_of(dying.last), dying.top);
-    dying.top = link_to(dying.first, header_of(dying.first));
+    dying_set_link(dying.last, header_of(dying.last), dying.top);
+    dying.top = dying_link_to(dying.first, header_of(dying.first));
     dying.first = dying.last = NULL;
 }
 
-/* Brings `object`, which may be NULL, and all above `mark` on the stack to their end. */
-static void drain(void *object, uint64_t mark)
+/* Brings `object`, which may be NULL, and all objects above `mark` on the stack to their end. */
+static void drain_stack(void *object, uint64_t mark)
 {
     dying.depth++;
     for (;;) {
         if (UNLIKELY(dying.first != NULL))
-            stack_push_deferred();
+            dying_push_deferred();
         if (object == NULL && dying.top == mark)
             break;
-        object = object != NULL ? begin(object, mark) : resume(mark);
+        object = object != NULL ? begin_death(object, mark) : resume_death(mark);
     }
     dying.depth--;
 }
@@ -265,15 +265,15 @@ static ALWAYS_INLINE bool dies_at_once(void)
 
 void death_defer(void *object)
 {
-    set_link(object, header_of(object), 0);
+    dying_set_link(object, header_of(object), 0);
     if (dying.last == NULL)
         dying.first = object;
     else
-        set_link(dying.last, header_of(dying.last), link_to(object, header_of(object)));
+        dying_set_link(dying.last, header_of(dying.last), dying_link_to(object, header_of(object)));
     dying.last = object;
 }
 
-static NOINLINE void release_more(void *object)
+static NOINLINE void release_any(void *object)
 {
     if (UNLIKELY(molt_self == SELF_NONE))
         count_attach("release", object);
@@ -294,10 +294,11 @@ static NOINLINE void release_cascade(void *object, const struct descriptor *type
     uint64_t mark = dying.top;
     void *next = cascade_run(object, type, 0, mark);
     if (UNLIKELY(next != NULL))
-        drain(next, mark);
+        drain_stack(next, mark);
 }
 
-/* An own object with its last reference, without flags, shared counts and callbacks. */
+/* The last reference to an object that the thread owns, without flags, shared counts and callbacks.
+ */
 static NOINLINE void release_simple(void *object, const struct descriptor *type, struct pool *pool)
 {
     if (!has_references(type, object))
@@ -305,11 +306,11 @@ static NOINLINE void release_simple(void *object, const struct descriptor *type,
     else if (LIKELY(dies_at_once()))
         release_cascade(object, type);
     else
-        release_more(object);
+        release_any(object);
 }
 
-/* Most that comes here is an own object with its last reference. One without flags, references and
- * callbacks is no more than its block. */
+/* Mostly this is the last reference to an object that the thread owns. Without flags, references
+ * and callbacks the object is no more than its block. */
 void molt_release_slow(void *object)
 {
     uint64_t number = header_of(object) - header_own_one();
@@ -319,7 +320,8 @@ void molt_release_slow(void *object)
         if (LIKELY(type != NULL && shared_counts_are_none(pool))) {
             if (LIKELY(type->is_bare)) {
                 object_mark_dead(object, (unsigned)number);
-                push(pool, object); /* it has no field that a forked child could see */
+                push(pool,
+                     object); /* which needs no care for a forked child: no field is a reference */
                 return;
             }
             if (type->is_simple) {
@@ -328,13 +330,13 @@ void molt_release_slow(void *object)
             }
         }
     }
-    release_more(object);
+    release_any(object);
 }
 
 void death_of(void *object)
 {
     if (LIKELY(dies_at_once()))
-        drain(object, dying.top);
+        drain_stack(object, dying.top);
     else
         death_defer(object);
 }
@@ -347,12 +349,12 @@ void death_begin_defer(void)
 void death_end_defer(void)
 {
     if (--dying.put_off == 0 && dying.depth == 0 && dying.first != NULL)
-        drain(NULL, dying.top);
+        drain_stack(NULL, dying.top);
 }
 
 void death_end_all(void)
 {
     dying.put_off = dying.depth = 0;
     if (dying.first != NULL || dying.top != 0)
-        drain(NULL, 0);
+        drain_stack(NULL, 0);
 }

@@ -1,42 +1,44 @@
-/* death.h: the end of an object, and of what it alone refers to.
+/* death.h: the end of an object, and of the objects to which it had the last reference.
  *
  *   count_drop() was true
  *        |
- *     retire     its finalizer, once, which may keep it alive; then its weak references
+ *     retire     the finalizer, once, which may revive the object; then weak references give NULL
  *        |
- *     release    its references, in the order of the slots; what dies with one of them comes
- *        |       next, with all its own, and then the rest: depth first
+ *     release    the references, in the order of the slots, depth first: an object that dies with
+ *        |       one of them is released before the next slot is
  *        |
  *     finish     dispose; the block is freed
  *
- * There is no recursion. An object that waits in the middle of its slots lies on the thread's stack
- * of dying objects (dying.h), linked through its header; which slot is next stands in its first
- * slot, which is done with. With its last reference an object is finished before what dies of it,
- * so a list of any length needs no stack at all. Most that dies goes a shorter way with the same
- * result, where one loop sees to a whole list or tree (cascade.h).
+ * There is no recursion. An object in the middle of its slots waits on the thread's stack of dying
+ * objects (dying.h); its first slot, which is done with, holds the number of the next one. An
+ * object whose last slot is done with is finished before the object that dies of that slot, so a
+ * list of any length needs no stack. Plain objects go a shorter way with the same result: one loop
+ * releases a whole list or tree of them (cascade.h).
  *
- * Only finalizers, weak references' callbacks and dispose run code of the program. What they
- * release dies before release returns, up to a depth of DEATH_NESTING; deeper, and in clear and
- * dispose callbacks, it is put on the stack for later. */
+ * Code of the program runs in finalizers, callbacks of weak references, clear and dispose. What a
+ * finalizer or a weak reference's callback releases dies before release returns, down to a depth of
+ * DEATH_NESTING; deeper, and in clear and dispose, death is deferred. */
 #ifndef OBJECT_DEATH_H
 #define OBJECT_DEATH_H
 
 #define DEATH_NESTING 16
 
-/* Brings an object to its end whose last reference has been dropped. */
+/* Brings an object whose last reference has been dropped to its end, or defers that. */
 void death_of(void *object);
 
-/* Between the two whatever dies is only noted; death_end_defer brings it to its end. May be nested.
- */
+/* Between death_begin_defer and death_end_defer the calling thread defers all deaths; the latter
+ * brings the deferred objects to their end. The two may be nested. */
 void death_begin_defer(void);
-void death_defer(void *object);
 void death_end_defer(void);
 
-/* The thread ends in a callback: what it has put off, or was in the middle of, is brought to its
- * end. */
+/* Defers the death of an object whose last reference has been dropped. */
+void death_defer(void *object);
+
+/* For a thread that ends in a callback: all that it has deferred, or was in the middle of, is
+ * brought to its end. */
 void death_end_all(void);
 
-/* Frees garbage whose references have been dropped: dispose, and the block. For collect.h. */
+/* Finishes an object that a collection has condemned and whose references it has dropped. */
 void death_finish(void *object);
 
 #endif
