@@ -30,7 +30,7 @@ EXPORT int malloc_trim(size_t keep_bytes)
 EXPORT int mallopt(int parameter, int value)
 {
     if (parameter == M_PERTURB)
-        perturb_set(value);
+        malloc_set_perturb(value);
     return parameter != M_MXFAST || (value >= 0 && value <= MXFAST_MAX);
 }
 

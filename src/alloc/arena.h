@@ -1,21 +1,15 @@
 /* arena.h: the pages of the arenas: which are free, which were used before.
  *
- * An arena is 4 MiB of the window. Four bits describe each page:
- *
- *   used    part of a pool or of a run
- *   dirty   handed out since it last read as zero, or filled
- *   old     free and dirty already at the last sweep: the next one returns it to the OS
- *   filled  part of a huge page that was put there in advance, and not handed out yet
- *
- * They are the truth; all else (free_slots, longest[], hints, counters) follows from them. One lock
- * covers all arenas. A thread that vanishes at any instruction (fork) leaves at worst pages that
- * are `used` by nobody.
+ * The page bits (arena_record.h) are the truth; all else (free_slots, longest[], hints, counters)
+ * follows from them. One lock covers all arenas. A thread that vanishes at any instruction (fork)
+ * leaves at worst pages that are `used` by nobody.
  *
  * Pools take aligned slots, dirty ones first and at the lowest address; runs take the best fit.
  * Free neighbours need no joining: a bitmap has no borders. */
 #ifndef ALLOC_ARENA_H
 #define ALLOC_ARENA_H
 
+#include "arena_record.h"
 #include "map.h"
 
 #include "base/lock.h"
@@ -25,21 +19,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct arena {
-    uint64_t used[ARENA_PAGES_MAX / 64];
-    uint64_t dirty[ARENA_PAGES_MAX / 64];
-    uint64_t old[ARENA_PAGES_MAX / 64];
-    uint64_t filled[ARENA_PAGES_MAX / 64];
-    uint64_t free_slots;                    /* pool slots with no used page */
-    uint64_t dirty_slots;                   /* … of which some page is dirty */
-    bool dropped;                           /* its memory was given back: no page can be taken */
-    _Atomic uint16_t runs[ARENA_PAGES_MAX]; /* at a run's first page: its pages, of a retired one
-                                               with RUN_RETIRED in it; else 0 */
-};
-
-/* A freed run that keeps its pages. */
-#define RUN_RETIRED 0x8000u
 
 struct arena_totals {
     size_t used_pages;

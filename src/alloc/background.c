@@ -1,7 +1,13 @@
 /* background.c: starting, waiting, and the loop. */
 #include "background.h"
 
-#include "tick.h"
+#include "arena.h" // arena_totals
+#include "claim.h"
+#include "huge.h"
+#include "purge.h"
+#include "reap.h"
+#include "remote.h"
+#include "span.h" // span_totals
 
 #include "base/attributes.h"
 #include "base/options.h"
@@ -69,6 +75,19 @@ void background_notify(void)
         wake();
 }
 
+bool background_step(uint64_t now_ms, uint64_t elapsed_ms)
+{
+    size_t quota = purge_raise_quota(0, elapsed_ms);
+    reap_tick(now_ms);
+    claim_tidy(options_decayed_ms(now_ms));
+    remote_purge_sleepers(options_decayed_ms(now_ms), &quota);
+    huge_tick(now_ms);
+    while (purge_tick(now_ms))
+        continue;
+    return __atomic_load_n(&arena_totals.idle_pages, __ATOMIC_RELAXED) > 0 ||
+           __atomic_load_n(&span_totals.cached_bytes, __ATOMIC_RELAXED) > 0;
+}
+
 /* Looks at the clock in steps, until nothing has come for a while. False when all other threads
  * have ended. */
 static bool work(void)
@@ -81,7 +100,7 @@ static bool work(void)
            (looked - since < least || (more && looked - since < most))) {
         rest();
         uint64_t now = os_now_ms();
-        more = tick_for_all(now, now - looked);
+        more = background_step(now, now - looked);
         is_alone = os_is_last_thread();
         looked = now;
         if (atomic_exchange(&news, CALM) == RELEASED)

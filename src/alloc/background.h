@@ -13,12 +13,19 @@
 #ifndef ALLOC_BACKGROUND_H
 #define ALLOC_BACKGROUND_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* Starts the thread if the option is on and there is none, or ends it. Makes a thread: so under no
  * lock and inside no slow path. */
 void background_adjust(void);
 
 /* Much was released: there will be something to return soon. Takes no lock. */
 void background_notify(void);
+
+/* Does what a look at the clock does, for all heaps: as much as is due at once. Whether there is
+ * memory that may go later. The thread's step, by itself for tests. */
+bool background_step(uint64_t now_ms, uint64_t elapsed_ms);
 
 /* In a forked child: the thread is gone. */
 void background_repair(void);

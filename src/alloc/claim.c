@@ -1,12 +1,13 @@
 /* claim.c: asking, taking and waiting. */
 #include "claim.h"
 
+#include "dig.h"
 #include "heap.h"
 #include "map.h"
 #include "purge.h" // PURGE_PORTION_LOCKED
 #include "registry.h"
 #include "remote.h"
-#include "thread.h"
+#include "thread_self.h"
 
 #include "base/fork.h"
 #include "base/syscall.h"
@@ -20,11 +21,6 @@ void claim_allow(struct heap *heap)
 {
     heap->thread_id = (int)SYSCALL(gettid);
     atomic_store_explicit(&heap->thread, &thread_self, memory_order_release);
-}
-
-void claim_forbid(struct heap *heap)
-{
-    atomic_store_explicit(&heap->thread, NULL, memory_order_relaxed);
 }
 
 /* ---- The owner's side ---- */
@@ -101,7 +97,7 @@ static bool tidy(struct heap *heap)
     run_cache_empty(&heap->runs);
     remote_collect(heap);
     heap_release_empty(heap);
-    bool is_done = heap_dig_holes(heap, false, &quota);
+    bool is_done = dig_holes(heap, false, &quota);
     heap_end_slow(heap);
     heap->tidied = is_done ? heap->slow_paths : 0;
     return is_done;

@@ -35,11 +35,8 @@
 
 struct heap;
 
-enum { CLAIM_NONE, CLAIM_ASKED, CLAIM_TAKEN };
-
-/* The calling thread's heap may be claimed from now on; its end has to be told (claim_forbid). */
+/* The calling thread's heap may be claimed from now on, until it is parked. */
 void claim_allow(struct heap *heap);
-void claim_forbid(struct heap *heap);
 
 /* Waits until nobody claims the heap, which is the caller's. In a forked child it may be that no
  * longer: then false. */

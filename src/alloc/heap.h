@@ -44,6 +44,9 @@ enum heap_state {
     HEAP_DEAD,    /* in a forked child: its thread was inside a slow path; never touched again */
 };
 
+/* Whether another thread works on the heap (claim.h). */
+enum { CLAIM_NONE, CLAIM_ASKED, CLAIM_TAKEN };
+
 struct owner;
 struct thread;
 
@@ -92,10 +95,10 @@ struct heap {
     size_t dig_quota;      /* … and may take this much at once */
     bool tidies;           /* more is to be returned at the next look, however soon that is */
     size_t released_bytes; /* given back since the last arming (heap_arm) */
-    uint32_t dig_round;    /* the look for holes that is under way (heap_dig_holes), or 0 … */
+    uint32_t dig_round;    /* the look for holes that is under way (dig.h), or 0 … */
     uint32_t dig_class;    /* … and the class that it has come to */
     uint64_t outbox_used;  /* a bit for each slot that is not empty */
-    _Atomic uint32_t claim;          /* another thread works on the heap (claim.h) */
+    _Atomic uint32_t claim;          /* CLAIM_NONE, … */
     int thread_id;                   /* the owner's, as the kernel numbers it … */
     _Atomic(struct thread *) thread; /* … and its fast paths' words; NULL: cannot be claimed */
     uint32_t tidied;                 /* slow_paths when others have last left nothing to do */
@@ -169,9 +172,28 @@ void heap_init(struct heap *heap, uint32_t number);
 /* Sets the lists for objects up. */
 void heap_prepare_objects(struct heap *heap);
 
-/* A block of the class, after free[class] was found empty. *zero: all its bytes behind the link
- * are known to be zero. NULL when there is no memory. */
-struct block *heap_refill(struct heap *heap, unsigned size_class, bool *zero);
+/* ---- Pools of a class ---- */
+
+/* A new pool without blocks, which hangs nowhere yet; NULL when there is no memory. */
+struct pool *heap_make_pool(struct heap *heap, unsigned size_class);
+
+/* A PARTIAL pool with free blocks, which hangs nowhere any more; NULL if there is none. */
+struct pool *heap_take_partial(struct heap *heap, unsigned size_class);
+
+/* The next PARTIAL pool, when none has free blocks: it has room, and hangs nowhere any more. NULL
+ * if there is none. */
+struct pool *heap_take_with_room(struct heap *heap, unsigned size_class);
+
+/* A new pool becomes PARTIAL, and the first of the ring. */
+void heap_put_first(struct heap *heap, struct pool *pool);
+
+/* A pool that hangs nowhere becomes ACTIVE; the class has no other. */
+void heap_activate(struct heap *heap, struct pool *pool);
+
+/* The ACTIVE pool, whose list is empty, becomes FULL, or PARTIAL if it has room. */
+void heap_retire(struct heap *heap, struct pool *pool);
+
+/* ---- Blocks that come back ---- */
 
 /* `left` of an own pool came down to 0: a look at the clock is due, or the pool is empty, or no
  * longer FULL. */
@@ -196,14 +218,6 @@ struct pool *heap_give_pool(struct heap *heap, const struct heap *to, unsigned s
  * it. */
 void heap_move_pool(struct heap *heap, struct heap *to, struct pool *pool);
 
-/* Of the starter, under its lock: another heap's first blocks of a class, as a list; NULL when
- * there is no memory. */
-struct block *heap_carve_start(struct heap *heap, unsigned size_class);
-
-/* Gives the blocks back that the heap has from the starter and has not handed out: it may ask for
- * others from now on. */
-void heap_return_start(struct heap *heap);
-
 /* Makes the next malloc and the next free of each class look at the clock: after much memory was
  * released, so that even a program that does little from now on returns it. The many frees that may
  * still come do not use up the malloc's look. */
@@ -213,17 +227,15 @@ void heap_arm(struct heap *heap);
  * pools; arms when it is much. */
 void heap_note_released(struct heap *heap, size_t bytes);
 
+/* Whether the record of an own pool agrees with itself; walks the list of a PARTIAL pool. For
+ * assertions. */
+bool heap_pool_is_valid(const struct pool *pool);
+
 /* Whether the class's pools are in the states and places they should be. For assertions. */
 bool heap_class_is_valid(struct heap *heap, unsigned size_class);
 
 /* Gives an empty pool that hangs nowhere back to the arenas. */
 void heap_release_pool(struct pool *pool);
-
-/* Gives pages of the heap's pools that hold free blocks only back to the OS (hole.h), pool by pool
- * as far as the quota allows: about 0.25 µs each. Whether all pools have been looked at; the next
- * call goes on with the others. With `idle` only in pools that are as they were at the look before.
- */
-bool heap_dig_holes(struct heap *heap, bool idle, size_t *quota);
 
 /* Releases ACTIVE pools without live blocks: that of the class, or all. */
 void heap_release_if_empty(struct heap *heap, unsigned size_class);

@@ -3,12 +3,12 @@
 #ifndef ALLOC_HOOKS_H
 #define ALLOC_HOOKS_H
 
-#include "heap.h"
-#include "pool.h"
-
 #include "base/attributes.h"
 
 #include <stdbool.h>
+
+struct heap;
+struct pool;
 
 struct hooks {
     /* A pool with a GC table or shared counts is empty, and hangs nowhere any more: it is the hook's, which

@@ -25,9 +25,6 @@
 
 #define CONFIG_FILE "/etc/molt.conf"
 
-uintptr_t block_key;
-const struct block block_end = {.link = 0};
-
 static struct lock init_lock = LOCK_INIT(RANK_INIT);
 
 /* The file is there and could not be read. */

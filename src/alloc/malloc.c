@@ -13,6 +13,7 @@
 #include "misuse.h"
 #include "perturb.h"
 #include "proof.h"
+#include "refill.h"
 #include "registry.h" // registry_claim
 #include "remote.h"
 #include "run.h"
@@ -95,7 +96,7 @@ static void *alloc_in_pool(size_t size, size_t alignment, bool zero)
     bool is_zero = false;
     struct block *block = pop(&heap->free[size_class]);
     if (block == NULL)
-        block = heap_refill(heap, size_class, &is_zero);
+        block = refill_block(heap, size_class, &is_zero);
     thread_leave(heap);
     if (block == NULL)
         return NULL;
@@ -162,6 +163,14 @@ size_t malloc_good_size(size_t size)
     if (size > PTRDIFF_MAX)
         return SIZE_MAX;
     return size <= BLOCK_MAX ? size_class_bytes(size_class_of(size)) : os_round_to_pages(size);
+}
+
+void malloc_set_perturb(int value)
+{
+    perturb_set(value);
+    struct heap *heap = thread_enter_existing();
+    if (heap != NULL)
+        thread_leave(heap);
 }
 
 /* ---- free ---- */

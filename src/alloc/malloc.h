@@ -3,7 +3,7 @@
  * A malloc of up to TABLE_MAX bytes pops a block of the thread's list for the class; a free pushes
  * it back to the list its pool names. Everything else takes a slow path, in malloc.c:
  *
- *   malloc_fast ── list empty, larger ──> malloc_slow ──> heap_refill   (pools)
+ *   malloc_fast ── list empty, larger ──> malloc_slow ──> refill_block  (pools)
  *                                                    ──> run_alloc     (pages of an arena)
  *                                                    ──> huge_alloc    (own mapping)
  *   free_fast ──── not mine ───────────> send_home       (a chain that waits in the outbox)
@@ -43,7 +43,8 @@ void free_sized_as(const char *operation, void *p, size_t size, bool aligned);
 size_t malloc_block_bytes(const void *p, const char *operation); /* 0 for NULL */
 bool malloc_has_block(const void *p); /* p is the start of a block, live or not */
 size_t malloc_good_size(size_t size);
-void *malloc_no_memory(void); /* NULL, errno ENOMEM */
+void malloc_set_perturb(int value); /* perturb_set; the caller's fast paths follow at once */
+void *malloc_no_memory(void);       /* NULL, errno ENOMEM */
 
 /* Of a block's link the list sees only what costs nothing (block.h); debug builds see all. */
 static ALWAYS_INLINE struct block *pop(struct block_list *list)

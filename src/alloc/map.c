@@ -1,7 +1,7 @@
 /* map.c: finding the window and laying out the tables. */
 #include "map.h"
 
-#include "arena.h" // struct arena, for its size
+#include "arena_record.h"
 
 #include "base/options.h"
 #include "os/os.h"

@@ -3,6 +3,7 @@
 
 #include "arena.h"
 #include "init.h"
+#include "refill.h"
 #include "remote.h"
 #include "thread.h"
 #include "trim.h" // trim_mappings
@@ -30,7 +31,7 @@ static void *try_refill(unsigned size_class)
     struct heap *heap = thread_enter_existing();
     if (heap == NULL)
         return NULL;
-    void *block = heap_refill(heap, size_class, &zero);
+    void *block = refill_block(heap, size_class, &zero);
     thread_leave(heap);
     return block;
 }

@@ -1,8 +1,6 @@
 /* perturb.c: the value, and where it comes from. */
 #include "perturb.h"
 
-#include "thread.h"
-
 #include "os/os.h" // os_environment
 
 #include <string.h>
@@ -15,9 +13,6 @@ int perturb_value;
 void perturb_set(int value)
 {
     __atomic_store_n(&perturb_value, value, __ATOMIC_RELAXED);
-    struct heap *heap = thread_enter_existing();
-    if (heap != NULL)
-        thread_leave(heap);
 }
 
 static unsigned digit_of(char c)

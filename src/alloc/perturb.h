@@ -21,7 +21,7 @@ static inline bool perturb_is_on(void)
     return UNLIKELY(__atomic_load_n(&perturb_value, __ATOMIC_RELAXED) != 0);
 }
 
-/* The value from now on; the calling thread's fast paths follow at once. */
+/* The value from now on. */
 void perturb_set(int value);
 
 /* What the environment asks for: GLIBC_TUNABLES, else MALLOC_PERTURB_. By the first allocation. */

@@ -1,8 +1,6 @@
 /* pool.c: making, carving and counting. */
 #include "pool.h"
 
-#include "hole.h" // hole_blocks
-
 void pool_init(struct pool *pool, uintptr_t start, unsigned size_class, unsigned heap,
                unsigned clean_page)
 {
@@ -103,43 +101,4 @@ unsigned pool_count_list(const struct pool *pool, const struct block *list)
         list = block_next(list);
     }
     return count;
-}
-
-/* Whether `count` blocks hang in `own`, or as many as can be seen: a link that leads out of the
- * pool is the program's doing (heap_refill reports it). */
-static bool own_has(const struct pool *pool, unsigned count)
-{
-    unsigned seen = 0;
-    for (const struct block *block = block_list_first(&pool->own); block != NULL && seen <= count;
-         block = block_next(block), seen++)
-        if (!pool_has_link(pool, block))
-            return true;
-    return seen == count;
-}
-
-/* Others may have closed it, so that its next free looks at the clock. */
-static bool has_valid_limit(const struct pool *pool)
-{
-    uint64_t limit = __atomic_load_n(&pool->limit, __ATOMIC_RELAXED);
-    return limit == 0 || limit == pool_limit(pool, pool_open_blocks(pool));
-}
-
-bool pool_is_valid(const struct pool *pool)
-{
-    unsigned carved = pool_carved(pool), in_holes = hole_blocks(pool);
-    if (carved > pool->capacity || pool->capacity * pool_block_bytes(pool) > POOL_BYTES ||
-        pool->start % POOL_BYTES != 0)
-        return false;
-    switch (pool_state(pool)) {
-    case POOL_ACTIVE:
-        return pool->list != &pool->own && block_list_is_empty(&pool->own) && has_valid_limit(pool);
-    case POOL_PARTIAL:
-        return pool->list == &pool->own && has_valid_limit(pool) &&
-               own_has(pool, carved - in_holes - pool->left);
-    case POOL_FULL:
-        return pool->list == &pool->own && has_valid_limit(pool) && in_holes == 0 &&
-               own_has(pool, pool_batch(pool) - pool->left);
-    default:
-        return false;
-    }
 }

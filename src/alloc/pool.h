@@ -83,7 +83,7 @@ struct pool {
     struct gc_table *gc_table;             /* what src/object knows of its objects, or NULL */
     struct shared_counts *shared_counts;   /* … and of other threads' references to them */
     uint32_t dig_round;                    /* the last look for pages to give back … */
-    uint32_t dig_state;                    /* … and what it found (heap_dig_holes) */
+    uint32_t dig_state;                    /* … and what it found (dig.h) */
 } CACHE_ALIGNED;
 
 _Static_assert(sizeof(struct pool) == (size_t)2 * CACHE_LINE, "the owner's line and the others'");
@@ -231,8 +231,5 @@ struct block *pool_carve_live(struct pool *pool, unsigned count);
 /* Counts the free blocks of a list, at most the pool's capacity; stops at a link that leads out of
  * the pool (another thread may be changing the list). */
 unsigned pool_count_list(const struct pool *pool, const struct block *list);
-
-/* Whether the record agrees with itself; walks the list of a PARTIAL pool. For assertions. */
-bool pool_is_valid(const struct pool *pool);
 
 #endif

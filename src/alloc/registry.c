@@ -1,15 +1,12 @@
-/* registry.c: parking, adopting and reaping. */
+/* registry.c: parking, adopting, and pools that change hands. */
 #include "registry.h"
 
-#include "claim.h"
 #include "heap.h"
 #include "map.h"
-#include "purge.h" // purge_raise_quota, PURGE_PORTION_LOCKED
 #include "remote.h"
-#include "thread.h"
+#include "thread_self.h"
 
 #include "base/fork.h"
-#include "base/options.h"
 #include "base/syscall.h"
 #include "os/os.h" // os_now_ms
 
@@ -19,10 +16,6 @@ struct lock registry_lock = LOCK_INIT(RANK_REGISTRY);
  * empty. */
 static uint32_t parked_first, parked_last;
 
-static uint32_t reap_cursor; /* the heap that registry_reap looks at next */
-
-static uint32_t starter; /* its number; 0: there is none yet */
-
 static void set_state(struct heap *heap, enum heap_state state)
 {
     atomic_store_explicit(&heap->state, (uint8_t)state, memory_order_release);
@@ -31,7 +24,7 @@ static void set_state(struct heap *heap, enum heap_state state)
 static void add_parked(struct heap *heap)
 {
     heap_begin_slow(heap);
-    claim_forbid(heap);
+    atomic_store_explicit(&heap->thread, NULL, memory_order_relaxed); /* no thread to claim from */
     heap->next_parked = 0;
     heap->prev_parked = parked_last;
     set_state(heap, HEAP_PARKED);
@@ -58,14 +51,15 @@ static void take_parked(struct heap *heap)
     set_state(heap, HEAP_OWNED);
 }
 
-static struct heap *new_heap(void)
+struct heap *registry_new_heap(enum heap_state state)
 {
     uint32_t number;
     struct heap *heap = map_add_heap(&number);
     if (heap == NULL)
         return NULL;
-    heap_begin_slow(heap); /* as one that was parked: its thread enters it */
+    heap_begin_slow(heap);
     heap_init(heap, number);
+    set_state(heap, state);
     return heap;
 }
 
@@ -77,7 +71,7 @@ struct heap *registry_adopt(void)
         heap = map_heap(parked_first);
         take_parked(heap);
     } else {
-        heap = new_heap();
+        heap = registry_new_heap(HEAP_OWNED);
     }
     lock_release(&registry_lock);
     return heap;
@@ -95,34 +89,9 @@ bool registry_adopt_this(struct heap *heap)
     return is_parked;
 }
 
-/* ---- The starter ---- */
-
-static struct heap *starter_heap(void)
+bool registry_has_parked(void)
 {
-    if (starter != 0)
-        return map_heap(starter);
-    struct heap *heap = new_heap();
-    if (heap == NULL)
-        return NULL;
-    set_state(heap, HEAP_STARTER);
-    heap_end_slow(heap);
-    __atomic_store_n(&starter, heap->number, __ATOMIC_RELAXED);
-    return heap;
-}
-
-struct block *registry_start(unsigned size_class)
-{
-    struct block *blocks = NULL;
-    lock_acquire(&registry_lock);
-    struct heap *heap = starter_heap();
-    if (heap != NULL) {
-        heap_begin_slow(heap);
-        remote_collect(heap);
-        blocks = heap_carve_start(heap, size_class);
-        heap_end_slow(heap);
-    }
-    lock_release(&registry_lock);
-    return blocks;
+    return __atomic_load_n(&parked_first, __ATOMIC_RELAXED) != 0;
 }
 
 /* ---- Pools of parked heaps ---- */
@@ -132,7 +101,7 @@ struct block *registry_start(unsigned size_class)
 struct pool *registry_steal(const struct heap *to, unsigned size_class)
 {
     struct pool *pool = NULL;
-    if (__atomic_load_n(&parked_first, __ATOMIC_RELAXED) == 0)
+    if (!registry_has_parked())
         return NULL;
     lock_acquire(&registry_lock);
     uint32_t number = parked_first;
@@ -176,30 +145,6 @@ void registry_park(struct heap *heap)
     lock_release(&registry_lock);
 }
 
-/* Under the lock, which keeps a parked heap from being adopted. One that was parked before
- * `parked_before_ms` is emptied too, as far as the quota allows, once: until others free blocks of
- * it nothing changes there. Whether nothing is left to do. */
-static bool reap(struct heap *heap, uint64_t parked_before_ms, size_t *quota)
-{
-    if (heap_state(heap) != HEAP_PARKED && heap_state(heap) != HEAP_STARTER)
-        return true;
-    bool something = remote_waits(heap);
-    bool is_due = heap->looked_ms <= parked_before_ms && (something || !heap->settled);
-    if (!something && !is_due)
-        return true;
-    heap_begin_slow(heap);
-    remote_collect(heap);
-    if (is_due) {
-        heap_release_empty(heap);
-        heap_return_start(heap);
-    }
-    /* The starter fills no holes. */
-    heap->settled =
-        is_due && (heap_state(heap) == HEAP_STARTER || heap_dig_holes(heap, false, quota));
-    heap_end_slow(heap);
-    return heap->settled || !is_due;
-}
-
 /* The next free of a block of the heap's ACTIVE pools takes a slow path. The heap's own thread may
  * change all this at the same time: a pool that is another's by now is just opened again by its
  * next free. */
@@ -236,82 +181,6 @@ void registry_call_quiet(const struct heap *caller, uint64_t now_ms)
     lock_release(&registry_lock);
 }
 
-/* Emptying a heap takes some microseconds: about a tenth of the time since the last look at the
- * clock may be spent so, and as much on pages from within pools. Few are reaped at once, so that
- * nobody waits for the lock for long. */
-#define REAPED_PER_MS 16u
-#define REAPED_MAX 1024u
-#define REAPED_AT_ONCE 16u
-
-/* While none is parked there is but the starter to reap. */
-static uint32_t heaps_due(uint64_t elapsed_ms)
-{
-    if (parked_first == 0)
-        return 0;
-    uint64_t due =
-        elapsed_ms < REAPED_MAX / REAPED_PER_MS ? elapsed_ms * REAPED_PER_MS : REAPED_MAX;
-    return due < map.heap_end ? (uint32_t)due : map.heap_end;
-}
-
-/* Reaps heaps from the cursor on, up to `due`: how many it is done with. */
-static uint32_t reap_some(uint32_t due, uint64_t parked_before_ms, size_t *portion)
-{
-    uint32_t done = 0;
-    while (*portion > 0 && done < due && done < REAPED_AT_ONCE) {
-        uint32_t next = reap_cursor % map.heap_end + 1;
-        if (!reap(map_heap(next), parked_before_ms, portion))
-            break;
-        reap_cursor = next;
-        done++;
-    }
-    return done;
-}
-
-void registry_reap(uint64_t now_ms)
-{
-    static uint64_t reaped_ms; /* when the last look was, under the lock */
-    uint64_t parked_before = options_decayed_ms(now_ms);
-    bool is_needed = __atomic_load_n(&parked_first, __ATOMIC_RELAXED) != 0 ||
-                     __atomic_load_n(&starter, __ATOMIC_RELAXED) != 0;
-    if (!is_needed || !lock_try(&registry_lock))
-        return;
-    uint64_t elapsed = now_ms - reaped_ms;
-    uint32_t left = heaps_due(elapsed);
-    size_t quota = purge_raise_quota(0, elapsed);
-    reaped_ms = now_ms;
-    if (starter != 0)
-        reap(map_heap(starter), parked_before, &quota);
-    while (left > 0 && quota > 0) {
-        size_t portion = quota < PURGE_PORTION_LOCKED ? quota : PURGE_PORTION_LOCKED;
-        quota -= portion;
-        left -= reap_some(left, parked_before, &portion);
-        quota += portion;
-        lock_release(&registry_lock);
-        lock_acquire(&registry_lock);
-    }
-    lock_release(&registry_lock);
-}
-
-/* All that is free in a parked heap, by portions. */
-static void reap_whole(uint32_t number)
-{
-    for (bool is_done = false; !is_done;) {
-        size_t portion = PURGE_PORTION_LOCKED;
-        lock_acquire(&registry_lock);
-        is_done = reap(map_heap(number), UINT64_MAX, &portion);
-        lock_release(&registry_lock);
-    }
-}
-
-void registry_reap_all(void)
-{
-    for (uint32_t number = 1; number <= map.heap_end; number++)
-        reap_whole(number);
-    uint32_t last = __atomic_load_n(&starter, __ATOMIC_RELAXED);
-    if (last != 0) /* others have just returned blocks to it */
-        reap_whole(last);
-}
-
 /* Another thread, which is gone, was working on the heap of the one that forked: it needs another
  * one. */
 static void repair_claim(struct thread *survivor)
@@ -335,8 +204,6 @@ void registry_repair(void)
     struct thread *survivor = fork_survivors(&thread_self);
     repair_claim(survivor);
     parked_first = parked_last = 0;
-    if (starter != 0 && heap_is_busy(map_heap(starter)))
-        starter = 0;
     for (uint32_t number = 1; number <= map.heap_end; number++) {
         struct heap *heap = map_heap(number);
         if (heap == survivor->heap || heap == thread_self.heap || heap_state(heap) == HEAP_NONE ||

@@ -16,10 +16,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-THREAD_LOCAL struct thread thread_self;
-uintptr_t thread_operators_open;
-struct hooks hooks;
-
 static THREAD_LOCAL bool thread_ended; /* its destructor has run: borrow from now on */
 static THREAD_LOCAL bool has_waited;   /* for a former thread's heap, which it does once */
 

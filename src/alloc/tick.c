@@ -3,13 +3,13 @@
 
 #include "arena.h" // arena_totals
 #include "background.h"
-#include "claim.h"
+#include "dig.h"
 #include "heap.h"
 #include "huge.h"
 #include "purge.h"
+#include "reap.h"
 #include "registry.h"
 #include "remote.h"
-#include "span.h" // span_totals
 
 #include "base/options.h"
 #include "os/os.h"
@@ -59,7 +59,7 @@ static bool return_from_pools(struct heap *heap, uint64_t now, uint64_t elapsed)
     size_t portion = heap->dig_quota < PURGE_PORTION ? heap->dig_quota : PURGE_PORTION;
     heap->dig_quota -= portion;
     bool is_done = remote_purge_sleepers(options_decayed_ms(now), &portion);
-    heap->digs = !heap_dig_holes(heap, true, &portion) || !is_done;
+    heap->digs = !dig_holes(heap, true, &portion) || !is_done;
     return heap->digs && heap->dig_quota > 0;
 }
 
@@ -77,23 +77,10 @@ void tick(struct heap *heap)
     if (elapsed > 0) {
         remote_flush(heap);
         run_cache_empty(&heap->runs);
-        registry_reap(now);
+        reap_tick(now);
         registry_call_quiet(heap, now);
         huge_tick(now);
     }
     bool more = purge_tick(now);
     heap->tidies = return_from_pools(heap, now, elapsed) || more;
-}
-
-bool tick_for_all(uint64_t now, uint64_t elapsed)
-{
-    size_t quota = purge_raise_quota(0, elapsed);
-    registry_reap(now);
-    claim_tidy(options_decayed_ms(now));
-    remote_purge_sleepers(options_decayed_ms(now), &quota);
-    huge_tick(now);
-    while (purge_tick(now))
-        continue;
-    return __atomic_load_n(&arena_totals.idle_pages, __ATOMIC_RELAXED) > 0 ||
-           __atomic_load_n(&span_totals.cached_bytes, __ATOMIC_RELAXED) > 0;
 }

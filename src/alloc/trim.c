@@ -3,10 +3,12 @@
 
 #include "arena.h"
 #include "claim.h"
+#include "dig.h"
 #include "heap.h"
 #include "huge.h"
 #include "init.h"
 #include "purge.h"
+#include "reap.h"
 #include "registry.h"
 #include "remote.h"
 #include "span.h" // span_set_counted
@@ -25,7 +27,7 @@ static void release_pools(void)
         heap_release_empty(heap);
         thread_leave(heap);
     }
-    registry_reap_all();
+    reap_all();
 }
 
 static size_t purged_pages(void)
@@ -34,13 +36,13 @@ static size_t purged_pages(void)
 }
 
 /* Pages of pools that are partly used: the caller's, and those of threads that sleep. */
-static void dig_holes(void)
+static void dig_pools(void)
 {
     struct heap *heap = thread_enter_existing();
     size_t quota = SIZE_MAX;
     if (heap != NULL) {
         heap->dig_round = 0; /* a look that is under way may be for idle pools only */
-        heap_dig_holes(heap, false, &quota);
+        dig_holes(heap, false, &quota);
         thread_leave(heap);
     }
     claim_tidy(UINT64_MAX);
@@ -51,7 +53,7 @@ size_t trim(size_t keep_bytes)
     fork_check();
     size_t before = purged_pages();
     release_pools();
-    dig_holes();
+    dig_pools();
     size_t returned = (purged_pages() - before) << os_page_shift;
     returned += keep_bytes == 0 ? huge_purge_all() : 0;
     returned += remote_purge_waiting(SIZE_MAX);

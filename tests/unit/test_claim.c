@@ -6,7 +6,7 @@
 #include "alloc/claim.h"
 #include "os/os.h"
 #include "base/options.h"
-#include "alloc/tick.h"
+#include "alloc/background.h"
 #include "alloc/heap.h"
 #include "alloc/hole.h"
 #include "alloc/map.h"
@@ -134,13 +134,13 @@ START_TEST(test_long_decay)
     wait_for(&is_ready);
     options.decay = os_now_ms() + 1000000;
     for (int i = 0; i < 20; i++) {
-        tick_for_all(os_now_ms(), 100);
+        background_step(os_now_ms(), 100);
         pause_ms(5);
     }
     ck_assert_uint_eq(hole_bytes, 0);
     options.decay = 0;
     for (int i = 0; i < 400 && hole_bytes == 0; i++) {
-        tick_for_all(os_now_ms(), 100);
+        background_step(os_now_ms(), 100);
         pause_ms(5);
     }
     ck_assert_uint_ne(hole_bytes, 0);

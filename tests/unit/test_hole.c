@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "alloc/arena.h"
+#include "alloc/dig.h"
 #include "alloc/heap.h"
 #include "alloc/hole.h"
 #include "alloc/map.h"
@@ -185,7 +186,7 @@ START_TEST(test_random)
             molt_trim(0);
         } else {
             struct heap *heap = thread_enter();
-            heap_dig_holes(heap, step % 3 != 0, &quota);
+            dig_holes(heap, step % 3 != 0, &quota);
             thread_leave(heap);
         }
         check_heap();
@@ -205,16 +206,16 @@ START_TEST(test_idle)
     unsigned count = make_sparse(256);
     struct pool *pool = map_pool(blocks[0]);
     struct heap *heap = thread_enter();
-    ck_assert(heap_dig_holes(heap, true, &quota));
+    ck_assert(dig_holes(heap, true, &quota));
     ck_assert_uint_eq(hole_bytes, 0); /* seen for the first time */
     thread_leave(heap);
     molt_free(blocks[0]);
     blocks[0] = NULL;
     thread_enter();
-    heap_dig_holes(heap, true, &quota);
+    dig_holes(heap, true, &quota);
     ck_assert_uint_eq(pool_holes(pool), 0); /* in use */
     ck_assert_uint_gt(hole_bytes, 0);       /* the others were not */
-    heap_dig_holes(heap, true, &quota);
+    dig_holes(heap, true, &quota);
     ck_assert_uint_ne(pool_holes(pool), 0);
     thread_leave(heap);
     check_kept(count, 256);
@@ -227,7 +228,7 @@ START_TEST(test_portions)
 {
     unsigned count = make_sparse(64), calls = 0;
     struct heap *heap = thread_enter();
-    for (size_t quota = 1; !heap_dig_holes(heap, false, &quota); quota = 1)
+    for (size_t quota = 1; !dig_holes(heap, false, &quota); quota = 1)
         calls++;
     ck_assert_uint_ge(calls, POOLS - 1);
     ck_assert_uint_gt(hole_bytes, 0);
@@ -325,7 +326,7 @@ START_TEST(test_refused)
     os_fail(1, true);
     struct heap *heap = thread_enter();
     size_t quota = SIZE_MAX;
-    heap_dig_holes(heap, false, &quota);
+    dig_holes(heap, false, &quota);
     thread_leave(heap);
     os_fail(0, false);
     ck_assert_uint_eq(hole_bytes, 0);

@@ -4,6 +4,7 @@
 
 #include "alloc/heap.h"
 #include "alloc/map.h"
+#include "alloc/reap.h"
 #include "alloc/registry.h"
 #include "alloc/remote.h"
 #include "alloc/thread.h"
@@ -304,7 +305,7 @@ START_TEST(test_claim_in_any_state)
     }
     molt_free(own);
     remote_flush(thread_self.heap);
-    registry_reap_all();
+    reap_all();
     molt_trim(0);
     struct molt_stats stats;
     molt_stats_get(&stats, sizeof stats);
@@ -364,7 +365,7 @@ START_TEST(test_reap_all)
     struct pool *pool = map_pool(legacy.block);
     ck_assert_uint_ne(pool_heap(pool), thread_self.heap->number);
     ck_assert_int_eq(pool_state(pool), POOL_ACTIVE);
-    registry_reap_all();
+    reap_all();
     ck_assert_int_eq(pool_state(pool), POOL_ACTIVE); /* a block lives */
     ck_assert_int_eq(legacy.block[99], 7);
     molt_free(legacy.block);
@@ -387,10 +388,10 @@ START_TEST(test_reap_waits)
     molt_free(legacy.block);
     remote_flush(thread_self.heap);
     uint64_t now = os_now_ms();
-    registry_reap(now);
+    reap_tick(now);
     ck_assert_uint_eq(atomic_load(&pool->remote), 0); /* taken back at once */
     ck_assert_int_eq(pool_state(pool), POOL_ACTIVE);
-    registry_reap(now + options.decay + 1);
+    reap_tick(now + options.decay + 1);
     ck_assert_int_eq(pool_state(pool), POOL_NONE);
     molt_free(own);
 }
@@ -407,9 +408,9 @@ START_TEST(test_reap_counts_from_parking)
     molt_free(legacy.block);
     remote_flush(thread_self.heap);
     uint64_t now = os_now_ms();
-    registry_reap(now);
+    reap_tick(now);
     ck_assert_int_eq(pool_state(pool), POOL_ACTIVE);
-    registry_reap(now + options.decay + 1);
+    reap_tick(now + options.decay + 1);
     ck_assert_int_eq(pool_state(pool), POOL_NONE);
     molt_free(own);
 }

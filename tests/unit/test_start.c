@@ -5,6 +5,7 @@
 #include "alloc/arena.h"
 #include "alloc/heap.h"
 #include "alloc/map.h"
+#include "alloc/reap.h"
 #include "alloc/registry.h"
 #include "alloc/size_class.h"
 #include "alloc/thread.h"
@@ -123,7 +124,7 @@ START_TEST(test_unused_blocks)
     unit_in_thread(take, &start);
     ck_assert_uint_eq(pool_carved(pool), carved); /* of what was left */
     ck_assert_ptr_eq(map_pool(start.blocks[1]), pool);
-    registry_reap_all();
+    reap_all();
     ck_assert_uint_eq(unit_live_blocks(), 4);
     ck_assert(!heap_is_starting(start.heap, pool->size_class));
     ck_assert_uint_eq(pool_live(pool), 3);
@@ -153,7 +154,7 @@ START_TEST(test_double_free)
     expect_double(start.blocks[2] + 64); /* in the heap's list: never handed out */
     molt_free(start.blocks[0]);
     expect_double(start.blocks[0]); /* on its way */
-    registry_reap_all();
+    reap_all();
     expect_double(start.blocks[0]); /* has come home */
     unit_expect_error(do_free, start.blocks[1] + 8, "invalid free of %p: 8 bytes inside",
                       (void *)(start.blocks[1] + 8));
@@ -204,7 +205,7 @@ START_TEST(test_reaped_beside_threads)
     start.count = 0;
     molt_free(start.blocks[0]);
     ck_assert_int_eq(pool_state(pool), POOL_PARTIAL);
-    registry_reap(os_now_ms());
+    reap_tick(os_now_ms());
     ck_assert_int_eq(pool_state(pool), POOL_NONE);
     pthread_barrier_wait(&may_end);
     pthread_join(thread, NULL);

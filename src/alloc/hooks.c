@@ -1,0 +1,4 @@
+/* hooks.c: the table. */
+#include "hooks.h"
+
+struct hooks hooks;

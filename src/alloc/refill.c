@@ -1,0 +1,85 @@
+/* refill.c: one source after the other. */
+#include "refill.h"
+
+#include "growth.h"
+#include "heap.h"
+#include "hole.h"
+#include "map.h"
+#include "misuse.h"
+#include "registry.h" // registry_steal
+#include "remote.h"   // remote_collect
+#include "starter.h"
+
+#include "base/assert.h"
+
+/* A pool with free blocks that is not ACTIVE: an own one, or one of a parked heap; pools of objects
+ * never change hands, since their objects name the owner. */
+static struct pool *take_pool_with_free(struct heap *heap, unsigned size_class)
+{
+    struct pool *pool = heap_take_partial(heap, size_class);
+    if (pool != NULL || size_class >= OBJECT_CLASS_FIRST)
+        return pool;
+    return registry_steal(heap, size_class);
+}
+
+static struct pool *new_pool(struct heap *heap, unsigned size_class)
+{
+    struct pool *pool = heap_make_pool(heap, size_class);
+    if (pool == NULL)
+        return NULL;
+    if (*heap_active(heap, size_class) != 0) /* the class has filled a pool */
+        pool_populate_ahead(pool);
+    growth_check(heap);
+    return pool;
+}
+
+/* A pool with free blocks, or with room for more, becomes ACTIVE: `next`, which has free blocks or
+ * is NULL, then room in the present pool, then in others, then a new pool. */
+static struct pool *choose_pool(struct heap *heap, struct pool *next, unsigned size_class)
+{
+    struct pool *active = map_pool_by_number(*heap_active(heap, size_class));
+    if (next == NULL && active != NULL && pool_has_room(active))
+        return active;
+    if (next == NULL)
+        next = heap_take_with_room(heap, size_class);
+    if (next == NULL)
+        next = new_pool(heap, size_class);
+    if (active != NULL)
+        heap_retire(heap, active);
+    if (next != NULL)
+        heap_activate(heap, next);
+    return next;
+}
+
+/* Finds blocks for the class's list, which is empty. */
+static bool refill_list(struct heap *heap, unsigned size_class, bool *zero)
+{
+    struct pool *next = take_pool_with_free(heap, size_class);
+    if (next == NULL && starter_give(heap, size_class)) {
+        growth_check(heap);
+        return true;
+    }
+    struct pool *pool = choose_pool(heap, next, size_class);
+    if (pool == NULL)
+        return false;
+    struct block_list *list = heap_free_list(heap, size_class);
+    if (block_list_is_empty(list))
+        block_list_set(list,
+                       pool_holes(pool) != 0 ? hole_fill(pool, zero) : pool_carve(pool, zero));
+    return true;
+}
+
+struct block *refill_block(struct heap *heap, unsigned size_class, bool *zero)
+{
+    *zero = false;
+    remote_collect(heap);
+    DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
+    struct block_list *list = heap_free_list(heap, size_class);
+    if (block_list_is_empty(list) && !refill_list(heap, size_class, zero))
+        return NULL;
+    struct block *block = block_list_pop(list);
+    if (UNLIKELY(block == NULL)) /* none but the program has written there */
+        misuse_report_written(block_list_first(list), size_class_bytes(size_class));
+    DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
+    return block;
+}

@@ -1,0 +1,23 @@
+/* refill.h: where the next blocks of a class come from, when the heap's list is empty.
+ *
+ *   1. what other threads have freed of the heap's pools (remote.h)
+ *   2. a PARTIAL pool with free blocks
+ *   3. such a pool of a parked heap (registry.h)
+ *   4. the heap's first blocks of the class (starter.h)
+ *   5. room in the ACTIVE pool: a hole (hole.h), or the next page that is carved
+ *   6. room in another pool
+ *   7. a new pool
+ */
+#ifndef ALLOC_REFILL_H
+#define ALLOC_REFILL_H
+
+#include <stdbool.h>
+
+struct block;
+struct heap;
+
+/* A block of the class, after its list was found empty. *zero: all its bytes behind the link are
+ * known to be zero. NULL when there is no memory. */
+struct block *refill_block(struct heap *heap, unsigned size_class, bool *zero);
+
+#endif

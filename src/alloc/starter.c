@@ -1,0 +1,103 @@
+/* starter.c: the starter, and what it gives. */
+#include "starter.h"
+
+#include "heap.h"
+#include "map.h"
+#include "registry.h"
+#include "remote.h"
+
+static uint32_t starter; /* its number; 0: there is none yet */
+
+struct heap *starter_heap(void)
+{
+    uint32_t number = __atomic_load_n(&starter, __ATOMIC_RELAXED);
+    return number != 0 ? map_heap(number) : NULL;
+}
+
+/* Under registry_lock. One that died in a forked child is replaced. */
+static struct heap *find_or_make(void)
+{
+    struct heap *heap = starter_heap();
+    if (heap != NULL && heap_state(heap) != HEAP_DEAD)
+        return heap;
+    heap = registry_new_heap(HEAP_STARTER);
+    if (heap == NULL)
+        return NULL;
+    heap_end_slow(heap);
+    __atomic_store_n(&starter, heap->number, __ATOMIC_RELAXED);
+    return heap;
+}
+
+/* ---- Carving ---- */
+
+_Static_assert(START_BLOCK_MAX <= (size_t)4 << 10, "classes that have a bit in `started`");
+
+/* How many blocks of `bytes` a heap starts with: small ones in whole cache lines. */
+static unsigned start_count(size_t bytes)
+{
+    size_t step = bytes & -bytes; /* blocks begin at multiples of it */
+    size_t unit = bytes <= START_LINES_MAX && step < CACHE_LINE ? CACHE_LINE / step : 1;
+    size_t count = START_BYTES / bytes / unit * unit;
+    return (unsigned)(count > unit ? count : unit);
+}
+
+/* The newest pool is the ring's first, and the only one with room. */
+static struct block *carve_some(struct heap *heap, unsigned size_class)
+{
+    unsigned count = start_count(size_class_bytes(size_class));
+    struct pool *pool = map_pool_by_number(*heap_partial(heap, size_class));
+    if (pool == NULL || pool_carved(pool) + count > pool->capacity) {
+        pool = heap_make_pool(heap, size_class);
+        if (pool == NULL)
+            return NULL;
+        heap_put_first(heap, pool);
+    }
+    return pool_carve_live(pool, count);
+}
+
+static struct block *carve(unsigned size_class)
+{
+    struct block *blocks = NULL;
+    lock_acquire(&registry_lock);
+    struct heap *heap = find_or_make();
+    if (heap != NULL) {
+        heap_begin_slow(heap);
+        remote_collect(heap);
+        blocks = carve_some(heap, size_class);
+        heap_end_slow(heap);
+    }
+    lock_release(&registry_lock);
+    return blocks;
+}
+
+/* ---- Giving and taking back ---- */
+
+/* The process's first heap, which is all that most programs have, needs no start. */
+static bool may_start(struct heap *heap, unsigned size_class)
+{
+    return heap->number != 1 && size_class < OBJECT_CLASS_FIRST &&
+           size_class_bytes(size_class) <= START_BLOCK_MAX &&
+           (heap->started >> size_class & 1) == 0 && heap->active[size_class] == 0 &&
+           heap->partial[size_class] == 0;
+}
+
+bool starter_give(struct heap *heap, unsigned size_class)
+{
+    struct block *blocks = may_start(heap, size_class) ? carve(size_class) : NULL;
+    if (blocks == NULL)
+        return false;
+    heap->started |= UINT64_C(1) << size_class;
+    block_list_set(&heap->free[size_class], blocks);
+    return true;
+}
+
+void starter_take_back(struct heap *heap)
+{
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
+        struct block *block;
+        while (heap_is_starting(heap, size_class) &&
+               (block = block_list_pop(&heap->free[size_class])) != NULL)
+            remote_free_now(map_pool(block), block);
+    }
+    heap->started = 0;
+}
