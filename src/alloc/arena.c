@@ -1,11 +1,12 @@
 /* arena.c: taking and releasing pages. */
 #include "arena.h"
 
+#include "fit.h"
 #include "footprint.h"
+#include "thp.h"
 
 #include "base/assert.h"
 #include "base/bits.h"
-#include "base/options.h"
 
 #include <string.h>
 
@@ -48,7 +49,7 @@ static void set_slots(struct arena *arena, uint32_t number, unsigned first, unsi
 
 static void mark_used(uint32_t number, unsigned first, unsigned end)
 {
-    struct arena *arena = arena_by_number(number);
+    struct arena *arena = map_arena(number);
     DEBUG_ASSERT(bits_find(arena->used, true, first, end) == end);
     arena_totals.idle_pages -= bits_count(arena->dirty, first, end);
     arena_totals.used_pages += end - first;
@@ -61,7 +62,7 @@ static void mark_used(uint32_t number, unsigned first, unsigned end)
 
 static void mark_free(uint32_t number, unsigned first, unsigned end)
 {
-    struct arena *arena = arena_by_number(number);
+    struct arena *arena = map_arena(number);
     DEBUG_ASSERT(bits_find(arena->used, false, first, end) == end);
     arena_totals.idle_pages += bits_count(arena->dirty, first, end);
     arena_totals.used_pages -= end - first;
@@ -69,7 +70,7 @@ static void mark_free(uint32_t number, unsigned first, unsigned end)
     bits_clear(arena->used, first, end);
     set_slots(arena, number, first, end);
 
-    unsigned range_end = bits_find(arena->used, true, first, arena_page_count());
+    unsigned range_end = bits_find(arena->used, true, first, arena_pages());
     while (first > 0 && !bits_test(arena->used, first - 1))
         first--;
     if (range_end - first > map.longest[number])
@@ -80,7 +81,7 @@ static void mark_free(uint32_t number, unsigned first, unsigned end)
 static uint32_t restore_arena(void)
 {
     for (uint32_t number = 0; dropped_arenas > 0 && number < map_arena_end(); number++) {
-        struct arena *arena = arena_by_number(number);
+        struct arena *arena = map_arena(number);
         if (arena->dropped && map_restore_arena(number)) {
             arena->dropped = false;
             dropped_arenas--;
@@ -97,10 +98,10 @@ static bool add_arena(void)
         number = map_add_arena();
     if (number == UINT32_MAX)
         return false;
-    struct arena *arena = arena_by_number(number);
+    struct arena *arena = map_arena(number);
     footprint_grow(ARENA_BYTES);
     arena->free_slots = ~UINT64_C(0);
-    map.longest[number] = (uint16_t)arena_page_count();
+    map.longest[number] = (uint16_t)arena_pages();
     if (number < free_slot_hint)
         free_slot_hint = number;
     return true;
@@ -112,7 +113,7 @@ static bool add_arena(void)
 static int find_slot(size_t word, uint32_t *hint, uint32_t *number)
 {
     for (uint32_t end = map_arena_end(); *hint < end; ++*hint) {
-        uint64_t slots = *(uint64_t *)((char *)arena_by_number(*hint) + word);
+        uint64_t slots = *(uint64_t *)((char *)map_arena(*hint) + word);
         if (slots != 0) {
             *number = *hint;
             return __builtin_ctzll(slots);
@@ -131,48 +132,23 @@ static int find_any_slot(uint32_t *number)
     return slot;
 }
 
-/* ---- Huge pages ---- */
-
-static unsigned huge_page_pages(void)
+/* Fills a THP's range, which is free, in advance. The range is `used` while the lock is free, so no
+ * other thread takes from it. */
+static void fill_thp(uint32_t number, unsigned first)
 {
-    return (unsigned)(HUGE_PAGE_BYTES >> os_page_shift);
-}
-
-/* How often in a row there was none: the kernel has none to offer, or the range has been used and
- * given back, and still has page tables. */
-static unsigned huge_pages_refused;
-#define HUGE_PAGES_REFUSED_MAX 16u
-
-/* Whether a huge page's range begins at the page that no one has touched, and that will soon be
- * filled: there are `from` bytes a heap. The more heaps, the more pools that are carved only in
- * part. What the caller takes there lies within the range: it begins with it. */
-static bool wants_huge_page(uint32_t number, unsigned page, size_t from)
-{
-    const struct arena *arena = arena_by_number(number);
-    unsigned end = page + huge_page_pages();
-    return options.thp && huge_pages_refused < HUGE_PAGES_REFUSED_MAX &&
-           page % huge_page_pages() == 0 &&
-           arena_totals.used_pages << os_page_shift >= from * map.heap_end &&
-           bits_find(arena->used, true, page, end) == end &&
-           bits_find(arena->dirty, true, page, end) == end;
-}
-
-/* Fills the huge page's range, which is free, and lets go of the lock meanwhile: zeroing takes a
- * fifth of a millisecond. The range is `used` until then, so no one else takes from it. */
-static void fill_huge_page(uint32_t number, unsigned first)
-{
-    unsigned end = first + huge_page_pages();
-    uintptr_t start = map_arena_start(number) + ((uintptr_t)first << os_page_shift);
+    unsigned end = first + (unsigned)(THP_BYTES >> os_page_shift);
     mark_used(number, first, end);
-    lock_release(&arena_lock);
-    bool filled = os_fill_huge_page((void *)start, HUGE_PAGE_BYTES);
-    lock_acquire(&arena_lock);
-    huge_pages_refused = filled ? 0 : huge_pages_refused + 1;
-    if (filled) {
-        bits_set(arena_by_number(number)->dirty, first, end);
-        bits_set(arena_by_number(number)->filled, first, end);
+    if (thp_fill((void *)arena_page_address(number, first), &arena_lock)) {
+        bits_set(map_arena(number)->dirty, first, end);
+        bits_set(map_arena(number)->filled, first, end);
     }
     mark_free(number, first, end);
+}
+
+/* A pool or a run is about to begin at the page: whether its THP's range is to be filled. */
+static bool wants_thp(uint32_t number, unsigned page, size_t from)
+{
+    return thp_is_wanted(map_arena(number), page, arena_totals.used_pages << os_page_shift, from);
 }
 
 uintptr_t arena_take_slot(unsigned *clean_page)
@@ -184,10 +160,10 @@ uintptr_t arena_take_slot(unsigned *clean_page)
     if (slot < 0 && add_arena())
         slot = find_any_slot(&number);
     if (slot >= 0) {
-        struct arena *arena = arena_by_number(number);
+        struct arena *arena = map_arena(number);
         unsigned first = (unsigned)slot * slot_pages(), end = first + slot_pages();
-        if (wants_huge_page(number, first, HUGE_PAGES_FROM))
-            fill_huge_page(number, first);
+        if (wants_thp(number, first, THP_FROM))
+            fill_thp(number, first);
         *clean_page = slot_pages();
         while (*clean_page > 0 && !bits_test(arena->dirty, first + *clean_page - 1))
             --*clean_page;
@@ -205,9 +181,9 @@ void arena_release_slot(uintptr_t start, size_t touched_bytes, unsigned clean)
     uint32_t number = map_arena_number((void *)start);
     lock_acquire(&arena_lock);
     if (touched > 0)
-        bits_set(arena_by_number(number)->dirty, first, first + touched);
+        bits_set(map_arena(number)->dirty, first, first + touched);
     for (; clean != 0; clean &= clean - 1)
-        bits_clear(arena_by_number(number)->dirty, first + (unsigned)__builtin_ctz(clean),
+        bits_clear(map_arena(number)->dirty, first + (unsigned)__builtin_ctz(clean),
                    first + (unsigned)__builtin_ctz(clean) + 1);
     mark_free(number, first, first + slot_pages());
     lock_release(&arena_lock);
@@ -233,63 +209,6 @@ unsigned arena_purge_in_slot(uintptr_t start, unsigned pages)
 
 /* ---- Runs ---- */
 
-struct fit {
-    unsigned length; /* of the free range it lies in: pages */
-    unsigned at;     /* the first page of the run in it */
-};
-
-/* The smallest free range of the arena in which `pages` fit at the alignment, the lowest of equals.
- * Corrects longest[] on the way. */
-static bool best_fit(uint32_t number, unsigned pages, unsigned alignment, struct fit *fit)
-{
-    const struct arena *arena = arena_by_number(number);
-    unsigned count = arena_page_count(), longest = 0;
-    fit->length = UINT32_MAX;
-    for (unsigned end, first = bits_find(arena->used, false, 0, count); first < count;
-         first = bits_find(arena->used, false, end, count)) {
-        end = bits_find(arena->used, true, first, count);
-        unsigned length = end - first;
-        unsigned at = (first + alignment - 1) & ~(alignment - 1);
-        if (at + pages <= end && length < fit->length)
-            *fit = (struct fit){length, at};
-        if (length > longest)
-            longest = length;
-    }
-    map.longest[number] = (uint16_t)longest;
-    return fit->length != UINT32_MAX;
-}
-
-/* The arena whose longest free range is the shortest that has `pages`. */
-static uint32_t tightest_arena(unsigned pages)
-{
-    uint32_t best = UINT32_MAX;
-    unsigned best_longest = UINT32_MAX;
-    for (uint32_t number = 0, end = map_arena_end(); number < end; number++) {
-        unsigned longest = map.longest[number];
-        if (longest >= pages && longest < best_longest) {
-            best = number;
-            best_longest = longest;
-        }
-    }
-    return best;
-}
-
-/* Finds a fit among the arenas there are. longest[] is an upper bound, and a range may be long
- * enough but badly aligned: each failure lowers the bound or raises what is asked for. */
-static uint32_t find_fit(unsigned pages, unsigned alignment, struct fit *fit)
-{
-    unsigned wanted = pages;
-    for (;;) {
-        uint32_t number = tightest_arena(wanted);
-        if (number == UINT32_MAX)
-            return UINT32_MAX;
-        if (best_fit(number, pages, alignment, fit))
-            return number;
-        if (map.longest[number] >= wanted)
-            wanted = map.longest[number] + 1u;
-    }
-}
-
 static void zero_pages(uintptr_t start, const uint64_t *which, unsigned count)
 {
     for (unsigned end, first = bits_find(which, true, 0, count); first < count;
@@ -304,71 +223,37 @@ uintptr_t arena_take_run(size_t pages, size_t alignment, bool zero)
 {
     unsigned count = (unsigned)pages, step = (unsigned)(alignment >> os_page_shift);
     uint64_t was_dirty[ARENA_PAGES_MAX / 64] = {0};
-    struct fit fit;
+    unsigned at;
     lock_acquire(&arena_lock);
-    uint32_t number = find_fit(count, step, &fit);
+    uint32_t number = fit_find(count, step, &at);
     if (number == UINT32_MAX && add_arena())
-        number = find_fit(count, step, &fit);
+        number = fit_find(count, step, &at);
     if (number == UINT32_MAX) {
         lock_release(&arena_lock);
         return 0;
     }
-    struct arena *arena = arena_by_number(number);
-    if (!zero && pages << os_page_shift <= HUGE_PAGE_RUN_MAX &&
-        wants_huge_page(number, fit.at, HUGE_PAGES_FROM_FOR_RUNS))
-        fill_huge_page(number, fit.at);
+    struct arena *arena = map_arena(number);
+    if (!zero && pages << os_page_shift <= THP_RUN_MAX && wants_thp(number, at, THP_FROM_FOR_RUNS))
+        fill_thp(number, at);
     bool populates = !zero && pages << os_page_shift <= POPULATE_RUN_MAX &&
-                     bits_find(arena->dirty, true, fit.at, fit.at + count) == fit.at + count;
+                     bits_find(arena->dirty, true, at, at + count) == at + count;
     for (unsigned i = 0; zero && i < count; i++)
-        was_dirty[i / 64] |= (uint64_t)bits_test(arena->dirty, fit.at + i) << i % 64;
-    mark_used(number, fit.at, fit.at + count);
-    bits_set(arena->dirty, fit.at, fit.at + count);
-    atomic_store_explicit(&arena->runs[fit.at], (uint16_t)count, memory_order_relaxed);
+        was_dirty[i / 64] |= (uint64_t)bits_test(arena->dirty, at + i) << i % 64;
+    mark_used(number, at, at + count);
+    bits_set(arena->dirty, at, at + count);
+    atomic_store_explicit(&arena->runs[at], (uint16_t)count, memory_order_relaxed);
     lock_release(&arena_lock);
-    uintptr_t start = map_arena_start(number) + ((uintptr_t)fit.at << os_page_shift);
+    uintptr_t start = arena_page_address(number, at);
     zero_pages(start, was_dirty, count);
     if (populates)
         os_populate((void *)start, pages << os_page_shift);
     return start;
 }
 
-static _Atomic uint16_t *run_entry(const void *p)
-{
-    return &arena_by_number(map_arena_number(p))->runs[arena_page_of(p)];
-}
-
-/* What an entry says of live runs. */
-static unsigned live_pages(uint16_t entry)
-{
-    return (entry & RUN_RETIRED) == 0 ? entry : 0;
-}
-
-size_t arena_run_pages(const void *p)
-{
-    if ((uintptr_t)p % os_page_bytes() != 0)
-        return 0;
-    return live_pages(atomic_load_explicit(run_entry(p), memory_order_relaxed));
-}
-
-size_t arena_retire_run(uintptr_t start)
-{
-    _Atomic uint16_t *entry = run_entry((void *)start);
-    uint16_t pages = atomic_load_explicit(entry, memory_order_relaxed);
-    bool retired = live_pages(pages) != 0 && atomic_compare_exchange_strong_explicit(
-                                                 entry, &pages, pages | RUN_RETIRED,
-                                                 memory_order_relaxed, memory_order_relaxed);
-    return retired ? pages : 0;
-}
-
-void arena_reuse_run(uintptr_t start, size_t pages)
-{
-    atomic_store_explicit(run_entry((void *)start), (uint16_t)pages, memory_order_relaxed);
-}
-
 void arena_release_run(uintptr_t start)
 {
     unsigned first = arena_page_of((void *)start);
-    _Atomic uint16_t *entry = run_entry((void *)start);
+    _Atomic uint16_t *entry = arena_run_entry((void *)start);
     lock_acquire(&arena_lock);
     unsigned pages = atomic_load_explicit(entry, memory_order_relaxed) & ~RUN_RETIRED;
     atomic_store_explicit(entry, 0, memory_order_relaxed);
@@ -384,14 +269,15 @@ bool arena_resize_run(uintptr_t start, size_t pages)
     lock_acquire(&arena_lock);
     unsigned old_end = first + (unsigned)arena_run_pages((void *)start);
     bool fits = new_end <= old_end ||
-                (new_end <= arena_page_count() &&
-                 bits_find(arena_by_number(number)->used, true, old_end, new_end) == new_end);
+                (new_end <= arena_pages() &&
+                 bits_find(map_arena(number)->used, true, old_end, new_end) == new_end);
     if (fits) {
         if (new_end > old_end) {
             mark_used(number, old_end, new_end);
-            bits_set(arena_by_number(number)->dirty, old_end, new_end);
+            bits_set(map_arena(number)->dirty, old_end, new_end);
         }
-        atomic_store_explicit(run_entry((void *)start), (uint16_t)pages, memory_order_relaxed);
+        atomic_store_explicit(arena_run_entry((void *)start), (uint16_t)pages,
+                              memory_order_relaxed);
         if (new_end < old_end)
             mark_free(number, new_end, old_end);
     }
@@ -399,13 +285,19 @@ bool arena_resize_run(uintptr_t start, size_t pages)
     return fits;
 }
 
-void arena_clean_pages(uint32_t number, unsigned first, unsigned end)
+/* The pages read as zero. */
+static void clear_dirt(struct arena *arena, unsigned first, unsigned end)
 {
-    struct arena *arena = arena_by_number(number);
-    unsigned cleaned = bits_count(arena->dirty, first, end);
     bits_clear(arena->dirty, first, end);
     bits_clear(arena->old, first, end);
     bits_clear(arena->filled, first, end);
+}
+
+void arena_clean_pages(uint32_t number, unsigned first, unsigned end)
+{
+    struct arena *arena = map_arena(number);
+    unsigned cleaned = bits_count(arena->dirty, first, end);
+    clear_dirt(arena, first, end);
     arena_totals.idle_pages -= cleaned;
     arena_totals.purged_pages += cleaned;
     set_slots(arena, number, first, end);
@@ -420,21 +312,19 @@ static void repair_half_dropped(struct arena *arena, uint32_t number)
         arena->dropped = false;
         return;
     }
-    bits_clear(arena->dirty, 0, arena_page_count());
-    bits_clear(arena->old, 0, arena_page_count());
-    bits_clear(arena->filled, 0, arena_page_count());
+    clear_dirt(arena, 0, arena_pages());
     arena->free_slots = arena->dirty_slots = 0;
     map.longest[number] = 0;
 }
 
 void arena_repair(void)
 {
-    unsigned count = arena_page_count();
+    unsigned count = arena_pages();
     arena_totals.used_pages = arena_totals.idle_pages = 0;
     dirty_slot_count = dropped_arenas = 0;
     free_slot_hint = dirty_slot_hint = 0;
     for (uint32_t number = 0; number < map_arena_end(); number++) {
-        struct arena *arena = arena_by_number(number);
+        struct arena *arena = map_arena(number);
         if (arena->dropped && arena->free_slots != 0)
             repair_half_dropped(arena, number);
         dropped_arenas += arena->dropped;
@@ -453,8 +343,8 @@ void arena_repair(void)
 
 bool arena_is_valid(uint32_t number)
 {
-    const struct arena *arena = arena_by_number(number);
-    unsigned count = arena_page_count();
+    const struct arena *arena = map_arena(number);
+    unsigned count = arena_pages();
     for (unsigned slot = 0; slot < ARENA_POOLS; slot++) {
         unsigned first = slot * slot_pages(), end = first + slot_pages();
         bool is_free = bits_find(arena->used, true, first, end) == end;
@@ -475,13 +365,13 @@ bool arena_is_valid(uint32_t number)
 /* `dropped` is set before the memory goes: a forked child that sees it half-way must not use it. */
 static bool drop_arena(uint32_t number)
 {
-    struct arena *arena = arena_by_number(number);
+    struct arena *arena = map_arena(number);
     arena->dropped = true;
     if (!map_drop_arena(number)) {
         arena->dropped = false;
         return false;
     }
-    arena_clean_pages(number, 0, arena_page_count());
+    arena_clean_pages(number, 0, arena_pages());
     arena->free_slots = 0;
     map.longest[number] = 0;
     dropped_arenas++;
@@ -494,7 +384,7 @@ bool arena_drop_free(void)
     bool any = false;
     lock_acquire(&arena_lock);
     for (uint32_t number = 0; number < map_arena_end(); number++)
-        if (arena_by_number(number)->free_slots == ~UINT64_C(0) && drop_arena(number))
+        if (map_arena(number)->free_slots == ~UINT64_C(0) && drop_arena(number))
             any = true;
     lock_release(&arena_lock);
     return any;
@@ -506,14 +396,14 @@ void arena_limit(size_t address_limit, bool alone)
     bool was_reserved = map.reserved;
     map_limit(address_limit, alone);
     for (uint32_t number = 0; was_reserved && number < map_arena_end(); number++)
-        if (arena_by_number(number)->dropped)
+        if (map_arena(number)->dropped)
             map_drop_arena(number);
     lock_release(&arena_lock);
 }
 
 bool arena_was_used(const void *p)
 {
-    const struct arena *arena = arena_by_number(map_arena_number(p));
+    const struct arena *arena = map_arena(map_arena_number(p));
     unsigned page = arena_page_of(p);
     return bits_test(arena->dirty, page) && !bits_test(arena->used, page);
 }
@@ -522,11 +412,10 @@ bool arena_find_run(const void *p, uintptr_t *start, size_t *pages, bool *retire
 {
     uint32_t number = map_arena_number(p);
     for (unsigned page = arena_page_of(p) + 1; page-- > 0;) {
-        unsigned entry =
-            atomic_load_explicit(&arena_by_number(number)->runs[page], memory_order_relaxed);
+        unsigned entry = atomic_load_explicit(&map_arena(number)->runs[page], memory_order_relaxed);
         if (entry == 0)
             continue;
-        *start = map_arena_start(number) + ((uintptr_t)page << os_page_shift);
+        *start = arena_page_address(number, page);
         *pages = entry & ~RUN_RETIRED;
         *retired = (entry & RUN_RETIRED) != 0;
         return arena_page_of(p) - page < *pages;

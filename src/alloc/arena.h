@@ -9,7 +9,6 @@
 #ifndef ALLOC_ARENA_H
 #define ALLOC_ARENA_H
 
-#include "arena_record.h"
 #include "map.h"
 
 #include "base/lock.h"
@@ -30,19 +29,14 @@ struct arena_totals {
 extern HIDDEN struct lock arena_lock;
 extern HIDDEN struct arena_totals arena_totals; /* written under the lock */
 
-static inline unsigned arena_page_count(void)
-{
-    return (unsigned)(ARENA_BYTES >> os_page_shift);
-}
-
-static inline struct arena *arena_by_number(uint32_t number)
-{
-    return &map.arenas[number];
-}
-
 static inline unsigned arena_page_of(const void *p)
 {
     return (unsigned)(((uintptr_t)p - map.base) % ARENA_BYTES >> os_page_shift);
+}
+
+static inline uintptr_t arena_page_address(uint32_t number, unsigned page)
+{
+    return map_arena_start(number) + ((uintptr_t)page << os_page_shift);
 }
 
 /* A free slot for a pool, or 0. Pages of it from *clean_page on read as zero. */
@@ -61,22 +55,46 @@ unsigned arena_purge_in_slot(uintptr_t start, unsigned pages);
  * so already are not touched. */
 uintptr_t arena_take_run(size_t pages, size_t alignment, bool zero);
 
-/* The pages of the run that starts at p, or 0: no run starts there. Needs no lock for a live run;
- * p must lie in an arena. */
-size_t arena_run_pages(const void *p);
-
-/* The run that starts there is retired: it keeps its pages, but is no block any more. Its pages, or
- * 0: no live run starts there. Takes no lock; of two threads that come at once one is told 0. */
-size_t arena_retire_run(uintptr_t start);
-
-/* Makes a retired run of `pages` live again. */
-void arena_reuse_run(uintptr_t start, size_t pages);
-
 /* Frees the pages of a retired run. */
 void arena_release_run(uintptr_t start);
 
 /* Shrinks a run, or grows it into free pages behind it: false if they are not free. */
 bool arena_resize_run(uintptr_t start, size_t pages);
+
+/* ---- The runs of an arena's record, which change without the lock ---- */
+
+static inline _Atomic uint16_t *arena_run_entry(const void *p)
+{
+    return &map_arena(map_arena_number(p))->runs[arena_page_of(p)];
+}
+
+/* The pages of the live run that starts at p, which lies in an arena; 0: none starts there. */
+static inline size_t arena_run_pages(const void *p)
+{
+    if ((uintptr_t)p % os_page_bytes() != 0)
+        return 0;
+    uint16_t entry = atomic_load_explicit(arena_run_entry(p), memory_order_relaxed);
+    return (entry & RUN_RETIRED) == 0 ? entry : 0;
+}
+
+/* The run that starts there is retired: it keeps its pages, but is no block any more. Its pages, or
+ * 0: no live run starts there. Of two threads that come at once one is told 0. */
+static inline size_t arena_retire_run(uintptr_t start)
+{
+    uint16_t pages = (uint16_t)arena_run_pages((void *)start);
+    bool retired = pages != 0 && atomic_compare_exchange_strong_explicit(
+                                     arena_run_entry((void *)start), &pages, pages | RUN_RETIRED,
+                                     memory_order_relaxed, memory_order_relaxed);
+    return retired ? pages : 0;
+}
+
+/* Makes a retired run of `pages` live again. */
+static inline void arena_reuse_run(uintptr_t start, size_t pages)
+{
+    atomic_store_explicit(arena_run_entry((void *)start), (uint16_t)pages, memory_order_relaxed);
+}
+
+/* ---- All pages ---- */
 
 /* The free pages [first, end) have been returned to the OS and read as zero. The caller holds the
  * lock. */

@@ -11,6 +11,7 @@
 #define ALLOC_ARENA_RECORD_H
 
 #include "base/tunables.h"
+#include "os/os.h" // os_page_shift
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,5 +31,10 @@ struct arena {
 
 /* A freed run that keeps its pages. */
 #define RUN_RETIRED 0x8000u
+
+static inline unsigned arena_pages(void)
+{
+    return (unsigned)(ARENA_BYTES >> os_page_shift);
+}
 
 #endif

@@ -7,7 +7,7 @@
 #include "purge.h"
 #include "reap.h"
 #include "remote.h"
-#include "span.h" // span_totals
+#include "span_cache.h" // span_totals
 
 #include "base/attributes.h"
 #include "base/options.h"

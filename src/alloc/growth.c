@@ -7,7 +7,7 @@
 #include "huge.h"
 #include "purge.h"
 #include "remote.h"
-#include "span.h"
+#include "span_cache.h" // span_totals
 
 #include "base/attributes.h"
 #include "base/tunables.h"

@@ -232,6 +232,46 @@ static void settle(struct heap *heap, struct pool *pool, unsigned live)
     }
 }
 
+/* Whether `count` blocks hang in `own`, or as many as can be seen: a link that leads out of the
+ * pool is the program's doing (refill.c reports it). */
+static bool own_has(const struct pool *pool, unsigned count)
+{
+    unsigned seen = 0;
+    for (const struct block *block = block_list_first(&pool->own); block != NULL && seen <= count;
+         block = block_next(block), seen++)
+        if (!pool_has_link(pool, block))
+            return true;
+    return seen == count;
+}
+
+/* Others may have closed it, so that its next free looks at the clock. */
+static bool has_valid_limit(const struct pool *pool)
+{
+    uint64_t limit = __atomic_load_n(&pool->limit, __ATOMIC_RELAXED);
+    return limit == 0 || limit == pool_limit(pool, pool_open_blocks(pool));
+}
+
+/* Whether the record of an own pool agrees with itself. */
+static bool pool_is_valid(const struct pool *pool)
+{
+    unsigned carved = pool_carved(pool), in_holes = hole_blocks(pool);
+    if (carved > pool->capacity || pool->capacity * pool_block_bytes(pool) > POOL_BYTES ||
+        pool->start % POOL_BYTES != 0)
+        return false;
+    switch (pool_state(pool)) {
+    case POOL_ACTIVE:
+        return pool->list != &pool->own && block_list_is_empty(&pool->own) && has_valid_limit(pool);
+    case POOL_PARTIAL:
+        return pool->list == &pool->own && has_valid_limit(pool) &&
+               own_has(pool, carved - in_holes - pool->left);
+    case POOL_FULL:
+        return pool->list == &pool->own && has_valid_limit(pool) && in_holes == 0 &&
+               own_has(pool, pool_batch(pool) - pool->left);
+    default:
+        return false;
+    }
+}
+
 void heap_pool_drained(struct heap *heap, struct pool *pool)
 {
     if (pool_state(pool) == POOL_ACTIVE) {
@@ -244,7 +284,7 @@ void heap_pool_drained(struct heap *heap, struct pool *pool)
 
 void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block)
 {
-    DEBUG_ASSERT(heap_pool_is_valid(pool));
+    DEBUG_ASSERT(pool_is_valid(pool));
     if (pool->limit == 0) { /* others want the heap to look at the clock */
         pool_open(pool);
         heap->tick_due = true;
@@ -339,57 +379,18 @@ void heap_release_empty(struct heap *heap)
 
 /* ---- Checking ---- */
 
-/* Whether `count` blocks hang in `own`, or as many as can be seen: a link that leads out of the
- * pool is the program's doing (refill.c reports it). */
-static bool own_has(const struct pool *pool, unsigned count)
-{
-    unsigned seen = 0;
-    for (const struct block *block = block_list_first(&pool->own); block != NULL && seen <= count;
-         block = block_next(block), seen++)
-        if (!pool_has_link(pool, block))
-            return true;
-    return seen == count;
-}
-
-/* Others may have closed it, so that its next free looks at the clock. */
-static bool has_valid_limit(const struct pool *pool)
-{
-    uint64_t limit = __atomic_load_n(&pool->limit, __ATOMIC_RELAXED);
-    return limit == 0 || limit == pool_limit(pool, pool_open_blocks(pool));
-}
-
-bool heap_pool_is_valid(const struct pool *pool)
-{
-    unsigned carved = pool_carved(pool), in_holes = hole_blocks(pool);
-    if (carved > pool->capacity || pool->capacity * pool_block_bytes(pool) > POOL_BYTES ||
-        pool->start % POOL_BYTES != 0)
-        return false;
-    switch (pool_state(pool)) {
-    case POOL_ACTIVE:
-        return pool->list != &pool->own && block_list_is_empty(&pool->own) && has_valid_limit(pool);
-    case POOL_PARTIAL:
-        return pool->list == &pool->own && has_valid_limit(pool) &&
-               own_has(pool, carved - in_holes - pool->left);
-    case POOL_FULL:
-        return pool->list == &pool->own && has_valid_limit(pool) && in_holes == 0 &&
-               own_has(pool, pool_batch(pool) - pool->left);
-    default:
-        return false;
-    }
-}
-
 bool heap_class_is_valid(struct heap *heap, unsigned size_class)
 {
     const struct pool *active = map_pool_by_number(*heap_active(heap, size_class));
     if (active == NULL ? !block_list_is_empty(heap_free_list(heap, size_class)) &&
                              !heap_is_starting(heap, size_class)
-                       : pool_state(active) != POOL_ACTIVE || !heap_pool_is_valid(active) ||
+                       : pool_state(active) != POOL_ACTIVE || !pool_is_valid(active) ||
                              active->list != heap_free_list(heap, size_class))
         return false;
     const struct pool *first = map_pool_by_number(*heap_partial(heap, size_class));
     for (const struct pool *pool = first; pool != NULL;) {
         const struct pool *next = map_pool_by_number(pool->next);
-        if (pool_state(pool) != POOL_PARTIAL || !heap_pool_is_valid(pool) ||
+        if (pool_state(pool) != POOL_PARTIAL || !pool_is_valid(pool) ||
             pool_heap(pool) != heap->number || pool->size_class != size_class ||
             map_pool_by_number(next->prev) != pool)
             return false;

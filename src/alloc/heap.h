@@ -227,10 +227,6 @@ void heap_arm(struct heap *heap);
  * pools; arms when it is much. */
 void heap_note_released(struct heap *heap, size_t bytes);
 
-/* Whether the record of an own pool agrees with itself; walks the list of a PARTIAL pool. For
- * assertions. */
-bool heap_pool_is_valid(const struct pool *pool);
-
 /* Whether the class's pools are in the states and places they should be. For assertions. */
 bool heap_class_is_valid(struct heap *heap, unsigned size_class);
 

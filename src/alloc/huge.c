@@ -2,6 +2,7 @@
 #include "huge.h"
 
 #include "span.h"
+#include "span_cache.h"
 
 #include "base/options.h"
 #include "base/tunables.h"
@@ -133,7 +134,7 @@ static void zero_carried(void *address, size_t carried)
  * them if the span's last block asked for them. */
 static void advise_huge_pages(const struct span *span, bool zero)
 {
-    if (span->bytes < HUGE_PAGE_BLOCK_MIN || !options.thp)
+    if (span->bytes < THP_HUGE_MIN || !options.thp)
         return;
     if (!zero)
         os_allow_huge_pages(span->start, span->bytes);
@@ -146,9 +147,9 @@ static void advise_huge_pages(const struct span *span, bool zero)
  * span ends there. */
 static void advise_growing(const struct span *span, size_t step)
 {
-    bool is_large = span->bytes >= SPAN_SLACK_PARTS * HUGE_PAGE_BYTES;
+    bool is_large = span->bytes >= SPAN_SLACK_PARTS * THP_BYTES;
     bool has_small_steps = step <= span->bytes / SPAN_SLACK_PARTS;
-    if (options.thp && span->bytes >= HUGE_PAGE_BYTES && (is_large || has_small_steps))
+    if (options.thp && span->bytes >= THP_BYTES && (is_large || has_small_steps))
         os_allow_huge_pages(span->start, span->bytes);
 }
 
@@ -212,7 +213,7 @@ size_t huge_free(void *p)
     size_t bytes = entry != NULL ? entry->bytes : 0;
     if (entry != NULL) {
         remove_block(entry);
-        span_keep(p, entry->span_bytes);
+        span_cache_keep(p, entry->span_bytes);
     }
     lock_release(&huge_lock);
     return bytes;
@@ -302,7 +303,7 @@ void *huge_resize(void *p, size_t size)
 
 void huge_repair(void)
 {
-    span_forget();
+    span_cache_forget();
     huge_totals.bytes = huge_totals.blocks = 0;
     for (size_t i = 0; table != NULL && i < table->capacity; i++) {
         if (!is_live(&table->entries[i]))
@@ -346,7 +347,7 @@ void huge_tick(uint64_t now_ms)
 {
     if (now_ms < options.decay || !enter_kept())
         return;
-    span_decay(now_ms - options.decay);
+    span_cache_decay(now_ms - options.decay);
     lock_release(&huge_lock);
 }
 
@@ -354,7 +355,7 @@ void huge_drop_oldest(size_t bytes)
 {
     if (bytes == 0 || !enter_kept())
         return;
-    span_drop_oldest(bytes);
+    span_cache_drop_oldest(bytes);
     lock_release(&huge_lock);
 }
 
@@ -362,7 +363,7 @@ size_t huge_purge_all(void)
 {
     lock_acquire(&huge_lock);
     size_t before = span_totals.cached_bytes;
-    span_decay(UINT64_MAX);
+    span_cache_decay(UINT64_MAX);
     size_t returned = before - span_totals.cached_bytes;
     lock_release(&huge_lock);
     return returned;

@@ -1,8 +1,6 @@
 /* map.c: finding the window and laying out the tables. */
 #include "map.h"
 
-#include "arena_record.h"
-
 #include "base/options.h"
 #include "os/os.h"
 

@@ -33,6 +33,7 @@
 #ifndef ALLOC_MAP_H
 #define ALLOC_MAP_H
 
+#include "arena_record.h"
 #include "pool.h"
 
 #include "base/lock.h"
@@ -43,7 +44,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct arena;
 struct heap;
 
 struct map {
@@ -138,6 +138,12 @@ static inline bool map_in_window(const void *p)
 static inline uint32_t map_arena_number(const void *p)
 {
     return (uint32_t)(((uintptr_t)p - map.base) >> ARENA_SHIFT);
+}
+
+/* The record. */
+static inline struct arena *map_arena(uint32_t number)
+{
+    return &map.arenas[number];
 }
 
 static inline uintptr_t map_arena_start(uint32_t number)

@@ -54,7 +54,7 @@ static void purge_range(uint32_t number, unsigned first, unsigned end, size_t *q
 /* Returns the pages of `which` until the quota is spent. Whether it came to the end. */
 static bool purge_pages(uint32_t number, const uint64_t *which, size_t *quota)
 {
-    unsigned count = arena_page_count();
+    unsigned count = arena_pages();
     for (unsigned end, first = bits_find(which, true, 0, count); first < count;
          first = bits_find(which, true, end, count)) {
         if (*quota == 0)
@@ -84,7 +84,7 @@ static uint64_t pages_due(const struct arena *arena, unsigned word, enum which w
 /* Visits one arena. Whether the visit came to its end: pages become old then, and only then. */
 static bool visit(uint32_t number, enum which which, size_t *quota)
 {
-    struct arena *arena = arena_by_number(number);
+    struct arena *arena = map_arena(number);
     uint64_t due[ARENA_PAGES_MAX / 64];
     for (unsigned w = 0; w < ARENA_PAGES_MAX / 64; w++)
         due[w] = pages_due(arena, w, which);

@@ -29,8 +29,7 @@ static bool reap_portion(struct heap *heap, uint64_t parked_before_ms, size_t *q
         starter_take_back(heap);
     }
     /* The starter fills no holes. */
-    heap->settled =
-        is_due && (heap_state(heap) == HEAP_STARTER || dig_holes(heap, false, quota));
+    heap->settled = is_due && (heap_state(heap) == HEAP_STARTER || dig_holes(heap, false, quota));
     heap_end_slow(heap);
     return heap->settled || !is_due;
 }

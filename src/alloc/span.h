@@ -18,8 +18,6 @@
 #ifndef ALLOC_SPAN_H
 #define ALLOC_SPAN_H
 
-#include "base/attributes.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,13 +27,6 @@ struct span {
     size_t bytes;
     size_t carried; /* so many bytes from the start on may not be zero */
 };
-
-struct span_totals {
-    size_t cached_bytes; /* in spans kept for the next block */
-    size_t purged_bytes; /* given back so far */
-};
-
-extern HIDDEN struct span_totals span_totals;
 
 /* A limit counts what is mapped: from now on no span is larger than its block. Needs no lock. */
 void span_set_counted(void);
@@ -61,17 +52,5 @@ size_t span_needed(const struct span *span, size_t bytes);
 
 /* The rest goes: the span's bytes then, more than `needed` if the kernel refuses. */
 size_t span_trim(const struct span *span, size_t needed);
-
-/* Takes the span of a freed block. */
-void span_keep(void *start, size_t bytes);
-
-/* Gives kept spans back that nobody has taken since then. */
-void span_decay(uint64_t since_ms);
-
-/* Gives back at least `bytes` of what has been kept for longest, if there is so much. */
-void span_drop_oldest(size_t bytes);
-
-/* Forgets what is kept, in a forked child whose parent was changing it. */
-void span_forget(void);
 
 #endif

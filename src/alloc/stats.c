@@ -8,7 +8,7 @@
 #include "huge.h"
 #include "map.h"
 #include "registry.h"
-#include "span.h"
+#include "span_cache.h" // span_totals
 
 #include "base/report.h"
 
@@ -45,9 +45,8 @@ static void count_arena(uint32_t number, struct molt_stats *stats)
     for (unsigned slot = 0; slot < ARENA_POOLS; slot++)
         if (pool_state(&pools[slot]) != POOL_NONE)
             count_pool(&pools[slot], stats);
-    for (unsigned page = 0; page < arena_page_count(); page++) {
-        uint16_t entry =
-            atomic_load_explicit(&arena_by_number(number)->runs[page], memory_order_relaxed);
+    for (unsigned page = 0; page < arena_pages(); page++) {
+        uint16_t entry = atomic_load_explicit(&map_arena(number)->runs[page], memory_order_relaxed);
         if ((entry & RUN_RETIRED) != 0) {
             stats->cached_bytes += (size_t)(entry & ~RUN_RETIRED) << os_page_shift;
             continue;

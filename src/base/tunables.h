@@ -35,15 +35,15 @@
 #define ARENA_PAGES_MAX (ARENA_BYTES >> PAGE_SHIFT_MIN)
 #define POOL_PAGES_MAX (POOL_BYTES >> PAGE_SHIFT_MIN)
 
-/* With HUGE_PAGES_FROM bytes for each heap or more, arenas grow by whole huge pages, each of which
- * is an eighth of that at most. A run may be touched only here and there, so runs wait for more
- * memory, and large runs and those of calloc get none. */
-#define HUGE_PAGE_BYTES ((size_t)2 << 20)
-#define HUGE_PAGES_FROM ((size_t)16 << 20)
-#define HUGE_PAGES_FROM_FOR_RUNS ((size_t)32 << 20)
-#define HUGE_PAGE_RUN_MAX ((size_t)256 << 10)
-/* Huge blocks of this size or more ask for huge pages. */
-#define HUGE_PAGE_BLOCK_MIN ((size_t)4 << 20)
+/* A transparent huge page (THP). With THP_FROM bytes of memory a heap the arenas grow by THPs: by
+ * an eighth at first. A run may be touched only here and there, so runs take THPs from more memory
+ * on, and large runs and those of calloc take none. */
+#define THP_BYTES ((size_t)2 << 20)
+#define THP_FROM ((size_t)16 << 20)
+#define THP_FROM_FOR_RUNS ((size_t)32 << 20)
+#define THP_RUN_MAX ((size_t)256 << 10)
+/* Huge blocks from this size on ask for THPs. */
+#define THP_HUGE_MIN ((size_t)4 << 20)
 
 /* Untouched memory that will soon be used is populated several pages at a time, which takes half
  * the time for each page: in pools of classes that have filled one before, and in runs up to this
@@ -95,16 +95,16 @@
 #define ARM_BYTES ((size_t)1 << 20)
 
 /* Spans of huge blocks (span.h). */
-#define SPAN_SLACK_PARTS 8 /* an 8th of a block may be lost to whole huge pages */
+#define SPAN_SLACK_PARTS 8 /* an 8th of a block may be lost to whole THPs */
 #define SPAN_PIECES 32     /* freed spans that are kept */
-#define SPAN_ROOM_TIMES 8  /* a block that is moved gets so many times its size of addresses … */
-#define SPAN_ROOM_MAX ((size_t)64 << 30) /* … up to so much */
+#define SPAN_ROOM_TIMES 8  /* a block that is moved gets so many times its size of addresses, */
+#define SPAN_ROOM_MAX ((size_t)64 << 30) /* up to this */
 #define SPAN_PLACES_TRIED 8              /* places that are asked for, for one block */
 
 _Static_assert(OUTBOX_SLOTS == 64, "an outbox's slots fit the bits of one word");
 _Static_assert(ARENA_POOLS == 64, "an arena's pools fit the bits of one word");
 _Static_assert(BLOCK_MAX * 2 <= POOL_BYTES, "a pool holds two blocks of the largest class");
-_Static_assert(ARENA_BYTES % HUGE_PAGE_BYTES == 0, "an arena is made of whole huge pages");
+_Static_assert(ARENA_BYTES % THP_BYTES == 0, "an arena is made of whole THPs");
 _Static_assert(RUN_MAX * 2 <= ARENA_BYTES, "an arena holds two of the largest runs");
 _Static_assert(((size_t)1 << PAGE_SHIFT_MAX) <= POOL_BYTES, "a pool is made of whole pages");
 _Static_assert(((size_t)1 << COOKIE_SHIFT) >= 2 * POOL_BYTES, "cookies keep heaps apart");

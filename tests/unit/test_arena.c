@@ -26,7 +26,7 @@ static unsigned slot_pages(void)
 
 static unsigned longest_free(const struct arena *arena)
 {
-    unsigned longest = 0, count = arena_page_count();
+    unsigned longest = 0, count = arena_pages();
     for (unsigned first = 0; first < count; first++) {
         first = bits_find(arena->used, false, first, count);
         unsigned end = bits_find(arena->used, true, first, count);
@@ -52,12 +52,12 @@ static void check_arenas(void)
 {
     size_t used = 0, idle = 0;
     for (uint32_t number = 0; number < map_arena_end(); number++) {
-        const struct arena *arena = arena_by_number(number);
+        const struct arena *arena = map_arena(number);
         if (arena->dropped)
             continue;
         check_slots(arena);
         REQUIRE(map.longest[number] >= longest_free(arena), "arena %u", number);
-        for (unsigned at = 0; at < arena_page_count(); at++) {
+        for (unsigned at = 0; at < arena_pages(); at++) {
             bool is_used = bits_test(arena->used, at), is_dirty = bits_test(arena->dirty, at);
             used += is_used;
             idle += !is_used && is_dirty;
@@ -169,7 +169,7 @@ static uintptr_t grow_to(size_t bytes)
     uintptr_t start;
     do {
         start = take_slot();
-    } while (arena_totals.used_pages * page <= bytes || start % HUGE_PAGE_BYTES != 0);
+    } while (arena_totals.used_pages * page <= bytes || start % THP_BYTES != 0);
     return start;
 }
 
@@ -180,15 +180,15 @@ START_TEST(test_grows_by_huge_pages)
     allow_huge_pages(1);
     uintptr_t small = take_slot();
     ck_assert_uint_eq(unit_resident_pages((void *)small, POOL_BYTES), 0);
-    uintptr_t start = grow_to(HUGE_PAGES_FROM);
-    ck_assert_uint_eq(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), HUGE_PAGE_BYTES / page);
-    ck_assert_uint_eq(arena_totals.idle_pages, (HUGE_PAGE_BYTES - POOL_BYTES) / page);
+    uintptr_t start = grow_to(THP_FROM);
+    ck_assert_uint_eq(unit_resident_pages((void *)start, THP_BYTES), THP_BYTES / page);
+    ck_assert_uint_eq(arena_totals.idle_pages, (THP_BYTES - POOL_BYTES) / page);
     check_arenas();
     unsigned clean_page;
     ck_assert_uint_eq(arena_take_slot(&clean_page), start + POOL_BYTES);
     ck_assert_uint_eq(clean_page, slot_pages());
     purge_all(0);
-    ck_assert_uint_eq(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), 2 * POOL_BYTES / page);
+    ck_assert_uint_eq(unit_resident_pages((void *)start, THP_BYTES), 2 * POOL_BYTES / page);
     ck_assert_uint_eq(arena_totals.idle_pages, 0);
     check_arenas();
 }
@@ -199,14 +199,14 @@ START_TEST(test_a_refused_huge_page)
 {
     if (!unit_has_huge_pages("test_a_refused_huge_page"))
         return;
-    uintptr_t start = grow_to(HUGE_PAGES_FROM);
-    ((volatile char *)start)[HUGE_PAGE_BYTES + 5 * page] = 1;
+    uintptr_t start = grow_to(THP_FROM);
+    ((volatile char *)start)[THP_BYTES + 5 * page] = 1;
     allow_huge_pages(1);
     start = grow_to(0);
-    ck_assert_uint_le(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), 2);
+    ck_assert_uint_le(unit_resident_pages((void *)start, THP_BYTES), 2);
     ck_assert_uint_eq(arena_totals.idle_pages, 0);
     start = grow_to(0);
-    ck_assert_uint_eq(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), HUGE_PAGE_BYTES / page);
+    ck_assert_uint_eq(unit_resident_pages((void *)start, THP_BYTES), THP_BYTES / page);
     check_arenas();
 }
 END_TEST
@@ -216,18 +216,18 @@ START_TEST(test_runs_take_huge_pages_later)
     if (!unit_has_huge_pages("test_runs_take_huge_pages_later"))
         return;
     allow_huge_pages(1);
-    size_t pages = HUGE_PAGE_RUN_MAX / page;
-    while (arena_totals.used_pages * page <= HUGE_PAGES_FROM_FOR_RUNS - HUGE_PAGE_BYTES)
+    size_t pages = THP_RUN_MAX / page;
+    while (arena_totals.used_pages * page <= THP_FROM_FOR_RUNS - THP_BYTES)
         ck_assert_uint_ne(arena_take_run(pages, page, false), 0);
     ck_assert_uint_eq(arena_totals.idle_pages, 0);
-    while (arena_totals.used_pages * page <= HUGE_PAGES_FROM_FOR_RUNS)
+    while (arena_totals.used_pages * page <= THP_FROM_FOR_RUNS)
         ck_assert_uint_ne(arena_take_run(pages, page, false), 0);
-    uintptr_t larger = arena_take_run(pages + 1, HUGE_PAGE_BYTES, false);
-    ck_assert_uint_eq(unit_resident_pages((void *)larger, HUGE_PAGE_BYTES), 0);
-    uintptr_t zero = arena_take_run(pages, HUGE_PAGE_BYTES, true);
-    ck_assert_uint_eq(unit_resident_pages((void *)zero, HUGE_PAGE_BYTES), 0);
-    uintptr_t run = arena_take_run(pages, HUGE_PAGE_BYTES, false);
-    ck_assert_uint_eq(unit_resident_pages((void *)run, HUGE_PAGE_BYTES), HUGE_PAGE_BYTES / page);
+    uintptr_t larger = arena_take_run(pages + 1, THP_BYTES, false);
+    ck_assert_uint_eq(unit_resident_pages((void *)larger, THP_BYTES), 0);
+    uintptr_t zero = arena_take_run(pages, THP_BYTES, true);
+    ck_assert_uint_eq(unit_resident_pages((void *)zero, THP_BYTES), 0);
+    uintptr_t run = arena_take_run(pages, THP_BYTES, false);
+    ck_assert_uint_eq(unit_resident_pages((void *)run, THP_BYTES), THP_BYTES / page);
     check_arenas();
 }
 END_TEST
@@ -235,15 +235,15 @@ END_TEST
 START_TEST(test_huge_pages_take_more_memory_with_more_heaps)
 {
     allow_huge_pages(2);
-    uintptr_t start = grow_to(HUGE_PAGES_FROM);
-    ck_assert_uint_eq(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), 0);
+    uintptr_t start = grow_to(THP_FROM);
+    ck_assert_uint_eq(unit_resident_pages((void *)start, THP_BYTES), 0);
 }
 END_TEST
 
 START_TEST(test_no_huge_pages_when_switched_off)
 {
-    uintptr_t start = grow_to(HUGE_PAGES_FROM);
-    ck_assert_uint_eq(unit_resident_pages((void *)start, HUGE_PAGE_BYTES), 0);
+    uintptr_t start = grow_to(THP_FROM);
+    ck_assert_uint_eq(unit_resident_pages((void *)start, THP_BYTES), 0);
     ck_assert_uint_eq(arena_totals.idle_pages, 0);
 }
 END_TEST
@@ -251,12 +251,12 @@ END_TEST
 /* The range has memory already, as after a fault that got none. */
 START_TEST(test_no_huge_pages_where_there_are_none)
 {
-    char *p = os_map(2 * HUGE_PAGE_BYTES);
+    char *p = os_map(2 * THP_BYTES);
     *p = 1;
-    char *used = (char *)(((uintptr_t)p + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1));
+    char *used = (char *)(((uintptr_t)p + THP_BYTES - 1) & ~(THP_BYTES - 1));
     used[page] = 1;
-    ck_assert(!os_fill_huge_page(used, HUGE_PAGE_BYTES));
-    ck_assert_uint_eq(unit_resident_pages(used, HUGE_PAGE_BYTES), 2);
+    ck_assert(!os_fill_huge_page(used, THP_BYTES));
+    ck_assert_uint_eq(unit_resident_pages(used, THP_BYTES), 2);
 }
 END_TEST
 
@@ -345,8 +345,8 @@ START_TEST(test_coalescing)
     take_run(1);
     for (unsigned i = 0; i < 3; i++)
         runs[i] = take_run(20 + i);
-    take_run(arena_page_count() / 2); /* the rest of the arena: there is no other place */
-    take_run(arena_page_count() / 2 - 1 - 63);
+    take_run(arena_pages() / 2); /* the rest of the arena: there is no other place */
+    take_run(arena_pages() / 2 - 1 - 63);
     take_run(1); /* in a second arena: now it is known that the first is full */
     ck_assert_uint_eq(map.longest[0], 0);
     for (unsigned i = 0; i < 3; i++)
@@ -426,7 +426,7 @@ END_TEST
 
 START_TEST(test_grow_ends_with_the_arena)
 {
-    unsigned count = arena_page_count();
+    unsigned count = arena_pages();
     uintptr_t first = take_run(count / 2), second = take_run(count / 2 - 1);
     ck_assert(arena_resize_run(second, count / 2));
     ck_assert(!arena_resize_run(second, count / 2 + 1));

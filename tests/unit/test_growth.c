@@ -5,7 +5,7 @@
 #include "alloc/arena.h"
 #include "alloc/heap.h"
 #include "alloc/huge.h"
-#include "alloc/span.h"
+#include "alloc/span_cache.h"
 #include "alloc/remote.h"
 #include "alloc/thread.h"
 #include "base/options.h"

@@ -3,7 +3,7 @@
 #include "unit.h"
 
 #include "alloc/huge.h"
-#include "alloc/span.h"
+#include "alloc/span_cache.h"
 #include "base/options.h"
 #include "base/tunables.h"
 #include "os/os.h"
@@ -326,21 +326,21 @@ END_TEST
 /* What one write into a huge page's range makes resident. */
 static size_t pages_of_a_write(char *p)
 {
-    char *range = (char *)(((uintptr_t)p + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1));
+    char *range = (char *)(((uintptr_t)p + THP_BYTES - 1) & ~(THP_BYTES - 1));
     range[page] = 1;
-    return unit_resident_pages(range, HUGE_PAGE_BYTES);
+    return unit_resident_pages(range, THP_BYTES);
 }
 
 START_TEST(test_large_blocks_have_huge_pages)
 {
     if (!unit_has_huge_pages("test_large_blocks_have_huge_pages"))
         return;
-    size_t whole = HUGE_PAGE_BYTES / page;
-    ck_assert_uint_eq(pages_of_a_write(take(HUGE_PAGE_BLOCK_MIN)), whole);
-    ck_assert_uint_eq(pages_of_a_write(take(HUGE_PAGE_BLOCK_MIN - MIB)), 1);
-    ck_assert_uint_eq(pages_of_a_write(huge_alloc(HUGE_PAGE_BLOCK_MIN, 1, true)), 1);
+    size_t whole = THP_BYTES / page;
+    ck_assert_uint_eq(pages_of_a_write(take(THP_HUGE_MIN)), whole);
+    ck_assert_uint_eq(pages_of_a_write(take(THP_HUGE_MIN - MIB)), 1);
+    ck_assert_uint_eq(pages_of_a_write(huge_alloc(THP_HUGE_MIN, 1, true)), 1);
     options.thp = 0;
-    ck_assert_uint_eq(pages_of_a_write(take(HUGE_PAGE_BLOCK_MIN)), 1);
+    ck_assert_uint_eq(pages_of_a_write(take(THP_HUGE_MIN)), 1);
 }
 END_TEST
 

@@ -173,7 +173,7 @@ START_TEST(test_collect_less_than_a_batch)
     remote_collect(thread_self.heap);
     ck_assert_int_eq(pool_state(pool), POOL_PARTIAL);
     ck_assert_uint_eq(pool_live(pool), BLOCKS - (batch + 5));
-    ck_assert(heap_pool_is_valid(pool));
+    ck_assert(heap_class_is_valid(map_heap(pool_heap(pool)), pool->size_class));
     molt_free(more);
 }
 END_TEST

@@ -5,6 +5,7 @@
 #include "alloc/footprint.h"
 #include "alloc/huge.h"
 #include "alloc/span.h"
+#include "alloc/span_cache.h"
 #include "base/options.h"
 #include "base/tunables.h"
 #include "molt.h"
@@ -26,7 +27,7 @@ static void set_up(void)
 
 static bool is_aligned(const void *p)
 {
-    return (uintptr_t)p % HUGE_PAGE_BYTES == 0;
+    return (uintptr_t)p % THP_BYTES == 0;
 }
 
 static char *take(size_t size)

@@ -108,10 +108,9 @@ char *unit_map_aligned(size_t bytes, size_t alignment)
 
 bool unit_has_huge_pages(const char *test)
 {
-    char *p = unit_map_aligned(2 * HUGE_PAGE_BYTES, HUGE_PAGE_BYTES);
-    p[HUGE_PAGE_BYTES] = 1;
-    bool has =
-        unit_resident_pages(p, 2 * HUGE_PAGE_BYTES) == 1 && os_fill_huge_page(p, HUGE_PAGE_BYTES);
+    char *p = unit_map_aligned(2 * THP_BYTES, THP_BYTES);
+    p[THP_BYTES] = 1;
+    bool has = unit_resident_pages(p, 2 * THP_BYTES) == 1 && os_fill_huge_page(p, THP_BYTES);
     if (!has)
         printf("skipped %s: no huge pages, or for everybody\n", test);
     return has;

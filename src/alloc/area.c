@@ -1,0 +1,66 @@
+/* area.c: where the area lies, and its next place. */
+#include "area.h"
+
+#include "thp.h"
+
+#include "base/tunables.h"
+#include "os/os.h"
+
+#include <stdint.h>
+
+static uintptr_t area_start, area_end, area_next; /* under huge_lock */
+
+/* A quarter of the way up to where the kernel puts mappings: above programs that are linked to
+ * fixed addresses, below all that the kernel places, also where it does so from a third upwards. */
+static void find_area(void)
+{
+    void *probe = os_map(os_page_bytes());
+    if (probe == NULL)
+        return;
+    os_unmap(probe, os_page_bytes());
+    area_start = area_next = thp_round_up((uintptr_t)probe / 4);
+    area_end = area_start + (uintptr_t)probe / 16;
+}
+
+/* The next place in the area, with `room` bytes of address space; 0 if it has not so much. */
+static uintptr_t next_place(size_t room, size_t alignment)
+{
+    if (area_start == 0)
+        find_area();
+    uintptr_t place = (area_next + alignment - 1) & ~(alignment - 1);
+    if (place > area_end || room > area_end - place)
+        place = (area_start + alignment - 1) & ~(alignment - 1);
+    if (place > area_end || room > area_end - place)
+        return 0;
+    area_next = place + thp_round_up(room);
+    return place;
+}
+
+/* Where others have been faster, or older spans still lie, it goes on by larger and larger steps. */
+void *area_map(area_map_at *map, size_t bytes, size_t room, size_t alignment)
+{
+    bool taken = true;
+    void *mapped = NULL;
+    for (unsigned i = 0; i < SPAN_PLACES_TRIED && taken; i++, room *= 2) {
+        uintptr_t place = next_place(room, alignment);
+        if (place == 0)
+            break;
+        mapped = map((void *)place, bytes, &taken);
+    }
+    return mapped;
+}
+
+void *area_map_outside(area_map_anywhere *map, size_t bytes, size_t alignment)
+{
+    size_t slack = alignment - os_page_bytes();
+    char *start = bytes + slack < bytes ? NULL : map(bytes + slack);
+    if (start == NULL || slack == 0)
+        return start;
+    char *aligned = (char *)(((uintptr_t)start + alignment - 1) & ~(alignment - 1));
+    size_t before = (size_t)(aligned - start), behind = slack - before;
+    if (before > 0)
+        os_unmap(start, before);
+    if (behind > 0)
+        os_unmap(aligned + bytes, behind);
+    return aligned;
+}

@@ -1,0 +1,75 @@
+/* span_cache.h: the spans of freed huge blocks, which wait for the next block.
+ *
+ * Spans that touch are joined to one piece; a block takes from the start of a piece. What waits is
+ * bounded by an option (huge_cache), and goes back when it has not been used for some time. All
+ * functions are called with huge_lock held. */
+#ifndef ALLOC_SPAN_CACHE_H
+#define ALLOC_SPAN_CACHE_H
+
+#include "base/attributes.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A freed span, or several that touched. */
+struct piece {
+    char *start; /* NULL: an empty place */
+    size_t bytes;
+    uint64_t since_ms;
+    bool is_room; /* behind a block that grows */
+};
+
+struct span_totals {
+    size_t cached_bytes; /* in the pieces */
+    size_t purged_bytes; /* given back so far */
+};
+
+extern HIDDEN struct span_totals span_totals;
+
+/* A limit counts what is mapped, so no span is larger than its block (span_set_counted). */
+extern HIDDEN _Atomic bool span_is_counted;
+
+static inline char *piece_end(const struct piece *piece)
+{
+    return piece->start + piece->bytes;
+}
+
+/* Takes the span of a freed block. */
+void span_cache_keep(void *start, size_t bytes);
+
+/* The smallest piece of at least `bytes`; NULL if there is none. */
+struct piece *span_cache_best_fit(size_t bytes, size_t alignment);
+
+/* The largest piece of at least one THP; NULL if there is none. */
+struct piece *span_cache_largest(size_t alignment);
+
+/* The piece that begins there; NULL if none does. */
+struct piece *span_cache_at(const char *start);
+
+/* Takes bytes from the start of a piece: its caller has them from now on. */
+static inline void span_cache_cut(struct piece *piece, size_t bytes)
+{
+    span_totals.cached_bytes -= bytes;
+    piece->bytes -= bytes;
+    piece->start = piece->bytes == 0 ? NULL : piece->start + bytes;
+}
+
+/* Makes the upper half of a piece one of its own; NULL if that has less than `bytes`, or there are
+ * too many pieces. */
+struct piece *span_cache_split(struct piece *piece, size_t bytes);
+
+/* Gives pieces back that no block has taken since then. */
+void span_cache_decay(uint64_t since_ms);
+
+/* Gives back at least `bytes` of what has been kept for longest, if there is so much. */
+void span_cache_drop_oldest(size_t bytes);
+
+/* Forgets all pieces, in a forked child whose parent was changing them. */
+void span_cache_forget(void);
+
+/* Gives a mapping back to the OS, or at least its pages. False if the OS refuses. */
+bool span_give_back(void *start, size_t bytes);
+
+#endif
