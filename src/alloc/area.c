@@ -36,7 +36,8 @@ static uintptr_t next_place(size_t room, size_t alignment)
     return place;
 }
 
-/* Where others have been faster, or older spans still lie, it goes on by larger and larger steps. */
+/* Where others have been faster, or older spans still lie, it goes on by larger and larger steps.
+ */
 void *area_map(area_map_at *map, size_t bytes, size_t room, size_t alignment)
 {
     bool taken = true;

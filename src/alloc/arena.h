@@ -11,6 +11,7 @@
 
 #include "map.h"
 
+#include "base/attributes.h"
 #include "base/lock.h"
 #include "base/tunables.h"
 #include "os/os.h" // os_page_shift
@@ -102,7 +103,7 @@ void arena_clean_pages(uint32_t number, unsigned first, unsigned end);
 
 /* Whether slots and longest[] agree with the page bits. The caller holds the lock. For assertions.
  */
-bool arena_is_valid(uint32_t number);
+COLD bool arena_is_valid(uint32_t number);
 
 /* Derives everything from the page bits again, in a forked child whose parent was changing them. */
 void arena_repair(void);

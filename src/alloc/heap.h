@@ -228,7 +228,7 @@ void heap_arm(struct heap *heap);
 void heap_note_released(struct heap *heap, size_t bytes);
 
 /* Whether the class's pools are in the states and places they should be. For assertions. */
-bool heap_class_is_valid(struct heap *heap, unsigned size_class);
+COLD bool heap_class_is_valid(struct heap *heap, unsigned size_class);
 
 /* Gives an empty pool that hangs nowhere back to the arenas. */
 void heap_release_pool(struct pool *pool);

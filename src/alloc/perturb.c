@@ -10,11 +10,6 @@
 
 int perturb_value;
 
-void perturb_set(int value)
-{
-    __atomic_store_n(&perturb_value, value, __ATOMIC_RELAXED);
-}
-
 static unsigned digit_of(char c)
 {
     if (c >= '0' && c <= '9')

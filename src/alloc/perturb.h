@@ -22,7 +22,10 @@ static inline bool perturb_is_on(void)
 }
 
 /* The value from now on. */
-void perturb_set(int value);
+static inline void perturb_set(int value)
+{
+    __atomic_store_n(&perturb_value, value, __ATOMIC_RELAXED);
+}
 
 /* What the environment asks for: GLIBC_TUNABLES, else MALLOC_PERTURB_. By the first allocation. */
 void perturb_init(void);

@@ -71,7 +71,8 @@ struct piece *span_cache_at(const char *start)
 static struct piece *piece_before(const char *end)
 {
     for (struct piece *p = pieces; p < pieces + SPAN_PIECES; p++)
-        if (p->start != NULL && thp_is_aligned(p->start) && p->start + thp_round_up(p->bytes) == end)
+        if (p->start != NULL && thp_is_aligned(p->start) &&
+            p->start + thp_round_up(p->bytes) == end)
             return p;
     return NULL;
 }
@@ -180,8 +181,8 @@ struct piece *span_cache_largest(size_t alignment)
 {
     struct piece *largest = NULL;
     for (struct piece *p = pieces; p < pieces + SPAN_PIECES; p++)
-        if (p->start != NULL && p->bytes >= THP_BYTES &&
-            (uintptr_t)p->start % alignment == 0 && (largest == NULL || p->bytes > largest->bytes))
+        if (p->start != NULL && p->bytes >= THP_BYTES && (uintptr_t)p->start % alignment == 0 &&
+            (largest == NULL || p->bytes > largest->bytes))
             largest = p;
     return largest;
 }
