@@ -103,7 +103,7 @@ int molt_stats_write(int fd, enum molt_format format)
     return stats_write(fd, format);
 }
 
-/* The present value, with its NUL, into `old`. */
+/* Copies the option's value, with its NUL, to `old`. */
 static int read_option(const char *name, char *old, size_t *old_len)
 {
     long length = options_get(name, strlen(name), old, old == NULL ? 0 : *old_len);

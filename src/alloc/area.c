@@ -10,8 +10,9 @@
 
 static uintptr_t area_start, area_end, area_next; /* under huge_lock */
 
-/* A quarter of the way up to where the kernel puts mappings: above programs that are linked to
- * fixed addresses, below all that the kernel places, also where it does so from a third upwards. */
+/* The area lies a quarter of the way up to where the kernel puts mappings: above programs that are
+ * linked to fixed addresses, and below all mappings, also where the kernel places these from a
+ * third of the address space upwards. */
 static void find_area(void)
 {
     void *probe = os_map(os_page_bytes());
@@ -22,8 +23,8 @@ static void find_area(void)
     area_end = area_start + (uintptr_t)probe / 16;
 }
 
-/* The next place in the area, with `room` bytes of address space; 0 if it has not so much. */
-static uintptr_t next_place(size_t room, size_t alignment)
+/* The next place in the area with `room` bytes behind it; 0 if the area has not so many. */
+static uintptr_t next_area_place(size_t room, size_t alignment)
 {
     if (area_start == 0)
         find_area();
@@ -36,14 +37,14 @@ static uintptr_t next_place(size_t room, size_t alignment)
     return place;
 }
 
-/* Where others have been faster, or older spans still lie, it goes on by larger and larger steps.
- */
+/* Where a place is taken, by an older span or a mapping of the program's, it goes on by larger and
+ * larger steps. */
 void *area_map(area_map_at *map, size_t bytes, size_t room, size_t alignment)
 {
     bool taken = true;
     void *mapped = NULL;
     for (unsigned i = 0; i < SPAN_PLACES_TRIED && taken; i++, room *= 2) {
-        uintptr_t place = next_place(room, alignment);
+        uintptr_t place = next_area_place(room, alignment);
         if (place == 0)
             break;
         mapped = map((void *)place, bytes, &taken);
@@ -53,7 +54,7 @@ void *area_map(area_map_at *map, size_t bytes, size_t room, size_t alignment)
 
 void *area_map_outside(area_map_anywhere *map, size_t bytes, size_t alignment)
 {
-    size_t slack = alignment - os_page_bytes();
+    size_t slack = alignment - os_page_bytes(); /* mapped for the alignment, then given back */
     char *start = bytes + slack < bytes ? NULL : map(bytes + slack);
     if (start == NULL || slack == 0)
         return start;

@@ -1,7 +1,7 @@
 /* area.h: the stretch of address space that the spans of huge blocks lie in.
  *
- * The kernel puts nothing there by itself. The area is not reserved, so it costs nothing that a
- * limit counts, and a span that needs room behind it just leaves addresses free. */
+ * The kernel puts nothing there by itself, so room for a block to grow is had by leaving addresses
+ * free behind it. The area is not reserved, so it costs nothing that a limit counts. */
 #ifndef ALLOC_AREA_H
 #define ALLOC_AREA_H
 
@@ -16,7 +16,7 @@ typedef void *area_map_anywhere(size_t bytes);
  * address space; NULL if there is none. The caller holds huge_lock. */
 void *area_map(area_map_at *map, size_t bytes, size_t room, size_t alignment);
 
-/* The same wherever the kernel likes: maps more and gives the ends back. */
+/* The same at an address of the kernel's choice. */
 void *area_map_outside(area_map_anywhere *map, size_t bytes, size_t alignment);
 
 #endif

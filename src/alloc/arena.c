@@ -13,7 +13,7 @@
 struct lock arena_lock = LOCK_INIT(RANK_ARENA);
 struct arena_totals arena_totals;
 
-/* No arena below these has a free slot, or a dirty free one. */
+/* No arena below free_slot_hint has a free slot, and none below dirty_slot_hint a dirty one. */
 static uint32_t free_slot_hint, dirty_slot_hint;
 static size_t dirty_slot_count;
 static size_t dropped_arenas;
@@ -91,7 +91,7 @@ static uint32_t restore_arena(void)
     return UINT32_MAX;
 }
 
-static bool add_arena(void)
+static bool obtain_arena(void)
 {
     uint32_t number = restore_arena();
     if (number == UINT32_MAX)
@@ -109,7 +109,8 @@ static bool add_arena(void)
 
 /* ---- Slots ---- */
 
-/* The lowest slot of those that `word` names in an arena's record; sets *number. */
+/* The lowest slot in the word of an arena's record at offset `word`, of the first arena from *hint
+ * on that has one; sets *number. -1 if there is none. */
 static int find_slot(size_t word, uint32_t *hint, uint32_t *number)
 {
     for (uint32_t end = map_arena_end(); *hint < end; ++*hint) {
@@ -132,8 +133,8 @@ static int find_any_slot(uint32_t *number)
     return slot;
 }
 
-/* Fills a THP's range, which is free, in advance. The range is `used` while the lock is free, so no
- * other thread takes from it. */
+/* Fills a THP's range, which is free. The range is `used` while the lock is free, so that no other
+ * thread takes pages of it. */
 static void fill_thp(uint32_t number, unsigned first)
 {
     unsigned end = first + (unsigned)(THP_BYTES >> os_page_shift);
@@ -145,7 +146,7 @@ static void fill_thp(uint32_t number, unsigned first)
     mark_free(number, first, end);
 }
 
-/* A pool or a run is about to begin at the page: whether its THP's range is to be filled. */
+/* Whether the range of a THP is to be filled, before a pool or a run is taken at its first page. */
 static bool wants_thp(uint32_t number, unsigned page, size_t from)
 {
     return thp_is_wanted(map_arena(number), page, arena_totals.used_pages << os_page_shift, from);
@@ -157,7 +158,7 @@ uintptr_t arena_take_slot(unsigned *clean_page)
     lock_acquire(&arena_lock);
     uint32_t number;
     int slot = find_any_slot(&number);
-    if (slot < 0 && add_arena())
+    if (slot < 0 && obtain_arena())
         slot = find_any_slot(&number);
     if (slot >= 0) {
         struct arena *arena = map_arena(number);
@@ -226,7 +227,7 @@ uintptr_t arena_take_run(size_t pages, size_t alignment, bool zero)
     unsigned at;
     lock_acquire(&arena_lock);
     uint32_t number = fit_find(count, step, &at);
-    if (number == UINT32_MAX && add_arena())
+    if (number == UINT32_MAX && obtain_arena())
         number = fit_find(count, step, &at);
     if (number == UINT32_MAX) {
         lock_release(&arena_lock);
@@ -303,8 +304,9 @@ void arena_clean_pages(uint32_t number, unsigned first, unsigned end)
     set_slots(arena, number, first, end);
 }
 
-/* A thread that is gone was giving the arena's memory up. In a reservation that is one step, and
- * whether it was taken can be seen; else others may have mapped something there by now. */
+/* A thread that is gone was giving up the arena's memory. Within a reservation that is one system
+ * call, and one can see whether it was made; else the program may have mapped something there by
+ * now. */
 static void repair_half_dropped(struct arena *arena, uint32_t number)
 {
     bool has_memory = os_is_readable((void *)map_arena_start(number), os_page_bytes());
@@ -362,7 +364,8 @@ bool arena_is_valid(uint32_t number)
     return true;
 }
 
-/* `dropped` is set before the memory goes: a forked child that sees it half-way must not use it. */
+/* Sets `dropped` before the memory goes: a forked child must not use an arena that is half given
+ * up. */
 static bool drop_arena(uint32_t number)
 {
     struct arena *arena = map_arena(number);

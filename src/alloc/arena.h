@@ -1,11 +1,13 @@
-/* arena.h: the pages of the arenas: which are free, which were used before.
+/* arena.h: taking and releasing the pages of the arenas.
  *
- * The page bits (arena_record.h) are the truth; all else (free_slots, longest[], hints, counters)
- * follows from them. One lock covers all arenas. A thread that vanishes at any instruction (fork)
- * leaves at worst pages that are `used` by nobody.
+ * Pools take aligned slots of 64 KiB, dirty ones first, and at the lowest address; runs take the
+ * best fit (fit.h). Free neighbours need no joining: a bitmap has no borders.
  *
- * Pools take aligned slots, dirty ones first and at the lowest address; runs take the best fit.
- * Free neighbours need no joining: a bitmap has no borders. */
+ * One lock covers all arenas. A thread that vanishes at any instruction (fork) leaves at worst
+ * pages that are `used` but belong to no pool or run.
+ *
+ *   arena_totals.used_pages  ==  pages that are used
+ *   arena_totals.idle_pages  ==  pages that are dirty and not used */
 #ifndef ALLOC_ARENA_H
 #define ALLOC_ARENA_H
 
@@ -22,9 +24,9 @@
 
 struct arena_totals {
     size_t used_pages;
-    size_t idle_pages;   /* dirty and free */
+    size_t idle_pages;
     size_t purged_pages; /* returned to the OS so far */
-    size_t freed_pages;  /* that ceased to be used, so far */
+    size_t freed_pages;  /* released so far: they ceased to be used */
 };
 
 extern HIDDEN struct lock arena_lock;
@@ -40,23 +42,24 @@ static inline uintptr_t arena_page_address(uint32_t number, unsigned page)
     return map_arena_start(number) + ((uintptr_t)page << os_page_shift);
 }
 
-/* A free slot for a pool, or 0. Pages of it from *clean_page on read as zero. */
+/* Takes a slot for a pool; 0 when there is no memory. Its pages from *clean_page on read as zero.
+ */
 uintptr_t arena_take_slot(unsigned *clean_page);
 
-/* Gives a slot back whose first `touched_bytes` may have been written, but for the pages whose bits
- * are set in `clean`. */
+/* Releases a slot whose first `touched_bytes` may have been written to, but for the pages whose
+ * bits are set in `clean`: these read as zero. */
 void arena_release_slot(uintptr_t start, size_t touched_bytes, unsigned clean);
 
-/* Returns pages of a pool to the OS, those whose bits are set in `pages`; which of them read as
- * zero now. */
+/* Returns those pages of a pool to the OS whose bits are set in `pages`. The bits of those that
+ * read as zero now: the OS may refuse some. */
 unsigned arena_purge_in_slot(uintptr_t start, unsigned pages);
 
-/* `pages` free pages in a row at a multiple of `alignment` (a power of two, at least a page, at
- * most ARENA_BYTES), or 0. The pages become a run. `zero`: they read as zero, and those that did
- * so already are not touched. */
+/* Takes `pages` pages in a row at a multiple of `alignment` (a power of two, at least a page, at
+ * most ARENA_BYTES) for a run; 0 when there is no memory. `zero`: all are made zero, and those that
+ * are zero already are not touched. */
 uintptr_t arena_take_run(size_t pages, size_t alignment, bool zero);
 
-/* Frees the pages of a retired run. */
+/* Releases the pages of a retired run. */
 void arena_release_run(uintptr_t start);
 
 /* Shrinks a run, or grows it into free pages behind it: false if they are not free. */
@@ -78,8 +81,8 @@ static inline size_t arena_run_pages(const void *p)
     return (entry & RUN_RETIRED) == 0 ? entry : 0;
 }
 
-/* The run that starts there is retired: it keeps its pages, but is no block any more. Its pages, or
- * 0: no live run starts there. Of two threads that come at once one is told 0. */
+/* Retires the run that starts there: it keeps its pages, but is no block from now on. Its pages, or
+ * 0: no live run starts there. Of two threads that free a run at the same time one is told 0. */
 static inline size_t arena_retire_run(uintptr_t start)
 {
     uint16_t pages = (uint16_t)arena_run_pages((void *)start);
@@ -97,7 +100,7 @@ static inline void arena_reuse_run(uintptr_t start, size_t pages)
 
 /* ---- All pages ---- */
 
-/* The free pages [first, end) have been returned to the OS and read as zero. The caller holds the
+/* The free pages [first, end) have been returned to the OS, and read as zero. The caller holds the
  * lock. */
 void arena_clean_pages(uint32_t number, unsigned first, unsigned end);
 
@@ -105,17 +108,17 @@ void arena_clean_pages(uint32_t number, unsigned first, unsigned end);
  */
 COLD bool arena_is_valid(uint32_t number);
 
-/* Derives everything from the page bits again, in a forked child whose parent was changing them. */
+/* In a forked child whose parent was changing them: derives all else from the page bits again. */
 void arena_repair(void);
 
-/* Gives up the memory of all arenas without used pages, also for the limits that count mappings and
- * not pages; they come back when needed. Whether there were any. */
+/* Gives up the memory of all arenas without used pages, so that limits which count mapped memory do
+ * not count it. Such an arena comes back when it is needed. Whether there were any. */
 bool arena_drop_free(void);
 
-/* map_limit, and dropped arenas lose their place in the reservation. */
+/* map_limit; and the places of dropped arenas, which the reservation has kept, are given up. */
 void arena_limit(size_t address_limit, bool alone);
 
-/* Whether p lies in a free page that has been part of a pool or run. For messages. */
+/* Whether p lies in a free page that has been part of a pool or a run. For messages. */
 bool arena_was_used(const void *p);
 
 /* The run that p lies in: its start, pages and whether it is retired; false if there is none. For

@@ -3,10 +3,15 @@
  * An arena is 4 MiB of the window. Four bits describe each page:
  *
  *   used    part of a pool or of a run
- *   dirty   handed out since it last read as zero, or filled
- *   old     free and dirty already at the last sweep: the next one returns it to the OS
- *   filled  part of a huge page that was put there in advance, and not handed out yet
- */
+ *   dirty   handed out since it last read as zero, or filled in advance
+ *   old     idle (free and dirty) at the last sweep: the next sweep returns it to the OS (purge.h)
+ *   filled  part of a THP that was filled in advance (thp.h), and not handed out yet
+ *
+ * These bits are the truth. All else follows from them, and arena_repair derives it again:
+ *
+ *   slot s is in free_slots   ⇔  no page of it is used, and the arena is not dropped
+ *   slot s is in dirty_slots  ⇔  it is in free_slots, and some page of it is dirty
+ *   longest[arena]            >=  the pages of the arena's longest free range (map.h) */
 #ifndef ALLOC_ARENA_RECORD_H
 #define ALLOC_ARENA_RECORD_H
 
@@ -22,14 +27,14 @@ struct arena {
     uint64_t dirty[ARENA_PAGES_MAX / 64];
     uint64_t old[ARENA_PAGES_MAX / 64];
     uint64_t filled[ARENA_PAGES_MAX / 64];
-    uint64_t free_slots;                    /* pool slots with no used page */
-    uint64_t dirty_slots;                   /* … of which some page is dirty */
-    bool dropped;                           /* its memory was given back: no page can be taken */
-    _Atomic uint16_t runs[ARENA_PAGES_MAX]; /* at a run's first page: its pages, of a retired one
-                                               with RUN_RETIRED in it; else 0 */
+    uint64_t free_slots;                    /* a bit for each 64 KiB that a pool may have */
+    uint64_t dirty_slots;                   /* … and in which some page is dirty */
+    bool dropped;                           /* its memory was given up: no page can be taken */
+    _Atomic uint16_t runs[ARENA_PAGES_MAX]; /* at a run's first page: its pages, with RUN_RETIRED if
+                                               the run is retired; else 0 */
 };
 
-/* A freed run that keeps its pages. */
+/* The run is freed, but keeps its pages (run.h). */
 #define RUN_RETIRED 0x8000u
 
 static inline unsigned arena_pages(void)

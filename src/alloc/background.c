@@ -1,4 +1,4 @@
-/* background.c: starting, waiting, and the loop. */
+/* background.c: the thread: starting it, its loop, and how it waits. */
 #include "background.h"
 
 #include "arena.h" // arena_totals
@@ -26,53 +26,54 @@
 #define STEP_MS 100u
 #define STACK_BYTES ((size_t)64 << 10)
 
-/* How long it goes on after the last release: twice what a page waits. */
+/* How long it goes on after the last release, in times of `decay`: a page waits for two at most. */
 #define AFTER_DECAYS 4u
 
 static atomic_bool is_wanted, is_running;
 
-/* What it sleeps on. */
+/* What the thread knows of releases; a futex. */
 enum {
-    CALM,     /* it is at work, and nothing was released since its last step */
-    WAITING,  /* it sleeps until something is */
-    RELEASED, /* something was */
+    CALM,     /* the thread is at work, and nothing was released since its last step */
+    WAITING,  /* it sleeps until something is released */
+    RELEASED, /* something was released since its last step */
 };
 
 static _Atomic uint32_t news;
 
-static void futex(int operation, uint32_t value, const struct timespec *timeout)
+static void news_futex(int operation, uint32_t value, const struct timespec *timeout)
 {
     SYSCALL(futex, &news, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
 }
 
 /* Sleeps for a step. */
-static void rest(void)
+static void sleep_a_step(void)
 {
     struct timespec step = {.tv_nsec = STEP_MS * 1000000L};
     SYSCALL(nanosleep, &step, NULL);
 }
 
-/* Sleeps until something is released, or the option changes. Where the first thread has ended, the
- * others may follow without a word: then it goes on looking whether it is alone. */
+/* Sleeps until something is released, or the option changes. Does not sleep where the program's
+ * first thread has ended: nothing wakes it when the other threads end, so it goes on asking whether
+ * it is the last one. */
 static void wait_for_release(void)
 {
     uint32_t calm = CALM;
     if (os_first_thread_has_ended() || !atomic_compare_exchange_strong(&news, &calm, WAITING))
         return;
     while (atomic_load(&news) == WAITING && atomic_load(&is_wanted))
-        futex(FUTEX_WAIT, WAITING, NULL);
+        news_futex(FUTEX_WAIT, WAITING, NULL);
 }
 
-static void wake(void)
+static void wake_thread(void)
 {
     if (atomic_exchange(&news, RELEASED) == WAITING)
-        futex(FUTEX_WAKE, 1, NULL);
+        news_futex(FUTEX_WAKE, 1, NULL);
 }
 
 void background_notify(void)
 {
     if (UNLIKELY(atomic_load_explicit(&news, memory_order_relaxed) != RELEASED))
-        wake();
+        wake_thread();
 }
 
 bool background_step(uint64_t now_ms, uint64_t elapsed_ms)
@@ -88,40 +89,39 @@ bool background_step(uint64_t now_ms, uint64_t elapsed_ms)
            __atomic_load_n(&span_totals.cached_bytes, __ATOMIC_RELAXED) > 0;
 }
 
-/* Looks at the clock in steps, until nothing has come for a while. False when all other threads
- * have ended. */
-static bool work(void)
+/* Takes steps until nothing was released for a while. False when all other threads have ended. */
+static bool work_until_calm(void)
 {
-    uint64_t since = os_now_ms(), looked = since;
+    uint64_t since = os_now_ms(), ticked = since;
     uint64_t least = (options.decay > STEP_MS ? options.decay : STEP_MS) * AFTER_DECAYS;
-    uint64_t most = 2 * least; /* what the OS refuses stays */
+    uint64_t most = 2 * least; /* then what is left is memory that the OS refuses to take */
     bool more = true, is_alone = false;
     while (atomic_load(&is_wanted) && !is_alone &&
-           (looked - since < least || (more && looked - since < most))) {
-        rest();
+           (ticked - since < least || (more && ticked - since < most))) {
+        sleep_a_step();
         uint64_t now = os_now_ms();
-        more = background_step(now, now - looked);
+        more = background_step(now, now - ticked);
         is_alone = os_is_last_thread();
-        looked = now;
+        ticked = now;
         if (atomic_exchange(&news, CALM) == RELEASED)
             since = now;
     }
     return !is_alone;
 }
 
-static void *run(void *unused)
+static void *background_main(void *unused)
 {
     bool is_alone = false;
     SYSCALL(prctl, PR_SET_NAME, "molt");
     do {
-        while (atomic_load(&is_wanted) && !(is_alone = !work()))
+        while (atomic_load(&is_wanted) && !(is_alone = !work_until_calm()))
             wait_for_release();
-        atomic_store(&is_running, false); /* who wants one again meanwhile has started none */
+        atomic_store(&is_running, false); /* an option set since is_wanted was read started none */
     } while (!is_alone && atomic_load(&is_wanted) && !atomic_exchange(&is_running, true));
     return unused;
 }
 
-static bool create(size_t stack_bytes)
+static bool create_thread(size_t stack_bytes)
 {
     pthread_attr_t attributes;
     pthread_t thread;
@@ -129,27 +129,27 @@ static bool create(size_t stack_bytes)
         return false;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     bool is_set = stack_bytes == 0 || pthread_attr_setstacksize(&attributes, stack_bytes) == 0;
-    bool is_created = is_set && pthread_create(&thread, &attributes, run, NULL) == 0;
+    bool is_created = is_set && pthread_create(&thread, &attributes, background_main, NULL) == 0;
     pthread_attr_destroy(&attributes);
     return is_created;
 }
 
-/* The thread inherits that all signals are blocked. Where much thread-local data does not fit into
- * a small stack, it gets one of the usual size. */
-static bool start(void)
+/* The thread inherits the caller's signal mask: all are blocked meanwhile. If thread-local data
+ * does not fit into the small stack, the thread gets a stack of the usual size. */
+static bool start_thread(void)
 {
     uint64_t all = ~UINT64_C(0), before = 0;
     long blocked = SYSCALL(rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-    bool is_started = create(STACK_BYTES) || create(0);
+    bool is_started = create_thread(STACK_BYTES) || create_thread(0);
     if (blocked == 0)
         SYSCALL(rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
     return is_started;
 }
 
 /* Starts the thread unless there is one. */
-static void start_once(void)
+static void start_thread_once(void)
 {
-    if (!atomic_exchange(&is_running, true) && !start())
+    if (!atomic_exchange(&is_running, true) && !start_thread())
         atomic_store(&is_running, false);
 }
 
@@ -157,9 +157,9 @@ void background_adjust(void)
 {
     atomic_store(&is_wanted, options.background != 0);
     if (options.background)
-        start_once();
+        start_thread_once();
     else
-        wake();
+        wake_thread();
 }
 
 void background_repair(void)

@@ -1,33 +1,33 @@
-/* background.h: a thread that does what is due while the program sleeps (MOLT=background).
+/* background.h: a thread that ticks while the program sleeps (MOLT=background).
  *
- * Without it, looks at the clock come from the program's own calls, and what is free in a program
- * that makes none stays. The thread does for all heaps what those looks do (tick.h). It looks each
- * tenth of a second while memory is going back, and for some time after much was freed last; else
- * it sleeps without a limit, until a heap that has released a mebibyte wakes it. So a program that
- * does nothing is never woken, unless it goes on without its first thread: others may end without
- * a word.
+ * Without it ticks (tick.h) come from the program's own calls only, and a program that makes none
+ * keeps what is free. The thread does what ticks do, for all heaps: each tenth of a second while
+ * memory is going back, and for some time after the last large release. Then it sleeps without a
+ * limit, until a heap that has released a mebibyte wakes it. So it never wakes in a program that
+ * does nothing; but where the program's first thread has ended, it goes on ticking, since the other
+ * threads may end without waking it.
  *
- * It takes no signals, has no heap, and allocates nothing. A child made by fork() gets its own at
- * once; one made by _Fork() or clone() has none. When it is the last thread, it ends, too, and with
- * it the process. */
+ * The thread takes no signals, has no heap, and allocates nothing. A child made by fork() gets a
+ * thread of its own at once; one made by _Fork() or clone() has none. When it is the last thread of
+ * the process, it ends, and the process with it. */
 #ifndef ALLOC_BACKGROUND_H
 #define ALLOC_BACKGROUND_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Starts the thread if the option is on and there is none, or ends it. Makes a thread: so under no
- * lock and inside no slow path. */
+/* Starts the thread if the option is on and there is none; ends it if the option is off. The caller
+ * holds no lock and is inside no slow path, since a thread is made. */
 void background_adjust(void);
 
-/* Much was released: there will be something to return soon. Takes no lock. */
+/* Wakes the thread: much was released, which will go back soon. Takes no lock. */
 void background_notify(void);
 
-/* Does what a look at the clock does, for all heaps: as much as is due at once. Whether there is
- * memory that may go later. The thread's step, by itself for tests. */
+/* One step of the thread: does all that is due, for all heaps. Whether there is memory that may go
+ * back later. Exported for tests. */
 bool background_step(uint64_t now_ms, uint64_t elapsed_ms);
 
-/* In a forked child: the thread is gone. */
+/* In a forked child: notes that the thread is gone. */
 void background_repair(void);
 
 #endif

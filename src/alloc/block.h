@@ -7,19 +7,19 @@
  *
  * The key is `mark` above a secret number, so that next + key has the mark on top. It serves three
  * times. Nobody can read or forge an address through a dangling pointer. One 16-bit comparison in
- * free() suspects a second free of the same block; malloc() clears the word. And what a program has
- * written into a free block is, as a signed number, below almost every time: the mark is near the
- * top of all of them. So the subtraction that decodes a link tells by its own flags that it is
- * none, before it is followed. An empty list leads to block_end, whose link is none either: no test
- * for the end is left, and a pop pays nothing for the check.
+ * free() suspects a second free of the same block; malloc() clears the word. And almost every word
+ * that a program writes into a free block is, as a signed number, below the mark. So the
+ * subtraction that decodes a link tells by its own flags that the word is no link, before the link
+ * is followed. The word of block_end, which the last link leads to, is no link either: so a pop
+ * needs no test for the end, and pays nothing for the check.
  *
  * The mark belongs to a signalling NaN and is no pointer, no small integer and no UTF-8 text, so
  * live data rarely looks like it.
  *
- * But it may: old links stay in memory that was carved for smaller blocks before, and programs move
- * bytes that they have not written. So a suspicion is never more than a reason to look for the
- * block in the lists (proof.h). It is free only if it is found there; a live block hangs in no
- * list, whatever its bytes are, and is freed like any other. */
+ * But live data may look like it: old links stay in memory that was carved for smaller blocks
+ * before, and programs move bytes that they have not written. So a suspicion is never more than a
+ * reason to look for the block in the lists (proof.h). The block is free only if it is found there;
+ * a live block hangs in no list, whatever its bytes are, and is freed like any other. */
 #ifndef ALLOC_BLOCK_H
 #define ALLOC_BLOCK_H
 
@@ -38,7 +38,7 @@ struct block {
 
 extern HIDDEN uintptr_t block_key; /* constant from the first allocation on */
 
-/* Stands behind the last block of every list; its own link is none. */
+/* The last block of every list links to this one, whose own word is no link. */
 extern HIDDEN const struct block block_end;
 
 #if defined(__x86_64__)
@@ -61,8 +61,8 @@ static inline uintptr_t block_encode(const struct block *next)
 #endif
 }
 
-/* Decodes a link: false if it is none. Some that are none pass: those that the mark, or something
- * above it, is still on top of. */
+/* Decodes a block's first word: false if it is no link. A word that a program has written passes if
+ * its upper 16 bits are the mark, or above it as signed numbers. */
 static ALWAYS_INLINE bool block_decode(uintptr_t link, struct block **next)
 {
     bool is_none;
@@ -76,7 +76,7 @@ static ALWAYS_INLINE bool block_decode(uintptr_t link, struct block **next)
     return !is_none;
 }
 
-/* The next block; NULL if there is none, or the link is none. */
+/* The next block; NULL if it is the end of the list, or the word is no link. */
 static inline struct block *block_next_of(uintptr_t link)
 {
     struct block *next;
@@ -94,7 +94,7 @@ static inline void block_set_next(struct block *block, const struct block *next)
     block->link = block_encode(next != NULL ? next : &block_end);
 }
 
-/* Whether the block's link leads to none, as that of the last one does. */
+/* Whether the block is the last of its list. */
 static inline bool block_is_last(const struct block *block)
 {
     return block->link == block_encode(&block_end);
@@ -122,7 +122,7 @@ static inline void block_list_set(struct block_list *list, struct block *first)
     list->head = first != NULL ? first : (struct block *)&block_end;
 }
 
-/* A forked child sees each thread stopped at some instruction: the link must be there before the
+/* A forked child finds the list as it was at some instruction: so the link is stored before the
  * block is in the list. */
 static ALWAYS_INLINE void block_list_push(struct block_list *list, struct block *block)
 {
@@ -131,8 +131,8 @@ static ALWAYS_INLINE void block_list_push(struct block_list *list, struct block 
     list->head = block;
 }
 
-/* The first block, which leaves the list with the link still in it; NULL if the list is empty, or
- * the first block has been written to, so that its link is none. */
+/* Takes the first block off the list, with the link still in it; NULL if the list is empty, or the
+ * program has overwritten the first block's link. */
 static ALWAYS_INLINE struct block *block_list_pop(struct block_list *list)
 {
     struct block *first = list->head, *second;
@@ -143,7 +143,7 @@ static ALWAYS_INLINE struct block *block_list_pop(struct block_list *list)
     return first;
 }
 
-/* Whether the first word looks like a free block's. */
+/* Whether the first word bears the mark of a free block. */
 static inline bool block_is_marked(const void *p)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__

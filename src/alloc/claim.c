@@ -1,4 +1,4 @@
-/* claim.c: asking, taking and waiting. */
+/* claim.c: claiming, and waiting for the end of a claim. */
 #include "claim.h"
 
 #include "dig.h"
@@ -29,7 +29,7 @@ bool claim_wait(struct heap *heap)
 {
     const struct timespec now_and_then = {.tv_nsec = 10000000}; /* the process may have forked */
     uint32_t claim;
-    lock_check_order(&registry_lock); /* it is held by who claims */
+    lock_check_order(&registry_lock); /* the claiming thread holds it */
     while ((claim = atomic_load_explicit(&heap->claim, memory_order_acquire)) != CLAIM_NONE) {
         SYSCALL(futex, &heap->claim, FUTEX_WAIT_PRIVATE, claim, &now_and_then, NULL, 0);
         fork_check();
@@ -37,21 +37,21 @@ bool claim_wait(struct heap *heap)
     return atomic_load_explicit(&heap->state, memory_order_relaxed) != HEAP_DEAD;
 }
 
-/* ---- The claimer's, under registry_lock ---- */
+/* ---- The claiming thread's side, under registry_lock ---- */
 
 static void set_claim(struct heap *heap, uint32_t claim)
 {
     atomic_store_explicit(&heap->claim, claim, memory_order_release);
 }
 
-static void give_up(struct heap *heap)
+static void end_claim(struct heap *heap)
 {
     set_claim(heap, CLAIM_NONE);
     SYSCALL(futex, &heap->claim, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-/* All but `outbox`: its absence would tell the owner that it is a signal handler inside a slow
- * path. */
+/* `outbox` stays: a NULL there would tell the heap's thread that it is a signal handler inside a
+ * slow path. */
 static void close_fast_paths(struct heap *heap, struct thread *owner)
 {
     __atomic_store_n(&owner->small_limit, 0, __ATOMIC_RELAXED);
@@ -71,8 +71,8 @@ static bool are_closed(const struct heap *heap, const struct thread *owner)
     return closed;
 }
 
-/* The first look spares those who are awake the closing, and tells that the thread is there. */
-static bool take(struct heap *heap)
+/* Threads that are awake are told apart first, so that their fast paths stay open. */
+static bool try_claim(struct heap *heap)
 {
     struct thread *owner = atomic_load_explicit(&heap->thread, memory_order_acquire);
     if (owner == NULL || heap_is_busy(heap) || !asleep_in_call(heap->thread_id))
@@ -84,11 +84,11 @@ static bool take(struct heap *heap)
     if (is_mine)
         set_claim(heap, CLAIM_TAKEN);
     else
-        give_up(heap);
+        end_claim(heap);
     return is_mine;
 }
 
-/* As its owner would. Whether nothing is left to do. */
+/* Gives back what the heap holds free, as its own thread would. Whether nothing is left to do. */
 static bool tidy(struct heap *heap)
 {
     size_t quota = PURGE_PORTION_LOCKED;
@@ -103,22 +103,23 @@ static bool tidy(struct heap *heap)
     return is_done;
 }
 
-/* Whether there is something to do, as far as can be seen from outside. */
+/* Whether the heap may hold something free, as far as another thread can tell. */
 static bool is_due(const struct heap *heap, uint64_t before_ms)
 {
     return atomic_load_explicit(&heap->state, memory_order_acquire) == HEAP_OWNED &&
-           heap != thread_self.heap && !heap->has_objects && heap->looked_ms <= before_ms &&
+           heap != thread_self.heap && !heap->has_objects && heap->ticked_ms <= before_ms &&
            (heap->tidied != heap->slow_paths || remote_waits(heap));
 }
 
-/* One portion, so that the lock is not held for long. Whether another one may follow. */
+/* Does one portion of work on the heap, so that the lock is not held for long. Whether another
+ * portion may follow. */
 static bool tidy_portion(struct heap *heap, uint64_t before_ms)
 {
     bool goes_on = false;
     lock_acquire(&registry_lock);
-    if (is_due(heap, before_ms) && take(heap)) {
+    if (is_due(heap, before_ms) && try_claim(heap)) {
         goes_on = !tidy(heap);
-        give_up(heap);
+        end_claim(heap);
     }
     lock_release(&registry_lock);
     return goes_on;

@@ -1,32 +1,32 @@
-/* claim.h: tidying up for a thread that sleeps.
+/* claim.h: tidying up in place of a thread that sleeps.
  *
- * A heap is its owner's alone, and its fast paths ask nobody. But what an owner has freed before it
- * went to sleep may be had without it, if it is certain that it is inside no path, and if it cannot
- * begin one meanwhile:
+ * Only a heap's own thread works on it, and its fast paths take no lock. But another thread may
+ * give back what the heap holds free, if the heap's own thread is certain to be inside no path of
+ * the allocator, and cannot begin one meanwhile:
  *
- *      another thread                                      the owner
+ *      the claiming thread                                 the heap's own thread
  *      claim = ASKED
- *      closes the owner's fast paths (cookie, limits,
+ *      closes the heap's fast paths (cookie, limits,
  *        chains in the outbox)
  *      a fence for all threads (membarrier)                sees all of this before whatever it does
- *      is the owner asleep, outside of any handler?
+ *      is the thread asleep, outside of any handler?
  *        no slow path under way, still closed?             (it has slept since before the fence)
  *      claim = TAKEN
  *      works on the heap, for less than a millisecond      wakes up: the fast paths are closed, so
  *                                                            it takes a slow one, and waits there
  *      claim = NONE                                        goes on
  *
- * The fast path does not know of it, and the slow one reads one word. An owner that turns out to be
- * awake has been sent to a slow path once, no more: its end opens what was closed. What tells that
- * it is asleep is in os/asleep.h. Without that, nothing is claimed.
+ * The fast paths do not know of claims; each slow path reads one word. A thread that turns out to
+ * be awake has been sent to a slow path once: the end of that opens the fast paths again.
+ * os/asleep.h tells whether a thread sleeps; where it cannot tell, nothing is claimed.
  *
- * Who claims holds registry_lock, so that the owner's thread does not come to its end and take the
- * words that are closed with it; and holds nothing that the owner may wait for at the same time: an
- * owner that waits for a claim waits as for registry_lock (rank.h). A heap with objects is never
- * claimed: its pools are the collector's as well.
+ * The claiming thread holds registry_lock, so that the heap's thread cannot end, and its words stay
+ * mapped; it holds nothing else that the heap's thread may wait for. A thread that waits for the
+ * end of a claim waits as for registry_lock (rank.h). A heap with objects is never claimed: the
+ * collector works on its pools, too.
  *
- * A forked child knows by TAKEN that its heap was being worked on by a thread that is gone: that
- * heap is dead then, and the child's thread takes another. */
+ * If a forked child finds TAKEN, the claiming thread is gone, and the heap is dead: the child's
+ * thread adopts another (registry.h). */
 #ifndef ALLOC_CLAIM_H
 #define ALLOC_CLAIM_H
 
@@ -35,16 +35,16 @@
 
 struct heap;
 
-/* The calling thread's heap may be claimed from now on, until it is parked. */
+/* From now on the calling thread's heap may be claimed, until it is parked. */
 void claim_allow(struct heap *heap);
 
-/* Waits until nobody claims the heap, which is the caller's. In a forked child it may be that no
- * longer: then false. */
+/* Waits until the caller's heap is not claimed. False in a forked child where the heap is dead. */
 bool claim_wait(struct heap *heap);
 
-/* Gives back what heaps hold whose owners sleep, and have not looked at the clock since
- * `before_ms`. Only heaps that have been used since the last time. Reads files in /proc: so not for
- * every look at the clock. The caller is inside no slow path and holds no lock. */
+/* Claims the heaps, one after the other, whose threads sleep and have not ticked since `before_ms`,
+ * and gives back what they hold free. Passes over heaps that have not been used since the last
+ * call. Reads files in /proc: too much for every tick. The caller is inside no slow path and holds
+ * no lock. */
 void claim_tidy(uint64_t before_ms);
 
 #endif

@@ -1,15 +1,15 @@
-/* dig.c: which pools to look at, and in which order. */
+/* dig.c: rounds over the pools, and which pools have changed. */
 #include "dig.h"
 
 #include "heap.h"
 #include "hole.h"
 #include "map.h"
 
-#define DUG 0x80000000u      /* in pool->dig_state: there was nothing left to give back then */
-#define BLOCKS_PER_QUOTA 32u /* free blocks that are looked at in 0.25 µs */
+#define DUG 0x80000000u      /* in pool->dig_state: nothing was left to give back then */
+#define BLOCKS_PER_QUOTA 32u /* free blocks that hole_dig counts in 0.25 µs */
 
-/* Differs when blocks of the pool have been taken or freed meanwhile. Never 0 for a PARTIAL pool.
- */
+/* A number that differs if blocks of the pool have been taken or freed since. Never 0 for a PARTIAL
+ * pool. */
 static uint32_t dig_state(const struct pool *pool)
 {
     uint32_t state = pool->left;
@@ -39,7 +39,8 @@ static void dig_pool(struct heap *heap, struct pool *pool, bool idle, size_t *qu
     pool->dig_state = dig_state(pool) | DUG;
 }
 
-/* The ring turns, so that what has been looked at comes last. */
+/* Digs in the pools of a class; false when the quota is spent. The ring is turned, so that pools
+ * which the round has been to come last. */
 static bool dig_class(struct heap *heap, unsigned size_class, bool idle, size_t *quota)
 {
     struct pool *active = map_pool_by_number(heap->active[size_class]);
@@ -58,7 +59,7 @@ static bool dig_class(struct heap *heap, unsigned size_class, bool idle, size_t 
 
 bool dig_holes(struct heap *heap, bool idle, size_t *quota)
 {
-    static _Atomic uint32_t rounds; /* pools change hands: no two heaps have the same */
+    static _Atomic uint32_t rounds; /* pools change hands, so no two heaps have the same number */
     if (heap->dig_round == 0) {
         heap->dig_round =
             (atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed) + 1) | 1u << 31;

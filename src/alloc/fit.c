@@ -12,8 +12,8 @@ struct fit {
     unsigned at;     /* the first page of the run in it */
 };
 
-/* The smallest free range of the arena in which `pages` fit at the alignment, the lowest of equals.
- * Corrects longest[] on the way. */
+/* The smallest free range of the arena in which `pages` fit at the alignment; of equal ones the
+ * lowest. Sets the arena's longest[] to the true value on the way. */
 static bool find_in_arena(uint32_t number, unsigned pages, unsigned alignment, struct fit *fit)
 {
     const struct arena *arena = map_arena(number);

@@ -1,5 +1,5 @@
-/* footprint.h: how much memory has been taken from the OS, now and at the peak. Changes are rare
- * (an arena, a huge mapping), so two atomics do. */
+/* footprint.h: how much memory molt has from the OS, now and at the peak. Changes are rare (an
+ * arena, a huge block's mapping), so two atomics do. */
 #ifndef ALLOC_FOOTPRINT_H
 #define ALLOC_FOOTPRINT_H
 

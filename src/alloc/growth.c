@@ -18,8 +18,8 @@
 
 static _Atomic size_t peak;
 
-/* What may be resident: all pages in use count. The totals are read without their locks, so a step
- * may come a little early or late. */
+/* The bytes that may be resident: every page in use counts. The totals are read without their
+ * locks, so they may be a little too low or too high. */
 static size_t resident(void)
 {
     size_t pages = __atomic_load_n(&arena_totals.used_pages, __ATOMIC_RELAXED) +
@@ -37,23 +37,24 @@ static size_t excess_over(size_t bytes)
     return now > bytes ? now - bytes : 0;
 }
 
-/* Pages first: mappings take more to come back. */
-static void give_back(struct heap *heap, size_t down_to)
+/* Gives back until `down_to` bytes are resident: pages first, since a mapping costs more to come
+ * back. */
+static void make_good(struct heap *heap, size_t down_to)
 {
     if (heap != NULL)
         heap_release_empty(heap);
     remote_purge_waiting(SIZE_MAX);
-    purge_left(excess_over(down_to));
+    purge_bytes(excess_over(down_to));
     huge_drop_oldest(excess_over(down_to));
 }
 
-static COLD void grow(struct heap *heap, size_t from, size_t to)
+static COLD void raise_peak(struct heap *heap, size_t from, size_t to)
 {
     bool is_mine = atomic_compare_exchange_strong_explicit(&peak, &from, to, memory_order_relaxed,
                                                            memory_order_relaxed);
-    if (!is_mine) /* another thread is at it */
+    if (!is_mine) /* another thread has raised it */
         return;
-    give_back(heap, from);
+    make_good(heap, from);
     size_t excess = excess_over(to);
     if (excess > 0)
         atomic_store_explicit(&peak, to + excess, memory_order_relaxed);
@@ -64,5 +65,5 @@ void growth_check(struct heap *heap)
     size_t from = atomic_load_explicit(&peak, memory_order_relaxed), step = from / GROWTH_PARTS;
     size_t to = from + (step > GROWTH_STEP_MIN ? step : GROWTH_STEP_MIN);
     if (UNLIKELY(resident() >= to))
-        grow(heap, from, to);
+        raise_peak(heap, from, to);
 }

@@ -1,16 +1,17 @@
-/* growth.h: when memory grows beyond all it ever was.
+/* growth.h: giving back free memory before the process grows beyond its peak.
  *
- * Up to its former peak a process pays nothing for the free memory that it keeps: it had that
- * before. Beyond the peak it pays; so the growth is made good with free memory, as far as there is
- * any. The peak counts as raised by a step then, a part of it, even if it was all made good: such
- * moments are few, however much memory grows and however it sways. */
+ * While the process is no larger than it has been before, the free memory that it keeps costs
+ * nothing more: its peak stays what it was. Memory beyond the peak raises it. So when the resident
+ * memory has grown beyond the peak by a step (a 16th of the peak), as much free memory is given
+ * back as there is, up to the step. The peak is raised by the step in any case: so giving back
+ * happens once a step, however often the memory grows and shrinks in between. */
 #ifndef ALLOC_GROWTH_H
 #define ALLOC_GROWTH_H
 
 struct heap;
 
-/* To be called after memory was taken from the arenas or the OS, with no lock held; `heap` is the
- * caller's, entered, or NULL. */
+/* Called after memory was taken from the arenas or the OS, with no lock held. `heap` is the
+ * caller's, which has entered it, or NULL. */
 void growth_check(struct heap *heap);
 
 #endif

@@ -15,7 +15,7 @@ void heap_init(struct heap *heap, uint32_t number)
     heap->number = (uint16_t)number;
     heap->tick_frees = 1;
     heap->small_limit = TABLE_MAX + 1;
-    heap->looked_ms = heap->dug_ms = os_now_ms();
+    heap->ticked_ms = heap->dig_began_ms = os_now_ms();
     heap->released_ms = 1; /* long ago */
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
         block_list_set(&heap->free[size_class], NULL);
@@ -33,21 +33,21 @@ void heap_prepare_objects(struct heap *heap)
     heap->has_objects = true;
 }
 
-/* Classes that the heap may have pools of end here. */
+/* The heap has pools of classes below this one only. */
 static unsigned class_end(const struct heap *heap)
 {
     return heap->has_objects ? OBJECT_CLASS_FIRST + OBJECT_CLASS_COUNT : CLASS_COUNT;
 }
 
-/* Those of an own pool, in its list or in holes. */
-static unsigned free_blocks(const struct pool *pool)
+/* The free blocks of an own pool: in its list, and in holes. */
+static unsigned own_free_blocks(const struct pool *pool)
 {
     return pool_count_list(pool, block_list_first(pool->list)) + hole_blocks(pool);
 }
 
 /* ---- The ring of PARTIAL pools ---- */
 
-/* At the back: until its turn comes more of its blocks are freed. */
+/* Inserts at the back: the later a pool is used, the more of its blocks are freed by then. */
 static void ring_insert(struct heap *heap, struct pool *pool)
 {
     uint32_t *first = heap_partial(heap, pool->size_class);
@@ -80,7 +80,7 @@ static void ring_remove(struct heap *heap, struct pool *pool)
 
 /* ---- Changes of state ---- */
 
-void heap_retire(struct heap *heap, struct pool *pool)
+void heap_deactivate(struct heap *heap, struct pool *pool)
 {
     pool->list = &pool->own;
     block_list_set(&pool->own, NULL);
@@ -107,7 +107,7 @@ void heap_activate(struct heap *heap, struct pool *pool)
     pool_set_state(pool, POOL_ACTIVE);
 }
 
-/* The ACTIVE pool, with its free blocks, hangs nowhere any more. */
+/* Takes the ACTIVE pool, with its free blocks, out of the heap. */
 static void detach_active(struct heap *heap, struct pool *pool)
 {
     unsigned size_class = pool->size_class;
@@ -117,7 +117,7 @@ static void detach_active(struct heap *heap, struct pool *pool)
     *heap_active(heap, size_class) = 0;
 }
 
-/* Of pools in a row whose free blocks are all in holes, this many wait for their turn. */
+/* heap_take_partial passes over so many pools whose free blocks are all in holes. */
 #define PASSED_OVER_MAX 8u
 
 /* Pools that have only room to carve, of which there are few, move to the back, and some of those
@@ -185,12 +185,12 @@ void heap_release_pool(struct pool *pool)
     arena_release_slot(start, touched, hole_forget(pool));
 }
 
-/* Every block of the pool is free and it hangs nowhere any more. */
-static void release(struct heap *heap, struct pool *pool)
+/* Gives back a pool that hangs nowhere, and all of whose blocks are free. */
+static void release_empty(struct heap *heap, struct pool *pool)
 {
     size_t touched = touched_bytes(pool);
     if (pool->gc_table != NULL || pool->shared_counts != NULL) {
-        pool_set_state(pool, POOL_PARTIAL); /* who counts live blocks finds none … */
+        pool_set_state(pool, POOL_PARTIAL); /* src/object counts no live blocks in it */
         __atomic_store_n(&pool->left, 0, __ATOMIC_RELAXED);
         hooks.pool_gone(pool);
     } else {
@@ -207,12 +207,13 @@ READS_RACES bool heap_is_starting(const struct heap *heap, unsigned size_class)
 
 /* ---- Taking blocks back ---- */
 
-/* Of pools that become PARTIAL much may be free soon, with no slow path in between: so many of them
- * count as much as one that goes. */
+/* What a pool that becomes PARTIAL counts as released: most of it may be free soon, without another
+ * slow path. */
 #define PARTIAL_BYTES (POOL_BYTES / 16)
 
-/* Blocks of a FULL or PARTIAL pool have been freed, `live` are left. */
-static void settle(struct heap *heap, struct pool *pool, unsigned live)
+/* Blocks of a FULL or PARTIAL pool have been freed, and `live` blocks are left: the pool changes
+ * its state, or goes. */
+static void update_state(struct heap *heap, struct pool *pool, unsigned live)
 {
     bool was_full = pool_state(pool) == POOL_FULL;
     unsigned not_live = pool_carved(pool) - live;
@@ -228,7 +229,7 @@ static void settle(struct heap *heap, struct pool *pool, unsigned live)
     } else {
         if (!was_full)
             ring_remove(heap, pool);
-        release(heap, pool);
+        release_empty(heap, pool);
     }
 }
 
@@ -244,7 +245,7 @@ static bool own_has(const struct pool *pool, unsigned count)
     return seen == count;
 }
 
-/* Others may have closed it, so that its next free looks at the clock. */
+/* 0: registry_call_quiet has closed the pool, so that its next free ticks. */
 static bool has_valid_limit(const struct pool *pool)
 {
     uint64_t limit = __atomic_load_n(&pool->limit, __ATOMIC_RELAXED);
@@ -278,14 +279,14 @@ void heap_pool_drained(struct heap *heap, struct pool *pool)
         heap->tick_due = true;
         pool->left = heap->tick_frees;
     } else {
-        settle(heap, pool, pool_live(pool));
+        update_state(heap, pool, pool_live(pool));
     }
 }
 
 void heap_free_slow(struct heap *heap, struct pool *pool, struct block *block)
 {
     DEBUG_ASSERT(pool_is_valid(pool));
-    if (pool->limit == 0) { /* others want the heap to look at the clock */
+    if (pool->limit == 0) { /* registry_call_quiet: another thread calls for a tick */
         pool_open(pool);
         heap->tick_due = true;
     }
@@ -300,13 +301,13 @@ void heap_take_chain(struct heap *heap, struct pool *pool, struct block *first, 
     block_set_next(last, block_list_first(pool->list));
     block_list_set(pool->list, first);
     if (pool_state(pool) != POOL_ACTIVE)
-        settle(heap, pool, pool_live(pool) - count);
+        update_state(heap, pool, pool_live(pool) - count);
 }
 
 void heap_take_emptied(struct heap *heap, struct pool *pool)
 {
     DEBUG_ASSERT(pool_state(pool) == POOL_FULL && block_list_is_empty(&pool->own));
-    release(heap, pool);
+    release_empty(heap, pool);
 }
 
 /* ---- Giving pools to another heap ---- */
@@ -328,7 +329,7 @@ void heap_move_pool(struct heap *heap, struct heap *to, struct pool *pool)
 {
     if (pool_state(pool) == POOL_ACTIVE) {
         detach_active(heap, pool);
-        pool->left = pool_carved(pool) - free_blocks(pool);
+        pool->left = pool_carved(pool) - own_free_blocks(pool);
         pool_set_state(pool, POOL_PARTIAL);
         ring_insert(to, pool);
     } else if (pool_state(pool) == POOL_PARTIAL) {
@@ -365,10 +366,10 @@ void heap_note_released(struct heap *heap, size_t bytes)
 void heap_release_if_empty(struct heap *heap, unsigned size_class)
 {
     struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
-    if (pool == NULL || free_blocks(pool) != pool_carved(pool))
+    if (pool == NULL || own_free_blocks(pool) != pool_carved(pool))
         return;
     detach_active(heap, pool);
-    release(heap, pool);
+    release_empty(heap, pool);
 }
 
 void heap_release_empty(struct heap *heap)

@@ -14,7 +14,7 @@ static unsigned first_block_on(const struct pool *pool, unsigned page)
     return (unsigned)(((size_t)page << os_page_shift) / pool_block_bytes(pool));
 }
 
-/* Of the blocks that would fit. */
+/* May be a block that the pool has no room for. */
 static unsigned last_block_on(const struct pool *pool, unsigned page)
 {
     return (unsigned)((((size_t)(page + 1) << os_page_shift) - 1) / pool_block_bytes(pool));
@@ -69,7 +69,7 @@ unsigned hole_blocks(const struct pool *pool)
 
 /* ---- Digging ---- */
 
-/* Pages that only blocks touch which have been carved. */
+/* The pages, from the first on, that only carved blocks touch. */
 static unsigned whole_pages(const struct pool *pool)
 {
     unsigned carved = pool_carved(pool);
@@ -86,7 +86,7 @@ static unsigned fewest_on_page(const struct pool *pool)
     return fewest > 0 ? fewest : 1;
 }
 
-/* The list leads all over the pool, to lines that are in no cache: so they are all asked for at
+/* The list leads all over the pool, to cache lines that are in no cache: so all are fetched at
  * once. */
 static void prefetch_blocks(const struct pool *pool)
 {
@@ -112,8 +112,8 @@ static bool count_free(const struct pool *pool, unsigned free_on[POOL_PAGES_MAX]
     return last == NULL || block_is_last(last);
 }
 
-/* The blocks on the page that are in holes beside it: the first and the last are the only ones that
- * touch other pages. */
+/* How many blocks of a page, `first` to `last`, are in the holes beside it: only the first and the
+ * last block of a page touch other pages. */
 static unsigned blocks_in_holes_beside(const struct pool *pool, unsigned first, unsigned last)
 {
     unsigned count = hole_has(pool, block_at(pool, first)) ? 1 : 0;
@@ -138,8 +138,8 @@ static unsigned pages_to_dig(const struct pool *pool)
     return due;
 }
 
-/* `block` comes behind `last` in the list; either may be NULL. */
-static void append(struct block_list *list, struct block *last, struct block *block)
+/* Puts `block` behind `last` in the list; either may be NULL. */
+static void append_block(struct block_list *list, struct block *last, struct block *block)
 {
     if (last != NULL)
         block_set_next(last, block);
@@ -147,7 +147,7 @@ static void append(struct block_list *list, struct block *last, struct block *bl
         block_list_set(list, block);
 }
 
-/* The blocks that touch the pages leave the list; the order of the others stays. */
+/* Takes the blocks that touch the pages off the list; the order of the others stays. */
 static void leave_out(struct pool *pool, unsigned pages)
 {
     struct block *last = NULL, *next;
@@ -155,10 +155,10 @@ static void leave_out(struct pool *pool, unsigned pages)
         next = block_next(block);
         if (touches(pool, block, pages))
             continue;
-        append(pool->list, last, block);
+        append_block(pool->list, last, block);
         last = block;
     }
-    append(pool->list, last, NULL);
+    append_block(pool->list, last, NULL);
 }
 
 static void set_holes(struct pool *pool, unsigned holes)
@@ -167,8 +167,8 @@ static void set_holes(struct pool *pool, unsigned holes)
     pool_open(pool);
 }
 
-/* Links the blocks that are in holes now and will not be when only `rest` are left; returns them,
- * and how many there are. */
+/* Links the blocks that are in holes now, but not when only the pages `rest` are holes; returns
+ * them, and how many they are. */
 static struct block *link_blocks(const struct pool *pool, unsigned rest, unsigned *count)
 {
     unsigned holes = pool_holes(pool), gone = holes & ~rest;
@@ -188,8 +188,8 @@ static struct block *link_blocks(const struct pool *pool, unsigned rest, unsigne
     return block_list_first(&list);
 }
 
-/* The OS has not taken the pages: their blocks return to the list. */
-static void undo(struct pool *pool, unsigned pages)
+/* The OS has refused the pages: their blocks return to the list. */
+static void undo_dig(struct pool *pool, unsigned pages)
 {
     unsigned rest = pool_holes(pool) & ~pages, count;
     struct block *last = link_blocks(pool, rest, &count);
@@ -215,7 +215,7 @@ unsigned hole_dig(struct pool *pool, unsigned free_blocks)
     set_holes(pool, pool_holes(pool) | due);
     unsigned purged = arena_purge_in_slot(pool->start, due);
     if (purged != due)
-        undo(pool, due & ~purged);
+        undo_dig(pool, due & ~purged);
     unsigned count = (unsigned)__builtin_popcount(purged);
     atomic_fetch_add_explicit(&hole_bytes, (size_t)count << os_page_shift, memory_order_relaxed);
     return count;

@@ -4,17 +4,17 @@
  *        |  a  b  c |d  e  f  |g  h  i  |j  k  l |        b and k are live
  *        |          |  hole   |  hole   |        |        free list: a, c, l, j
  *
- * A page may go when every block that touches it is free. These blocks are in the hole from then
- * on: they hang in no list, since the links of most of them have gone with the page. So a block is
- * in a hole exactly if it touches a page that is one, which the bits in the pool's record tell.
+ * A page may become a hole when every block that touches it is free. From then on these blocks hang
+ * in no list, since the links of most of them have gone with the page. So a block is in a hole
+ * exactly if it touches a page that is a hole, and the record has a bit for each of these pages.
  *
- * A hole is filled page by page when the pool has no other free block, as untouched pages are
- * carved. Blocks in holes are free in every count of them: `left` knows of live blocks alone.
+ * When the pool has no other free block, its holes are filled one by one, as pages are carved.
+ * Every count of free blocks includes those in holes: `left` counts live blocks only.
  *
- * The page reads as zero, so nothing in a block there tells that it is free. Therefore the fast
- * path of free is open for the blocks before the first hole only (pool_open_blocks); what it does
- * not take is looked up here. No live block is in a hole, and none gets there before it is freed,
- * so any thread may ask that of a block which it holds.
+ * A hole reads as zero, so nothing in a block there tells that it is free. Therefore the fast path
+ * of free is open only for the blocks before the first hole (pool_open_blocks); the slow path asks
+ * hole_has. A live block gets into no hole before it is freed, so any thread may ask that of a
+ * block which it holds.
  *
  * Objects' pools have no holes: the collector reads the first word of every block. */
 #ifndef ALLOC_HOLE_H
@@ -28,24 +28,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Memory of pools that holes have given back, which still counts as used. */
+/* Memory that is in holes: arena_totals counts it as used. */
 extern HIDDEN _Atomic size_t hole_bytes;
 
-/* Whether p, the start of a carved block, is in a hole: free. */
+/* Whether p, the start of a carved block, is in a hole, and so is free. */
 bool hole_has(const struct pool *pool, const void *p);
 
-/* How many blocks are. */
+/* How many blocks are in holes. */
 unsigned hole_blocks(const struct pool *pool);
 
-/* Gives back all pages that may go; how many these were. The caller owns the pool and is inside a
- * slow path; `free_blocks` hang in its list. */
+/* Makes all pages holes that may become so; returns how many. The caller owns the pool and is
+ * inside a slow path; `free_blocks` blocks hang in the pool's list. */
 unsigned hole_dig(struct pool *pool, unsigned free_blocks);
 
 /* Makes the blocks of the first hole, as a list, at least one. Sets *zero when it is one block
  * whose bytes behind the link are zero. There must be a hole. */
 struct block *hole_fill(struct pool *pool, bool *zero);
 
-/* The pool goes: its holes, which read as zero, are its last ones. */
+/* The pool is about to go back to the arenas: it has no holes from now on. Returns the bits of the
+ * pages that were holes, which read as zero. */
 unsigned hole_forget(struct pool *pool);
 
 #endif

@@ -1,5 +1,5 @@
-/* hooks.h: what upper layers have done when a heap changes. They fill the table in; until then
- * nobody needs it. */
+/* hooks.h: what src/object has done when a heap changes. It fills the table in before the first
+ * object is made; until then no hook is called. */
 #ifndef ALLOC_HOOKS_H
 #define ALLOC_HOOKS_H
 
@@ -11,11 +11,11 @@ struct heap;
 struct pool;
 
 struct hooks {
-    /* A pool with a GC table or shared counts is empty, and hangs nowhere any more: it is the hook's, which
-     * gives it back by object_block_release_pool, at once or later. Comes inside a slow path,
-     * perhaps under registry_lock: must neither allocate nor wait. */
+    /* A pool that has a GC table or shared counts is empty, and hangs nowhere any more: the hook
+     * gives it back by object_block_release_pool, at once or later. It is called inside a slow
+     * path, perhaps under registry_lock, so it must neither allocate nor wait. */
     void (*pool_gone)(struct pool *pool);
-    /* The thread whose heap has objects ends; true to be asked again after other destructors. */
+    /* A thread whose heap has objects ends. True: call the hook again, after other destructors. */
     bool (*thread_ends)(struct heap *heap);
 };
 

@@ -16,9 +16,9 @@ struct huge_totals huge_totals;
 /* ---- The table: open addressing, linear probing; freed entries keep probes going ---- */
 
 struct entry {
-    uintptr_t address; /* 0: empty; with FREED in it: was freed; written last */
+    uintptr_t address; /* 0: empty; with FREED in it: the block was freed. Written last */
     size_t bytes;
-    size_t span_bytes; /* of memory behind it: written after it has grown, before it shrinks */
+    size_t span_bytes; /* the span's: written after it has grown, before it shrinks */
 };
 
 #define FREED ((uintptr_t)1)
@@ -36,23 +36,24 @@ static size_t table_bytes(size_t capacity)
     return os_round_to_pages(sizeof(struct table) + capacity * sizeof(struct entry));
 }
 
-static size_t hash(uintptr_t address)
+static size_t hash_address(uintptr_t address)
 {
     return (size_t)((address >> os_page_shift) * UINT64_C(0x9e3779b97f4a7c15) >> 20);
 }
 
-static bool is_live(const struct entry *entry)
+static bool is_live_entry(const struct entry *entry)
 {
     return entry->address != 0 && (entry->address & FREED) == 0;
 }
 
-/* The entry of a block at p, or of one that was there (`freed`); NULL if there is none. */
-static struct entry *find(const void *p, uintptr_t freed)
+/* The entry of the block at p; with `freed` (FREED), that of a freed block at p. NULL if there is
+ * none. */
+static struct entry *find_entry(const void *p, uintptr_t freed)
 {
     uintptr_t address = (uintptr_t)p | freed;
     if (table == NULL || p == NULL || (uintptr_t)p % os_page_bytes() != 0)
         return NULL;
-    for (size_t i = hash((uintptr_t)p);; i++) {
+    for (size_t i = hash_address((uintptr_t)p);; i++) {
         struct entry *entry = &table->entries[i & (table->capacity - 1)];
         if (entry->address == address)
             return entry;
@@ -61,11 +62,11 @@ static struct entry *find(const void *p, uintptr_t freed)
     }
 }
 
-/* There must be room. */
-static void insert(struct table *into, uintptr_t address, size_t bytes, size_t span_bytes)
+/* The table must have room. */
+static void insert_entry(struct table *into, uintptr_t address, size_t bytes, size_t span_bytes)
 {
-    size_t i = hash(address);
-    while (is_live(&into->entries[i & (into->capacity - 1)]))
+    size_t i = hash_address(address);
+    while (is_live_entry(&into->entries[i & (into->capacity - 1)]))
         i++;
     struct entry *entry = &into->entries[i & (into->capacity - 1)];
     into->filled += entry->address == 0;
@@ -78,9 +79,9 @@ static void replace_table(struct table *bigger)
 {
     struct table *old = table;
     for (size_t i = 0; old != NULL && i < old->capacity; i++)
-        if (is_live(&old->entries[i]))
-            insert(bigger, old->entries[i].address, old->entries[i].bytes,
-                   old->entries[i].span_bytes);
+        if (is_live_entry(&old->entries[i]))
+            insert_entry(bigger, old->entries[i].address, old->entries[i].bytes,
+                         old->entries[i].span_bytes);
     __atomic_store_n(&table, bigger, __ATOMIC_RELEASE);
     huge_totals.table_bytes = table_bytes(bigger->capacity);
     if (old != NULL)
@@ -88,7 +89,7 @@ static void replace_table(struct table *bigger)
 }
 
 /* Makes room for one more entry: at least half of the table stays empty. */
-static bool make_room(void)
+static bool make_table_room(void)
 {
     if (table != NULL && (table->filled + 1) * 2 <= table->capacity)
         return true;
@@ -105,7 +106,7 @@ static bool make_room(void)
 
 static void add_block(const struct span *span, size_t bytes)
 {
-    insert(table, (uintptr_t)span->start, bytes, span->bytes);
+    insert_entry(table, (uintptr_t)span->start, bytes, span->bytes);
     huge_totals.bytes += bytes;
     huge_totals.blocks++;
 }
@@ -119,8 +120,8 @@ static void remove_block(struct entry *entry)
 
 /* ---- Blocks ---- */
 
-/* Memory that was carried over from another block: above this many bytes it is cheaper to let the
- * kernel zero it when touched. */
+/* Memory that comes from another block and must be zero: above this many bytes it is cheaper to
+ * give it back, and have the kernel zero each page that is touched. */
 #define ZERO_BY_HAND_MAX ((size_t)4 << 20)
 
 static void zero_carried(void *address, size_t carried)
@@ -129,10 +130,10 @@ static void zero_carried(void *address, size_t carried)
         memset(address, 0, carried);
 }
 
-/* A large block is mostly written from end to end, and faults in faster by huge pages. One of
- * calloc may stay untouched for the most part: it is left to the system's setting, or kept free of
- * them if the span's last block asked for them. */
-static void advise_huge_pages(const struct span *span, bool zero)
+/* Asks for THPs for a large block, which is mostly written from end to end. calloc's block may stay
+ * untouched for the most part: so it asks for none, and forbids them where the span's last block
+ * has asked. */
+static void advise_thp(const struct span *span, bool zero)
 {
     if (span->bytes < THP_HUGE_MIN || !options.thp)
         return;
@@ -142,9 +143,9 @@ static void advise_huge_pages(const struct span *span, bool zero)
         os_forbid_huge_pages(span->start, span->bytes);
 }
 
-/* A block that grows is written as it grows: where it ends, a huge page may be filled in advance.
- * So it has them if that is at most an eighth of it, or if it grows by such small steps that its
- * span ends there. */
+/* Asks for THPs for a block that grows, and is written as it grows. The last THP is filled in
+ * advance then: so only if that is at most an eighth of the block, or if the block grows by such
+ * small steps that its span ends with that THP in any case. */
 static void advise_growing(const struct span *span, size_t step)
 {
     bool is_large = span->bytes >= SPAN_SLACK_PARTS * THP_BYTES;
@@ -153,7 +154,7 @@ static void advise_growing(const struct span *span, size_t step)
         os_allow_huge_pages(span->start, span->bytes);
 }
 
-/* In whole pages; 0: there cannot be so much. */
+/* The block's bytes for a size: whole pages. 0: there cannot be so many. */
 static size_t block_bytes(size_t size)
 {
     return size > PTRDIFF_MAX ? 0 : os_round_to_pages(size == 0 ? 1 : size);
@@ -166,14 +167,14 @@ void *huge_alloc(size_t size, size_t alignment, bool zero)
     if (alignment < os_page_bytes())
         alignment = os_page_bytes();
     lock_acquire(&huge_lock);
-    if (bytes != 0 && make_room())
+    if (bytes != 0 && make_table_room())
         span = zero ? span_take_zeroed(bytes, alignment) : span_take(bytes, alignment);
     if (span.start != NULL)
         add_block(&span, bytes);
     lock_release(&huge_lock);
     if (span.start == NULL)
         return NULL;
-    advise_huge_pages(&span, zero);
+    advise_thp(&span, zero);
     if (zero && span.carried > 0)
         zero_carried(span.start, span.carried);
     return span.start;
@@ -184,7 +185,7 @@ void *huge_alloc_to_grow(size_t size)
     size_t bytes = block_bytes(size);
     struct span span = {0};
     lock_acquire(&huge_lock);
-    if (bytes != 0 && make_room())
+    if (bytes != 0 && make_table_room())
         span = span_take_to_grow(bytes);
     if (span.start != NULL)
         add_block(&span, bytes);
@@ -199,7 +200,7 @@ size_t huge_bytes(const void *p)
     bool is_mine = lock_is_mine(&huge_lock); /* a signal handler: the table is whole all the same */
     if (!is_mine)
         lock_acquire(&huge_lock);
-    const struct entry *entry = find(p, 0);
+    const struct entry *entry = find_entry(p, 0);
     size_t bytes = entry != NULL ? entry->bytes : 0;
     if (!is_mine)
         lock_release(&huge_lock);
@@ -209,7 +210,7 @@ size_t huge_bytes(const void *p)
 size_t huge_free(void *p)
 {
     lock_acquire(&huge_lock);
-    struct entry *entry = find(p, 0);
+    struct entry *entry = find_entry(p, 0);
     size_t bytes = entry != NULL ? entry->bytes : 0;
     if (entry != NULL) {
         remove_block(entry);
@@ -235,7 +236,7 @@ static struct span span_of(const struct entry *entry)
     return (struct span){(char *)entry->address, entry->span_bytes, entry->span_bytes};
 }
 
-static void shrink(struct entry *entry, size_t bytes)
+static void shrink_entry(struct entry *entry, size_t bytes)
 {
     struct span span = span_of(entry);
     size_t needed = span_needed(&span, bytes);
@@ -258,9 +259,9 @@ static bool grow_in_place(struct entry *entry, size_t bytes)
     return true;
 }
 
-/* The entry is marked freed while the span moves: a forked child that sees it half-way loses the
- * block, but holds no entry for an address that is no block. */
-static struct span move(struct entry *entry, size_t bytes)
+/* Moves the block's span. The entry is marked freed meanwhile: a forked child that finds the move
+ * half done has lost the block, but has no entry for an address where none is. */
+static struct span move_entry(struct entry *entry, size_t bytes)
 {
     struct span span = span_of(entry);
     size_t old_bytes = entry->bytes;
@@ -274,13 +275,13 @@ static struct span move(struct entry *entry, size_t bytes)
 }
 
 /* The block's span once it has `bytes`; its start is NULL if it cannot. */
-static struct span resize(struct entry *entry, size_t bytes)
+static struct span resize_entry(struct entry *entry, size_t bytes)
 {
     void *p = (void *)entry->address;
     if (bytes < entry->bytes)
-        shrink(entry, bytes);
+        shrink_entry(entry, bytes);
     else if (bytes > entry->bytes && !grow_in_place(entry, bytes))
-        return make_room() ? move(find(p, 0), bytes) : (struct span){0};
+        return make_table_room() ? move_entry(find_entry(p, 0), bytes) : (struct span){0};
     return span_of(entry);
 }
 
@@ -289,11 +290,11 @@ void *huge_resize(void *p, size_t size)
     size_t bytes = block_bytes(size), old_bytes = 0, old_span_bytes = 0;
     struct span span = {0};
     lock_acquire(&huge_lock);
-    struct entry *entry = bytes != 0 ? find(p, 0) : NULL;
+    struct entry *entry = bytes != 0 ? find_entry(p, 0) : NULL;
     if (entry != NULL) {
         old_bytes = entry->bytes;
         old_span_bytes = entry->span_bytes;
-        span = resize(entry, bytes);
+        span = resize_entry(entry, bytes);
     }
     lock_release(&huge_lock);
     if (span.start != NULL && span.bytes > old_span_bytes)
@@ -306,7 +307,7 @@ void huge_repair(void)
     span_cache_forget();
     huge_totals.bytes = huge_totals.blocks = 0;
     for (size_t i = 0; table != NULL && i < table->capacity; i++) {
-        if (!is_live(&table->entries[i]))
+        if (!is_live_entry(&table->entries[i]))
             continue;
         huge_totals.bytes += table->entries[i].bytes;
         huge_totals.blocks++;
@@ -319,7 +320,7 @@ uintptr_t huge_find(const void *p, size_t *bytes)
     lock_acquire(&huge_lock);
     for (size_t i = 0; table != NULL && i < table->capacity; i++) {
         const struct entry *entry = &table->entries[i];
-        if (is_live(entry) && (uintptr_t)p - entry->address < entry->bytes) {
+        if (is_live_entry(entry) && (uintptr_t)p - entry->address < entry->bytes) {
             start = entry->address;
             *bytes = entry->bytes;
         }
@@ -331,13 +332,13 @@ uintptr_t huge_find(const void *p, size_t *bytes)
 size_t huge_freed_bytes(const void *p)
 {
     lock_acquire(&huge_lock);
-    const struct entry *entry = find(p, FREED);
+    const struct entry *entry = find_entry(p, FREED);
     size_t bytes = entry != NULL ? entry->bytes : 0;
     lock_release(&huge_lock);
     return bytes;
 }
 
-/* Whether something is kept, and the lock is free. */
+/* Takes huge_lock if spans are kept and no other thread has it. */
 static bool enter_kept(void)
 {
     return __atomic_load_n(&span_totals.cached_bytes, __ATOMIC_RELAXED) > 0 && lock_try(&huge_lock);

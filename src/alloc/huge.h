@@ -1,9 +1,9 @@
-/* huge.h: blocks with a mapping of their own: above RUN_MAX bytes, or more strictly aligned than a
- * run can be.
+/* huge.h: huge blocks: blocks with a mapping of their own, above RUN_MAX bytes, or aligned to more
+ * than a run can be.
  *
- * A hash table by address says which spans of memory (span.h) are blocks. It is kept out of line,
- * grows by replacement, and each change is completed by one store, so a forked child finds it
- * whole. */
+ * A hash table by address holds the blocks; the memory of each is a span (span.h). The table lies
+ * in a mapping of its own. It grows by replacement, and each change is completed by one store, so a
+ * forked child finds it whole. */
 #ifndef ALLOC_HUGE_H
 #define ALLOC_HUGE_H
 
@@ -24,7 +24,7 @@ extern HIDDEN struct huge_totals huge_totals;
 
 void *huge_alloc(size_t size, size_t alignment, bool zero);
 
-/* A block that a smaller one goes on in: more steps are to be expected. */
+/* A block that realloc moves a smaller one to: it is expected to grow on. */
 void *huge_alloc_to_grow(size_t size);
 
 /* The bytes of the block that starts at p, or 0: no huge block starts there. */
@@ -36,8 +36,8 @@ size_t huge_free(void *p);
 /* Resizes the block where it is, or moves it with its pages; NULL leaves it as it was. */
 void *huge_resize(void *p, size_t size);
 
-/* Derives the totals from the table again and forgets the cache, in a forked child whose parent was
- * changing them. */
+/* In a forked child whose parent was changing them: derives the totals from the table again, and
+ * forgets the kept spans. */
 void huge_repair(void);
 
 /* The huge block that p points into; 0 if there is none. For messages. */
@@ -46,14 +46,15 @@ uintptr_t huge_find(const void *p, size_t *bytes);
 /* The bytes of a block that was at p and has been freed; 0 if nothing is known. For messages. */
 size_t huge_freed_bytes(const void *p);
 
-/* Gives back what has been kept for longer than the decay time. */
+/* Gives back the spans that have been kept for longer than `decay`; skipped when another thread has
+ * the lock. */
 void huge_tick(uint64_t now_ms);
 
-/* Gives back what has been kept for longest: at least `bytes`, if there is so much; skipped when
- * another thread is at it. */
+/* Gives back at least `bytes` of kept spans, if there are so many, the oldest first; skipped when
+ * another thread has the lock. */
 void huge_drop_oldest(size_t bytes);
 
-/* Gives back all that is kept; the bytes returned. */
+/* Gives back all kept spans; the bytes returned. */
 size_t huge_purge_all(void);
 
 #endif

@@ -27,7 +27,7 @@
 
 static struct lock init_lock = LOCK_INIT(RANK_INIT);
 
-/* The file is there and could not be read. */
+/* Warns that the configuration file exists, but could not be read. */
 static void tell_unread(long error)
 {
     switch (error) {
@@ -62,7 +62,8 @@ static void read_options(void)
         tell_unread(file_length);
 }
 
-/* What must not be done again when memory was refused and the next call tries once more. */
+/* The part that must not be repeated when memory was refused and the next allocation tries again.
+ */
 static void prepare_once(void)
 {
     static bool prepared;
@@ -81,7 +82,7 @@ static void prepare_once(void)
 bool init_slow(void)
 {
     if (lock_is_mine(&init_lock))
-        return false; /* a signal handler inside the first allocation */
+        return false; /* the caller is a signal handler that interrupted the first allocation */
     lock_acquire(&init_lock);
     if (map.bytes == 0) {
         prepare_once();

@@ -1,4 +1,4 @@
-/* init.h: the first allocation of the process. */
+/* init.h: what the first allocation of the process sets up. */
 #ifndef ALLOC_INIT_H
 #define ALLOC_INIT_H
 
@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* Reads the options and sets up the address map, once. False when the OS gives nothing. */
+/* Reads the options and sets up the address map, once. False when the OS gives no memory. */
 bool init_slow(void);
 
 static inline bool init_done(void)

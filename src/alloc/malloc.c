@@ -14,7 +14,7 @@
 #include "perturb.h"
 #include "proof.h"
 #include "refill.h"
-#include "registry.h" // registry_claim
+#include "registry.h" // registry_steal_this
 #include "remote.h"
 #include "run.h"
 #include "trim.h" // trim_mappings
@@ -32,9 +32,9 @@ COLD void *malloc_no_memory(void)
     return NULL;
 }
 
-/* Some block is much larger than what was asked for: where there was no memory to move it to when
- * it shrank, or no pool to take it from. From then on a small size said of a block proves nothing.
- */
+/* Set once a block was given that is much larger than its size: one that shrank while there was no
+ * memory to move it to, or a huge block in place of a small one. From then on a size far below the
+ * block's proves nothing (check_size). */
 static _Atomic bool gave_larger;
 
 static COLD void note_larger(void)
@@ -44,9 +44,9 @@ static COLD void note_larger(void)
 
 /* ---- malloc ---- */
 
-/* A signal handler may have interrupted its thread while that held arena_lock, and then waits for
- * huge_lock all the same: so the handler of one that held huge_lock must not wait for arena_lock.
- * Nor may that of one that was making a heap: a new arena takes map_lock. */
+/* Whether the caller is a signal handler whose thread holds a lock under which arena_lock must not
+ * be waited for: arena_lock itself; huge_lock, since the handler of a thread that holds arena_lock
+ * waits for huge_lock; map_lock, since a new arena takes that. */
 static bool must_not_wait_for_arenas(void)
 {
     return lock_is_mine(&arena_lock) || lock_is_mine(&huge_lock) || lock_is_mine(&map_lock);
@@ -76,7 +76,8 @@ static void *alloc_run(size_t size, size_t alignment, bool zero)
     return run;
 }
 
-/* A class fits an alignment if it is a multiple of it: pools start at multiples of their size. */
+/* The smallest class whose block size is a multiple of the alignment: its blocks are aligned, since
+ * pools start at multiples of POOL_BYTES. */
 static unsigned size_class_for(size_t size, size_t alignment)
 {
     unsigned size_class = size_class_of(size);
@@ -116,7 +117,7 @@ static void *try_alloc(size_t size, size_t alignment, bool zero)
     return block != NULL ? block : alloc_huge(size, alignment, zero);
 }
 
-/* Any size, any alignment. */
+/* Serves any size at any alignment. */
 static void *alloc(size_t size, size_t alignment, bool zero)
 {
     if (UNLIKELY(size > PTRDIFF_MAX) || !init_done())
@@ -132,7 +133,7 @@ static void *alloc(size_t size, size_t alignment, bool zero)
     return block;
 }
 
-/* Sizes above the table find their list here; most calls end in this function. */
+/* Sizes above TABLE_MAX find their list here; most of their calls end here. */
 NOINLINE void *malloc_slow(size_t size)
 {
     if (size > TABLE_MAX && size <= BLOCK_MAX && thread_self.small_limit != 0) {
@@ -175,7 +176,7 @@ void malloc_set_perturb(int value)
 
 /* ---- free ---- */
 
-/* Looking free is no proof of being free. */
+/* Reports p if it is no live block of the pool. That p looks free is no proof (proof.h). */
 static void check_live(const struct pool *pool, const void *p, const char *operation)
 {
     if (UNLIKELY(!pool_has_block(pool, p) || remote_is_emptied(pool) || hole_has(pool, p)) ||
@@ -195,14 +196,15 @@ static void free_to_pool(struct pool *pool, void *p)
         remote_free_now(pool, p);
         return;
     }
-    if (pool_heap(pool) == heap->number || registry_claim(heap, pool))
+    if (pool_heap(pool) == heap->number || registry_steal_this(heap, pool))
         heap_free_slow(heap, pool, p);
     else
         remote_free(heap, pool, p);
     thread_leave(heap);
 }
 
-/* `released` bytes have gone back; the heap, if there is one, may want to look at the clock. */
+/* Leaves the slow path after `released` bytes went back to the arenas or the OS: much of that makes
+ * a tick due. The heap may be NULL. */
 static void leave_after_release(struct heap *heap, size_t released)
 {
     if (heap == NULL)
@@ -211,8 +213,8 @@ static void leave_after_release(struct heap *heap, size_t released)
     thread_leave(heap);
 }
 
-/* A signal handler that has interrupted arenas or huge blocks frees nothing of theirs: the memory
- * is lost, but nothing breaks. */
+/* A signal handler that has interrupted its thread inside the arenas or the table of huge blocks
+ * frees no run and no huge block: the memory is lost, but nothing breaks. */
 static void free_run(void *p)
 {
     if (must_not_wait_for_arenas())
@@ -236,7 +238,8 @@ static void free_huge(void *p)
     leave_after_release(thread_enter_existing(), bytes);
 }
 
-/* A free that the fast path would take, but for a hole somewhere before the block. */
+/* Frees an own block that lies behind the first hole of its pool, where the fast path is closed.
+ * False: p is no such block. */
 static bool free_behind_hole(void *p)
 {
     struct pool *pool = map_pool(p);
@@ -346,7 +349,8 @@ static void *resize_in_place(void *block, size_t bytes, size_t size)
     return resized;
 }
 
-/* There is no memory to move the block to: if it was to shrink, it serves as it stands. */
+/* The outcome of realloc when there is no memory to move the block to: a block that was to shrink
+ * serves as it stands. */
 static COLD void *not_moved(void *block, size_t bytes, size_t size)
 {
     if (size > bytes)
@@ -355,7 +359,7 @@ static COLD void *not_moved(void *block, size_t bytes, size_t size)
     return block;
 }
 
-/* For a block that was outgrown, and may be again. */
+/* A huge block that realloc moves a smaller one to: it is likely to grow again. */
 static void *alloc_to_grow(size_t size)
 {
     if (size <= RUN_MAX || lock_is_mine(&huge_lock))
@@ -367,7 +371,7 @@ static void *alloc_to_grow(size_t size)
     return block;
 }
 
-/* Blocks of other threads, runs and huge blocks. */
+/* Serves blocks of other threads, runs and huge blocks. */
 static NOINLINE void *resize_slow(void *block, size_t size)
 {
     size_t bytes = malloc_block_bytes(block, "realloc");

@@ -5,13 +5,13 @@
  *
  *   malloc_fast ── list empty, larger ──> malloc_slow ──> refill_block  (pools)
  *                                                    ──> run_alloc     (pages of an arena)
- *                                                    ──> huge_alloc    (own mapping)
- *   free_fast ──── not mine ───────────> send_home       (a chain that waits in the outbox)
+ *                                                    ──> huge_alloc    (a mapping of its own)
+ *   free_fast ──── another thread's ───> free_to_outbox   (a chain that waits in the outbox)
  *             ──── no such chain ──────> free_slow ────> heap_free_slow, remote_free
  *             ──── no pool at all ──────>          ────> run_release, huge_free, misuse_report
  *             ──── `left` is 0 ────────> free_drained ──> heap_pool_drained
  *
- * The fast paths are inline so that the exported malloc and free are these few instructions. */
+ * The fast paths are inline, so that the exported malloc and free are these few instructions. */
 #ifndef ALLOC_MALLOC_H
 #define ALLOC_MALLOC_H
 
@@ -30,15 +30,15 @@
 #include <stdint.h>
 #include <string.h>
 
-/* These take every argument; NULL comes with ENOMEM. */
+/* The slow paths serve every argument; where they return NULL, errno is ENOMEM. */
 void *malloc_slow(size_t size);
 void *calloc_slow(size_t size);
 void *malloc_aligned(size_t alignment, size_t size); /* alignment: a power of two */
 void *malloc_resize(void *block, size_t size);       /* realloc */
 void free_slow(void *p);
 void free_drained(struct pool *pool);
-/* free_sized and its like, whose name is `operation`; the size is looked at if an option says so.
- * `aligned`: the block may be larger than its size needs. */
+/* Serves free_sized and its like, whose name is `operation`; checks the size if an option asks for
+ * that. `aligned`: the block may be larger than its size needs. */
 void free_sized_as(const char *operation, void *p, size_t size, bool aligned);
 size_t malloc_block_bytes(const void *p, const char *operation); /* 0 for NULL */
 bool malloc_has_block(const void *p); /* p is the start of a block, live or not */
@@ -46,7 +46,8 @@ size_t malloc_good_size(size_t size);
 void malloc_set_perturb(int value); /* perturb_set; the caller's fast paths follow at once */
 void *malloc_no_memory(void);       /* NULL, errno ENOMEM */
 
-/* Of a block's link the list sees only what costs nothing (block.h); debug builds see all. */
+/* block_list_pop notices only some of the links that a program has overwritten (block.h); debug
+ * builds notice all that do not lead to a block of the pool. */
 static ALWAYS_INLINE struct block *pop(struct block_list *list)
 {
     struct block *block = block_list_pop(list);
@@ -83,8 +84,8 @@ static ALWAYS_INLINE size_t aligned_size(size_t alignment, size_t size)
     return LIKELY(size - 1 < TABLE_MAX) ? rounded : SIZE_MAX;
 }
 
-/* The pool of a live block that the calling thread owns and may free by a push; NULL sends the
- * caller to the slow path, which finds out why. The cookie is one of thread_self's. */
+/* The pool of p, if p is a live block that the calling thread owns and may free by a push; NULL
+ * sends the caller to the slow path, which finds out why. The cookie is one of thread_self's. */
 static ALWAYS_INLINE struct pool *pool_of_cookie(const void *p, uintptr_t cookie)
 {
     struct pool *pool = map_pool(p);
@@ -108,11 +109,11 @@ static ALWAYS_INLINE void push(struct pool *pool, void *p)
         free_drained(pool);
 }
 
-/* A block of another thread's pool joins the chain that waits in the outbox, thread_self's or NULL;
- * false if it cannot. Nothing else may come in between; the other fast paths, which leave the
- * outbox alone, stay open. A thread that vanishes here (fork) loses blocks of the chain, no more.
- */
-static ALWAYS_INLINE bool send_home(struct outbox_slot *outbox, void *p)
+/* Adds a block of another thread's pool to the chain that waits in the outbox (thread_self's, or
+ * NULL); false if no chain accepts it. While the chain changes, thread_self.outbox is NULL, so that
+ * a signal handler leaves the outbox alone; the other fast paths stay open to the handler. A thread
+ * that vanishes here (fork) loses at most the blocks of the chain. */
+static ALWAYS_INLINE bool free_to_outbox(struct outbox_slot *outbox, void *p)
 {
     if (UNLIKELY(outbox == NULL) || UNLIKELY(!outbox_accepts(&outbox[outbox_number(p)], p)))
         return false;
@@ -129,12 +130,13 @@ static ALWAYS_INLINE void free_fast(void *p)
     struct pool *pool = pool_of_mine(p);
     if (LIKELY(pool != NULL))
         push(pool, p);
-    else if (!send_home(thread_self.outbox, p))
+    else if (!free_to_outbox(thread_self.outbox, p))
         free_slow(p);
 }
 
-/* operator delete's: a NULL outbox, too, while it is not known where its forms lead. False: not
- * freed, it is for the slow path. */
+/* free_fast for operator delete, whose cookie and outbox are 0 until it is known that all its forms
+ * lead here (thread_operators_open). False: the block is not freed, the caller takes the slow path.
+ */
 static ALWAYS_INLINE bool delete_fast(void *p)
 {
     struct pool *pool = pool_of_cookie(p, thread_self.operator_cookie);
@@ -143,10 +145,10 @@ static ALWAYS_INLINE bool delete_fast(void *p)
         return true;
     }
     uintptr_t outbox = (uintptr_t)thread_self.outbox & thread_operators_open;
-    return send_home((struct outbox_slot *)outbox, p);
+    return free_to_outbox((struct outbox_slot *)outbox, p);
 }
 
-/* Zeroes a block of `size` bytes, which lies in one of 8 bytes or of whole 16-byte pieces. */
+/* Zeroes the first `size` bytes of a block, which has 8 bytes or whole 16-byte pieces. */
 static ALWAYS_INLINE void *zero_block(void *block, size_t size)
 {
     typedef unsigned long long piece __attribute__((vector_size(16), may_alias, aligned(1)));

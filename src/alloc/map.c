@@ -6,11 +6,11 @@
 
 #include <string.h>
 
-/* The tables become writable for this many arenas, or heaps, at a time. */
+/* The tables are made writable for so many arenas, or heaps, at a time. */
 #define GROUP_ARENAS 16u
 #define GROUP_HEAPS 16u
 
-/* Before map_init every address finds this record, which no free passes. */
+/* Before map_init every address finds this record, which describes none. */
 static struct pool no_pool;
 
 struct map map = {.pools = (char *)&no_pool};
@@ -37,8 +37,8 @@ static struct layout tables_layout(unsigned window_shift, size_t heap_max)
     return layout;
 }
 
-/* How many heaps: their cookies must span less than half the window (see pool.h), their numbers
- * fit 16 bits, and under an address limit their records must not eat it. */
+/* How many heaps there may be: their cookies must span less than half the window (pool.h), their
+ * numbers must fit 16 bits, and their records must not use up an address limit. */
 static uint32_t heap_limit(unsigned window_shift, size_t address_limit)
 {
     size_t max = ((size_t)1 << (window_shift - 1 - COOKIE_SHIFT)) - 1;
@@ -73,7 +73,7 @@ static void set_reach(size_t slots, size_t arena_slots)
     __atomic_store_n(&map.pool_mask, (slots - 1) << POOL_RECORD_SHIFT, __ATOMIC_RELEASE);
 }
 
-/* Doubles the reach until it has so many slots; the range has them. */
+/* Doubles the reach until it has so many slots, which the range has. */
 static bool extend_reach(size_t slots)
 {
     size_t present = slots_within_reach(), wanted = present;
@@ -134,7 +134,7 @@ static unsigned shift_for(size_t bytes)
     return shift;
 }
 
-/* Where the OS puts mappings at present, but for those that fit between others; 0: nowhere. */
+/* The address where the OS puts the next mapping, unless it fits between older ones; 0: nowhere. */
 static uintptr_t probe_address(void)
 {
     void *probe = os_reserve(ARENA_BYTES);
@@ -143,7 +143,7 @@ static uintptr_t probe_address(void)
     return (uintptr_t)probe;
 }
 
-/* An aligned range, cut out of one that is twice as large. */
+/* Reserves an aligned range: reserves twice as much, and gives back what lies around it. */
 static char *reserve_and_cut(size_t bytes)
 {
     char *start = os_reserve(2 * bytes);
@@ -156,7 +156,8 @@ static char *reserve_and_cut(size_t bytes)
     return start + before;
 }
 
-/* An aligned range: the next one below the probe; above it, where mappings grow upwards; or any. */
+/* Reserves an aligned range: the next one below the probe; else the next above it, where mappings
+ * grow upwards; else any. */
 static char *reserve_aligned(size_t bytes, uintptr_t probe)
 {
     uintptr_t above = (probe + bytes - 1) & ~(bytes - 1), below = above - 2 * bytes;
@@ -167,8 +168,8 @@ static char *reserve_aligned(size_t bytes, uintptr_t probe)
     return range != NULL ? range : reserve_and_cut(bytes);
 }
 
-/* How far into its range the window begins: the range is aligned, so of the random bits that the
- * OS has given the probe only the high ones tell where it lies; here are some of the others. */
+/* How far into its range the window begins. The range is aligned, so of the random bits of the
+ * probe's address only the high ones are in the range's; some of the others are used here. */
 static size_t random_offset(size_t bytes, uintptr_t probe)
 {
     size_t most = smaller(bytes / 16, (size_t)1 << (REACH_SHIFT_MIN - 1));
@@ -223,8 +224,9 @@ static void unmap_between(char *from, char *end)
 }
 
 /* Whether tables for a range of `shift` would leave all records in use where they are, and serve
- * `bytes` of the window. Only who is alone may do with less than the present reach: with the
- * aligned part of it in which the first record lies; later arenas wrap around its end. */
+ * `bytes` of the window. The reach may become smaller only if no other thread reads it (`alone`):
+ * then it is the aligned part of the present one in which the first record lies, and later arenas
+ * wrap around its end. */
 static bool can_shrink_to(unsigned shift, size_t bytes, bool alone)
 {
     size_t slots = slot_count(shift), first = first_slot();
@@ -235,7 +237,7 @@ static bool can_shrink_to(unsigned shift, size_t bytes, bool alone)
     return (slots - first) << POOL_SHIFT >= bytes;
 }
 
-/* Gives back the tables' address space that a range of `shift` does not need. */
+/* Gives back the part of the tables' address space that a range of `shift` does not need. */
 static void shrink_tables(unsigned shift, size_t address_limit)
 {
     size_t slots = slot_count(shift), first = first_slot();
@@ -323,7 +325,7 @@ static bool reach_arena(uint32_t number)
     return number < map.reach_end || extend_reach(first_slot() + (number + 1) * ARENA_POOLS);
 }
 
-/* Makes an arena's memory usable. *taken: others have mapped something there. */
+/* Makes an arena's memory usable. Sets *taken if the program has mapped something there. */
 static bool commit_arena(uint32_t number, bool *taken)
 {
     void *start = (void *)map_arena_start(number);
@@ -361,7 +363,7 @@ static uint32_t add_arena(void)
         bool usable = commit_arena(number, &taken);
         if (!usable && !taken)
             break;
-        /* An arena whose place is taken by others stays in the numbering, all its pages used. */
+        /* An arena whose place is taken stays in the numbering, with all its pages used. */
         if (!usable)
             memset(map.arenas[number].used, 0xff, sizeof map.arenas[number].used);
         atomic_store_explicit(&map.arena_end, number + 1, memory_order_release);
@@ -380,7 +382,7 @@ uint32_t map_add_arena(void)
     return number;
 }
 
-/* Makes a group of heaps writable; the reach is kept at twice what their cookies span (pool.h). */
+/* Makes a group of heaps writable; keeps the reach at twice what their cookies span (pool.h). */
 static bool commit_heaps(uint32_t first)
 {
     uint32_t left = map.heap_max - first + 1;

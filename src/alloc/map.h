@@ -14,22 +14,23 @@
  *     table    [ read only ][ writable ][ r.o. ][ unreadable until the reach doubles ]
  *              |<----------- reach ----------->|
  *
- * What lies beyond the reach costs nothing, even a process that locks its memory. Before an arena
- * there is handed out, the next part of the table is made readable, and then a mask with one more
- * bit is stored. Other threads read the mask at any time, without order:
+ * What lies beyond the reach costs nothing, even in a process that locks its memory. Before an
+ * arena there is handed out, the next part of the table is made readable, and then a mask with one
+ * more bit is stored. Other threads read the mask at any time, without order:
  *
  *   - An address within the old reach has the same record by either mask: its new bit is 0.
- *   - One beyond it finds, by the old mask, the record of another slot, and is not described by
- *     that. Nobody looks a live block up so: it was handed out after the mask was stored, and came
- *     to other threads after that. A wild pointer goes to the slow path, where map_pool_around does
- *     not take the record for the address's either.
- *   - A thread that vanishes in between (fork) leaves a part readable that no mask leads to; if the
- *     kernel refuses, there is no such arena. Signal handlers find one mask or the other.
+ *   - An address beyond it finds, by the old mask, the record of another slot, which does not
+ *     describe it. No thread looks up a live block by the old mask: the block was handed out after
+ *     the new mask was stored, and came to other threads after that. A wild pointer takes the slow
+ *     path, where map_pool_around finds that the record does not describe the address, either.
+ *   - A thread that vanishes in between (fork) leaves a part of the table readable that no mask
+ *     leads to. If the kernel refuses to make the part readable, the arena is not handed out. A
+ *     signal handler finds one mask or the other.
  *
- * Where the OS grants it the window is reserved at the start and made usable arena by arena. Under
- * RLIMIT_AS, where a reservation would eat the limit, it is merely a place where arenas are mapped
- * one by one. The tables are one mapping: pool records, arena records, longest[], heaps; of the
- * latter three only what is used can be read. */
+ * Where the OS grants it, the window is reserved at the start, and made usable arena by arena.
+ * Under RLIMIT_AS a reservation would use up the limit: there the window is only a place where
+ * arenas are mapped one by one. The tables are one mapping: pool records, arena records, longest[],
+ * heaps; of the latter three only the parts in use can be read. */
 #ifndef ALLOC_MAP_H
 #define ALLOC_MAP_H
 
@@ -59,7 +60,7 @@ struct map {
     _Atomic uint32_t arena_end; /* arenas [0, arena_end) of the window have been made usable */
     uint32_t reach_end;         /* arenas up to here are within reach */
     uint32_t records_end;       /* arenas up to here have writable records */
-    bool reserved;              /* the window is ours: arenas need only be committed */
+    bool reserved;              /* the window is reserved: arenas need only be committed */
     char *heaps;                /* heap structs, HEAP_STRIDE apart */
     uint32_t heap_max;          /* the highest heap number */
     _Atomic uint32_t heap_end;  /* heaps up to this number are writable */
@@ -68,21 +69,21 @@ struct map {
 
 extern HIDDEN struct map map;
 
-/* For all changes of what is within reach or writable; taken by the functions below. */
+/* Guards all changes of what is within reach or writable; the functions below acquire it. */
 extern HIDDEN struct lock map_lock;
 
-/* Sets up window and tables: false when the OS gives nothing at all. */
+/* Sets up window and tables; false when the OS gives no memory. */
 bool map_init(void);
 
 /* The process is about to limit its address space: gives back what is only reserved, but for the
  * tables of a window of that size. From now on arenas are mapped one by one. `alone`: no other
- * thread may be inside free(), so that the tables' reach can be made smaller, too. */
+ * thread can be inside free, so the tables' reach may be made smaller, too. */
 void map_limit(size_t address_limit, bool alone);
 
 /* Makes the next arena's memory and records usable; its number, or UINT32_MAX. */
 uint32_t map_add_arena(void);
 
-/* Gives a free arena's memory back, so that no limit counts it, and takes it again. */
+/* Gives up a free arena's memory, so that no limit counts it; and gets it back. */
 bool map_drop_arena(uint32_t number);
 bool map_restore_arena(uint32_t number);
 
@@ -101,7 +102,7 @@ static inline struct heap *map_heap(uint32_t number)
 #define POOL_RECORD_SHIFT 7
 _Static_assert(sizeof(struct pool) == 1u << POOL_RECORD_SHIFT, "map_pool shifts by the record");
 
-/* The record that would describe p; see above. */
+/* The record that describes p, if any does; see above. */
 static ALWAYS_INLINE struct pool *map_pool(const void *p)
 {
     return (struct pool *)(map.pools +
@@ -140,7 +141,6 @@ static inline uint32_t map_arena_number(const void *p)
     return (uint32_t)(((uintptr_t)p - map.base) >> ARENA_SHIFT);
 }
 
-/* The record. */
 static inline struct arena *map_arena(uint32_t number)
 {
     return &map.arenas[number];
@@ -156,7 +156,7 @@ static inline uint32_t map_arena_end(void)
     return atomic_load_explicit(&map.arena_end, memory_order_acquire);
 }
 
-/* Whether p lies in an arena that has been made usable: its records may be trusted. */
+/* Whether p lies in an arena that has been made usable: then its records may be read. */
 static inline bool map_in_arena(const void *p)
 {
     return map_in_window(p) && map_arena_number(p) < map_arena_end();

@@ -1,5 +1,5 @@
-/* misuse.c: telling what a wrong pointer points to. Only reads records, and a block's first word
- * where the record says that there is a block. */
+/* misuse.c: finding out what a wrong pointer points to. Reads records only, and a block's first
+ * word where the record says that there is a block. */
 #include "misuse.h"
 
 #include "arena.h"

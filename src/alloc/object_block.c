@@ -1,4 +1,4 @@
-/* object_block.c: the slow side. */
+/* object_block.c: the slow paths of objects. */
 #include "object_block.h"
 
 #include "arena.h"

@@ -1,7 +1,7 @@
-/* object_block.h: blocks for objects: the door through which src/object reaches the heaps.
+/* object_block.h: blocks for objects: all that src/object asks of the heaps.
  *
- * They lie in pools of their own (size_class.h), for which free() is closed. A block is popped and
- * pushed as in malloc.h; the caller must not be a signal handler. */
+ * The blocks lie in pools of their own (size_class.h), for which free() is closed. They are popped
+ * and pushed as in malloc.h; the caller must not be a signal handler. */
 #ifndef ALLOC_OBJECT_BLOCK_H
 #define ALLOC_OBJECT_BLOCK_H
 
@@ -11,25 +11,25 @@
 
 #include "base/attributes.h"
 
-/* The calling thread's heap, set up for objects; NULL: no memory, or the thread has come to its
- * end. */
+/* The calling thread's heap, set up for objects; NULL when there is no memory, or the thread's heap
+ * has been parked. */
 struct heap *object_heap(void);
 
-/* A block of the class, after its list was found empty; NULL when there is no memory. */
+/* A block of the class, whose list is empty; NULL when there is no memory. */
 void *object_block_refill(unsigned size_class);
 
 /* Takes the block that object_block_refill gave back, and its pool with it if that is empty: the
  * next refill is another new one. */
 void object_block_undo_refill(unsigned size_class, void *block);
 
-/* Gives back a pool that hooks.pool_gone was given. Waits for arena_lock alone. */
+/* Gives back a pool that hooks.pool_gone was called for. Waits for no lock but arena_lock. */
 void object_block_release_pool(struct pool *pool);
 
-/* A block of a pool that is not the calling thread's goes home. */
+/* Frees a block of another heap's pool. */
 void object_block_send(struct pool *pool, void *block);
 
-/* Visits each pool with objects, in the order of their addresses. Under arena_lock, so that no
- * pool's memory goes while its blocks are read: `visit` must not allocate. */
+/* Calls `visit` for each pool with objects, in the order of their addresses, under arena_lock: no
+ * pool's memory goes while its blocks are read, and `visit` must not allocate. */
 void object_block_visit_pools(void (*visit)(const struct pool *pool, void *context), void *context);
 
 static ALWAYS_INLINE void *object_block_pop(struct heap *heap, unsigned size_class)

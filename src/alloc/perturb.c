@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define TUNABLE "glibc.malloc.perturb="
-#define VALUE_MAX 255u /* of the environment's */
+#define VALUE_MAX 255u /* a larger one in the environment is ignored */
 
 int perturb_value;
 
@@ -18,8 +18,8 @@ static unsigned digit_of(char c)
     return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
 }
 
-/* A number as in C, decimal, octal or hexadecimal, whatever stands behind it; one that is too large
- * counts as none. */
+/* Sets the value to a number as in C: decimal, octal or hexadecimal, whatever stands behind it. One
+ * that is too large is ignored. */
 static void take_number(const char *text)
 {
     unsigned base = 10, number = 0;
@@ -36,7 +36,7 @@ static void take_number(const char *text)
         perturb_value = (int)number;
 }
 
-/* The list is separated by colons. */
+/* Sets the value from a list of tunables, which colons separate; false if none is molt's. */
 static bool take_tunable(const char *list)
 {
     while (*list != '\0') {

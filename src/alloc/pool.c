@@ -47,8 +47,9 @@ void pool_populate_ahead(struct pool *pool)
     pool->bare_page = pool->clean_page;
 }
 
-/* Memory for the pages up to `end`, which are about to be used, and for some behind them. */
-static void populate(struct pool *pool, unsigned end)
+/* Has the kernel put memory behind the pages up to `end`, which are about to be used, and behind
+ * some more. */
+static void populate_pages(struct pool *pool, unsigned end)
 {
     unsigned first = pool->bare_page, last = (unsigned)(POOL_BYTES >> os_page_shift);
     if (end <= first)
@@ -62,8 +63,8 @@ static void populate(struct pool *pool, unsigned end)
     pool->bare_page = (uint8_t)end;
 }
 
-/* The next `count` blocks, as a list. */
-static struct block *carve(struct pool *pool, unsigned count)
+/* Carves the next `count` blocks, as a list. */
+static struct block *carve_blocks(struct pool *pool, unsigned count)
 {
     size_t bytes = pool_block_bytes(pool);
     unsigned carved = pool_carved(pool);
@@ -82,15 +83,15 @@ struct block *pool_carve(struct pool *pool, bool *zero)
     size_t bytes = pool_block_bytes(pool);
     unsigned carved = pool_carved(pool);
     unsigned count = carve_count(pool, bytes);
-    populate(pool, (unsigned)(os_round_to_pages((carved + count) * bytes) >> os_page_shift));
+    populate_pages(pool, (unsigned)(os_round_to_pages((carved + count) * bytes) >> os_page_shift));
     *zero = count == 1 && (carved * bytes) >> os_page_shift >= pool->clean_page;
-    return carve(pool, count);
+    return carve_blocks(pool, count);
 }
 
 struct block *pool_carve_live(struct pool *pool, unsigned count)
 {
     pool->left += count;
-    return carve(pool, count);
+    return carve_blocks(pool, count);
 }
 
 unsigned pool_count_list(const struct pool *pool, const struct block *list)

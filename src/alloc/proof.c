@@ -18,13 +18,13 @@ static READS_RACES const struct block *read_next(const struct block *block)
     return block_next_of(__atomic_load_n(&block->link, __ATOMIC_RELAXED));
 }
 
-/* block_end when the list is empty, which is in no pool. */
+/* The first block; of an empty list block_end, which lies in no pool. */
 static READS_RACES const struct block *read_head(const struct block_list *list)
 {
     return __atomic_load_n(&list->head, __ATOMIC_RELAXED);
 }
 
-/* Whether p hangs in what begins with `block`. */
+/* Whether p is `block`, or hangs behind it. */
 static bool is_linked(const struct pool *pool, const struct block *block, const void *p)
 {
     for (unsigned n = 0; n < pool->capacity && block != NULL; n++) {
@@ -45,7 +45,7 @@ static READS_RACES uint32_t count_slow_paths(const struct heap *heap)
     return count;
 }
 
-/* No slow path of the heap has begun or ended since that count. */
+/* Whether no slow path of the heap has begun or ended since that count. */
 static READS_RACES bool still_counts(const struct heap *heap, uint32_t count)
 {
     return os_order_threads() && __atomic_load_n(&heap->slow_paths, __ATOMIC_RELAXED) == count;
@@ -53,7 +53,7 @@ static READS_RACES bool still_counts(const struct heap *heap, uint32_t count)
 
 /* ---- The four places ---- */
 
-/* What tells that the list of an ACTIVE pool has not changed. */
+/* What would differ if the list of an ACTIVE pool had changed. */
 struct state {
     const struct block *head;
     uint32_t left;
@@ -72,7 +72,7 @@ static bool is_unchanged(const struct pool *pool, struct state before)
     return pool_state(pool) != POOL_ACTIVE || (now.head == before.head && now.left == before.left);
 }
 
-/* The chain in `remote` first: of it nothing is taken outside of slow paths. */
+/* Walks the chain in `remote` first: blocks leave it in slow paths only. */
 static enum answer is_in_pool(const struct pool *pool, const void *p)
 {
     const struct heap *owner = map_heap(pool_heap(pool));
@@ -89,8 +89,8 @@ static enum answer is_in_pool(const struct pool *pool, const void *p)
     return is_found ? YES : NO;
 }
 
-/* A chain waits in the heap's outbox, and p is in it. Inside a slow path it may be on its way to
- * the owner of its pool. */
+/* Whether p is in a chain that waits in the heap's outbox. Inside a slow path of the heap the chain
+ * may just be handed over: then the answer is no. */
 static READS_RACES bool is_in_outbox(const struct heap *heap, const struct pool *pool,
                                      const void *p)
 {
@@ -104,7 +104,7 @@ static READS_RACES bool is_in_outbox(const struct heap *heap, const struct pool 
     return is_found && still_counts(heap, slow_paths);
 }
 
-/* The heap has p from the starter and has not handed it out. */
+/* Whether the heap has p from the starter, and has not given it out. */
 static READS_RACES bool is_in_start(const struct heap *heap, const struct pool *pool, const void *p)
 {
     const struct block_list *list = &heap->free[pool->size_class];
@@ -132,8 +132,9 @@ static bool is_in_any_heap(const struct pool *pool, const void *p)
     return is_found;
 }
 
-/* Under the lock no pool goes, and no memory of one, while its blocks are read. */
-static enum answer ask(const struct pool *pool, const void *p)
+/* Looks into all lists once. Under arena_lock no pool is released, and no memory of one goes, while
+ * its blocks are read. */
+static enum answer ask_once(const struct pool *pool, const void *p)
 {
     lock_acquire(&arena_lock);
     enum answer answer = is_in_pool(pool, p);
@@ -143,7 +144,7 @@ static enum answer ask(const struct pool *pool, const void *p)
     return answer;
 }
 
-/* Owners are rarely on the same list for so many walks. */
+/* It is rare that an owner changes the same list during so many walks. */
 enum { ATTEMPTS = 100 };
 
 bool proof_is_free(const struct pool *pool, const void *p)
@@ -152,6 +153,6 @@ bool proof_is_free(const struct pool *pool, const void *p)
     if (thread_is_reentered())
         return false;
     for (unsigned n = 0; n < ATTEMPTS && answer == UNKNOWN; n++)
-        answer = ask(pool, p);
+        answer = ask_once(pool, p);
     return answer == YES;
 }

@@ -8,31 +8,30 @@
 #include "base/options.h"
 #include "os/os.h"
 
-/* A look at the clock may spend about a tenth of the time since the last one: the kernel takes
- * about 0.25 µs a page. */
+/* 400 pages take the kernel a tenth of a millisecond. */
 #define PAGES_PER_MS 400u
 #define PAGES_MIN 256u
 #define PAGES_MAX ((size_t)1 << 20)
 
-/* While as many are returned the lock is held. */
+/* purge_all holds the lock while it returns so many pages. */
 #define LOCKED_PAGES ((size_t)256)
 
 /* Under arena_lock. */
 static struct {
     bool under_way;
-    bool takes_all;        /* what is free was so before, old or not */
-    uint32_t next;         /* the arena it comes to next */
+    bool takes_all;        /* it returns all idle pages, old or not */
+    uint32_t next;         /* the arena to go on with */
     uint64_t started_ms;   /* when it began */
-    uint64_t looked_ms;    /* the last look at the clock */
+    uint64_t ticked_ms;    /* the last tick */
     size_t freed_pages;    /* … and arena_totals.freed_pages then */
     size_t quota;          /* pages that may be returned at once */
-    size_t refused;        /* idle pages that the OS would not take, in the sweep under way */
-    size_t refused_before; /* … and in the last whole one: they do not count towards the budget */
+    size_t refused;        /* idle pages that the OS has refused, in the sweep under way */
+    size_t refused_before; /* … and in the last whole one: over_budget does not count them */
 } sweep;
 
-/* Returns a range of pages, one system call where the OS takes it whole; else (a page of it is
- * locked) by halves, as long as few pages have been refused in this sweep. Takes a page from
- * *quota for each one tried. */
+/* Returns a range of pages by one system call. Where the OS refuses it (a page of it is locked), by
+ * halves, as long as few pages have been refused in this sweep. Takes a page from *quota for each
+ * page that is tried. */
 #define REFUSED_MAX 256u
 
 static void purge_range(uint32_t number, unsigned first, unsigned end, size_t *quota)
@@ -68,9 +67,9 @@ static bool purge_pages(uint32_t number, const uint64_t *which, size_t *quota)
 }
 
 enum which {
-    OLD,  /* idle pages that were so at the last visit */
-    LEFT, /* those that were in use once: all but the filled ones */
-    ALL,
+    OLD,       /* idle pages that were idle at the last sweep */
+    USED_ONCE, /* idle pages that were in use once: all but the filled ones */
+    ALL,       /* all idle pages */
 };
 
 static uint64_t pages_due(const struct arena *arena, unsigned word, enum which which)
@@ -78,11 +77,11 @@ static uint64_t pages_due(const struct arena *arena, unsigned word, enum which w
     uint64_t idle = arena->dirty[word] & ~arena->used[word];
     if (which == OLD)
         return idle & arena->old[word];
-    return which == LEFT ? idle & ~arena->filled[word] : idle;
+    return which == USED_ONCE ? idle & ~arena->filled[word] : idle;
 }
 
-/* Visits one arena. Whether the visit came to its end: pages become old then, and only then. */
-static bool visit(uint32_t number, enum which which, size_t *quota)
+/* Sweeps one arena. Whether it has come to the end: then, and only then, idle pages become old. */
+static bool sweep_arena(uint32_t number, enum which which, size_t *quota)
 {
     struct arena *arena = map_arena(number);
     uint64_t due[ARENA_PAGES_MAX / 64];
@@ -109,14 +108,14 @@ size_t purge_raise_quota(size_t left, uint64_t elapsed_ms)
     return quota < PAGES_MAX ? quota : PAGES_MAX;
 }
 
-/* Whether next to nothing was freed since the last look, which is long ago. */
+/* Whether the last tick is long ago, and next to nothing was freed since. */
 static bool has_slept(uint64_t now_ms)
 {
     size_t freed = arena_totals.freed_pages - sweep.freed_pages;
-    return now_ms - sweep.looked_ms >= options.decay && freed <= arena_totals.idle_pages / 16;
+    return now_ms - sweep.ticked_ms >= options.decay && freed <= arena_totals.idle_pages / 16;
 }
 
-static bool begin(uint64_t now_ms)
+static bool begin_sweep(uint64_t now_ms)
 {
     bool slept = has_slept(now_ms);
     if (sweep.under_way && !slept)
@@ -131,16 +130,16 @@ static bool begin(uint64_t now_ms)
     return true;
 }
 
-/* Adds what the time since the last look allows; nothing is saved up while there is no sweep. */
+/* Adds what the time since the last tick allows; nothing is saved up while there is no sweep. */
 static void raise_quota(uint64_t now_ms)
 {
-    bool goes_on = begin(now_ms);
-    uint64_t elapsed = now_ms - sweep.looked_ms;
+    bool goes_on = begin_sweep(now_ms);
+    uint64_t elapsed = now_ms - sweep.ticked_ms;
     if (!goes_on)
         sweep.quota = 0;
     else if (elapsed > 0)
         sweep.quota = purge_raise_quota(sweep.quota, elapsed);
-    sweep.looked_ms = now_ms;
+    sweep.ticked_ms = now_ms;
     sweep.freed_pages = arena_totals.freed_pages;
 }
 
@@ -156,7 +155,8 @@ bool purge_tick(uint64_t now_ms)
         if (sweep.next >= map_arena_end()) {
             sweep.under_way = false;
             sweep.refused_before = sweep.refused;
-        } else if (visit(sweep.next, over_budget() || sweep.takes_all ? ALL : OLD, &portion)) {
+        } else if (sweep_arena(sweep.next, over_budget() || sweep.takes_all ? ALL : OLD,
+                               &portion)) {
             sweep.next++;
         }
         lock_release(&arena_lock);
@@ -167,17 +167,17 @@ bool purge_tick(uint64_t now_ms)
     return more;
 }
 
-void purge_left(size_t bytes)
+void purge_bytes(size_t bytes)
 {
     size_t quota = bytes >> os_page_shift;
     for (uint32_t number = map_arena_end(); quota > 0 && number-- > 0 && lock_try(&arena_lock);) {
-        visit(number, LEFT, &quota);
+        sweep_arena(number, USED_ONCE, &quota);
         lock_release(&arena_lock);
     }
 }
 
-/* Whether all is done in the arena: after a portion that the OS has refused, the rest is tried
- * once. */
+/* Returns a portion of the arena's pages. Whether the arena is done with. `is_last`: the OS has
+ * refused the last portion, so all the rest is tried at once, for the last time. */
 static bool purge_portion(uint32_t number, size_t keep, bool is_last, size_t *purged)
 {
     size_t idle = arena_totals.idle_pages, before = arena_totals.purged_pages;
@@ -186,7 +186,7 @@ static bool purge_portion(uint32_t number, size_t keep, bool is_last, size_t *pu
     if (!is_small && !is_last)
         quota = LOCKED_PAGES;
     sweep.refused = 0;
-    bool is_done = quota == 0 || visit(number, ALL, &quota) || is_small;
+    bool is_done = quota == 0 || sweep_arena(number, ALL, &quota) || is_small;
     *purged = arena_totals.purged_pages - before;
     return is_done || is_last;
 }

@@ -11,15 +11,15 @@
 
 #include "base/options.h"
 
-/* Under the lock, which keeps a parked heap from being adopted. One that was parked before
- * `parked_before_ms` is emptied too, as far as the quota allows, once: until others free blocks of
- * it nothing changes there. Whether nothing is left to do. */
+/* Reaps a heap, under the lock, which keeps it from being adopted. If it was parked before
+ * `parked_before_ms`, empty pools and free pages of it go back, as far as the quota allows: once,
+ * since nothing changes there until threads free blocks of it. Whether nothing is left to do. */
 static bool reap_portion(struct heap *heap, uint64_t parked_before_ms, size_t *quota)
 {
     if (heap_state(heap) != HEAP_PARKED && heap_state(heap) != HEAP_STARTER)
         return true;
     bool something = remote_waits(heap);
-    bool is_due = heap->looked_ms <= parked_before_ms && (something || !heap->settled);
+    bool is_due = heap->ticked_ms <= parked_before_ms && (something || !heap->is_reaped);
     if (!something && !is_due)
         return true;
     heap_begin_slow(heap);
@@ -28,22 +28,22 @@ static bool reap_portion(struct heap *heap, uint64_t parked_before_ms, size_t *q
         heap_release_empty(heap);
         starter_take_back(heap);
     }
-    /* The starter fills no holes. */
-    heap->settled = is_due && (heap_state(heap) == HEAP_STARTER || dig_holes(heap, false, quota));
+    /* In the starter no holes are dug: it would never fill them. */
+    heap->is_reaped = is_due && (heap_state(heap) == HEAP_STARTER || dig_holes(heap, false, quota));
     heap_end_slow(heap);
-    return heap->settled || !is_due;
+    return heap->is_reaped || !is_due;
 }
 
-/* Emptying a heap takes some microseconds: about a tenth of the time since the last look at the
- * clock may be spent so, and as much on pages from within pools. Few are reaped at once, so that
- * nobody waits for the lock for long. */
+/* Reaping a heap takes some microseconds. About a tenth of the time since the last tick may be
+ * spent on that, and as much on pages from within pools. Few heaps are reaped at once, so that no
+ * thread waits for the lock for long. */
 #define REAPED_PER_MS 16u
 #define REAPED_MAX 1024u
 #define REAPED_AT_ONCE 16u
 
-static uint32_t cursor; /* the heap that is looked at next */
+static uint32_t cursor; /* the heap that was reaped last */
 
-/* While none is parked there is but the starter to reap. */
+/* How many heaps to reap. While none is parked only the starter has something to reap. */
 static uint32_t heaps_due(uint64_t elapsed_ms)
 {
     if (!registry_has_parked())
@@ -53,7 +53,7 @@ static uint32_t heaps_due(uint64_t elapsed_ms)
     return due < map.heap_end ? (uint32_t)due : map.heap_end;
 }
 
-/* Reaps heaps from the cursor on, up to `due`: how many it is done with. */
+/* Reaps up to `due` heaps from the cursor on; returns how many it is done with. */
 static uint32_t reap_some(uint32_t due, uint64_t parked_before_ms, size_t *portion)
 {
     uint32_t done = 0;
@@ -69,7 +69,7 @@ static uint32_t reap_some(uint32_t due, uint64_t parked_before_ms, size_t *porti
 
 void reap_tick(uint64_t now_ms)
 {
-    static uint64_t reaped_ms; /* when the last look was, under the lock */
+    static uint64_t reaped_ms; /* the last call's time, under the lock */
     uint64_t parked_before = options_decayed_ms(now_ms);
     struct heap *starter = starter_heap();
     if ((!registry_has_parked() && starter == NULL) || !lock_try(&registry_lock))
@@ -91,7 +91,7 @@ void reap_tick(uint64_t now_ms)
     lock_release(&registry_lock);
 }
 
-/* All that is free in a parked heap, by portions. */
+/* Reaps a heap to its end, by portions. */
 static void reap_whole(struct heap *heap)
 {
     for (bool is_done = false; !is_done;) {
@@ -107,6 +107,6 @@ void reap_all(void)
     for (uint32_t number = 1; number <= map.heap_end; number++)
         reap_whole(map_heap(number));
     struct heap *starter = starter_heap();
-    if (starter != NULL) /* others have just returned blocks to it */
+    if (starter != NULL) /* other heaps have just returned blocks to it */
         reap_whole(starter);
 }

@@ -1,18 +1,19 @@
-/* reap.h: taking back what others have freed of heaps that have no thread.
+/* reap.h: taking back what threads have freed of heaps that have no thread.
  *
- * Frees into a parked heap, and into the starter, gather in its `pending` like in any other. So
- * these heaps are reaped now and then: their blocks are collected, and what is free in those that
- * were parked for long goes back, without a new thread coming. */
+ * Blocks of a parked heap and of the starter that threads free gather in the heap's `pending`, as
+ * in any other heap. Nothing of them would go back before a thread adopts the heap: so these heaps
+ * are reaped now and then. Their blocks are collected; and in heaps that have been parked for
+ * longer than `decay`, empty pools go back, and free pages of other pools. */
 #ifndef ALLOC_REAP_H
 #define ALLOC_REAP_H
 
 #include <stdint.h>
 
-/* Collects in some of the parked heaps, as many as the time since the last call allows, and empties
- * those parked for longer than `decay`. */
+/* Reaps some of the parked heaps, as many as the time since the last call allows. Skipped when
+ * another thread has the lock. */
 void reap_tick(uint64_t now_ms);
 
-/* Empties all parked heaps as far as possible, one at a time, with the lock free in between. */
+/* Reaps all parked heaps, whenever they were parked, with the lock free in between. */
 void reap_all(void);
 
 #endif

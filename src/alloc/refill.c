@@ -12,8 +12,8 @@
 
 #include "base/assert.h"
 
-/* A pool with free blocks that is not ACTIVE: an own one, or one of a parked heap; pools of objects
- * never change hands, since their objects name the owner. */
+/* A pool with free blocks that is not ACTIVE: an own one, or one that is stolen. Pools of objects
+ * are never stolen, since their objects name the owner. */
 static struct pool *take_pool_with_free(struct heap *heap, unsigned size_class)
 {
     struct pool *pool = heap_take_partial(heap, size_class);
@@ -33,8 +33,8 @@ static struct pool *new_pool(struct heap *heap, unsigned size_class)
     return pool;
 }
 
-/* A pool with free blocks, or with room for more, becomes ACTIVE: `next`, which has free blocks or
- * is NULL, then room in the present pool, then in others, then a new pool. */
+/* The pool that serves the class from now on, which is ACTIVE: `next`, which has free blocks, if it
+ * is not NULL; else the present one if it has room; else another with room; else a new one. */
 static struct pool *choose_pool(struct heap *heap, struct pool *next, unsigned size_class)
 {
     struct pool *active = map_pool_by_number(*heap_active(heap, size_class));
@@ -45,13 +45,13 @@ static struct pool *choose_pool(struct heap *heap, struct pool *next, unsigned s
     if (next == NULL)
         next = new_pool(heap, size_class);
     if (active != NULL)
-        heap_retire(heap, active);
+        heap_deactivate(heap, active);
     if (next != NULL)
         heap_activate(heap, next);
     return next;
 }
 
-/* Finds blocks for the class's list, which is empty. */
+/* Puts free blocks into the class's list, which is empty; false when there is no memory. */
 static bool refill_list(struct heap *heap, unsigned size_class, bool *zero)
 {
     struct pool *next = take_pool_with_free(heap, size_class);
@@ -78,7 +78,7 @@ struct block *refill_block(struct heap *heap, unsigned size_class, bool *zero)
     if (block_list_is_empty(list) && !refill_list(heap, size_class, zero))
         return NULL;
     struct block *block = block_list_pop(list);
-    if (UNLIKELY(block == NULL)) /* none but the program has written there */
+    if (UNLIKELY(block == NULL)) /* the program has overwritten the link of a free block */
         misuse_report_written(block_list_first(list), size_class_bytes(size_class));
     DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
     return block;

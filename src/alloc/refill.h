@@ -16,8 +16,8 @@
 struct block;
 struct heap;
 
-/* A block of the class, after its list was found empty. *zero: all its bytes behind the link are
- * known to be zero. NULL when there is no memory. */
+/* A block of the class, for a heap whose list is empty. Sets *zero if all its bytes behind the link
+ * are known to be zero. NULL when there is no memory. The caller has entered the heap. */
 struct block *refill_block(struct heap *heap, unsigned size_class, bool *zero);
 
 #endif

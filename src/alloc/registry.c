@@ -16,7 +16,7 @@ struct lock registry_lock = LOCK_INIT(RANK_REGISTRY);
  * empty. */
 static uint32_t parked_first, parked_last;
 
-static void set_state(struct heap *heap, enum heap_state state)
+static void set_heap_state(struct heap *heap, enum heap_state state)
 {
     atomic_store_explicit(&heap->state, (uint8_t)state, memory_order_release);
 }
@@ -24,10 +24,10 @@ static void set_state(struct heap *heap, enum heap_state state)
 static void add_parked(struct heap *heap)
 {
     heap_begin_slow(heap);
-    atomic_store_explicit(&heap->thread, NULL, memory_order_relaxed); /* no thread to claim from */
+    atomic_store_explicit(&heap->thread, NULL, memory_order_relaxed); /* cannot be claimed */
     heap->next_parked = 0;
     heap->prev_parked = parked_last;
-    set_state(heap, HEAP_PARKED);
+    set_heap_state(heap, HEAP_PARKED);
     if (parked_last != 0)
         map_heap(parked_last)->next_parked = heap->number;
     else
@@ -47,8 +47,8 @@ static void take_parked(struct heap *heap)
         map_heap(heap->next_parked)->prev_parked = heap->prev_parked;
     else
         parked_last = heap->prev_parked;
-    heap->settled = false;
-    set_state(heap, HEAP_OWNED);
+    heap->is_reaped = false;
+    set_heap_state(heap, HEAP_OWNED);
 }
 
 struct heap *registry_new_heap(enum heap_state state)
@@ -59,7 +59,7 @@ struct heap *registry_new_heap(enum heap_state state)
         return NULL;
     heap_begin_slow(heap);
     heap_init(heap, number);
-    set_state(heap, state);
+    set_heap_state(heap, state);
     return heap;
 }
 
@@ -96,7 +96,7 @@ bool registry_has_parked(void)
 
 /* ---- Pools of parked heaps ---- */
 
-#define STOLEN_FROM 4u /* heaps that are looked at; the lock is held meanwhile */
+#define STOLEN_FROM 4u /* parked heaps that are searched: the lock is held meanwhile */
 
 struct pool *registry_steal(const struct heap *to, unsigned size_class)
 {
@@ -117,7 +117,7 @@ struct pool *registry_steal(const struct heap *to, unsigned size_class)
     return pool;
 }
 
-bool registry_claim(struct heap *to, struct pool *pool)
+bool registry_steal_this(struct heap *to, struct pool *pool)
 {
     struct heap *owner = map_heap(pool_heap(pool));
     if (to->active[pool->size_class] == 0 || heap_state(owner) != HEAP_PARKED ||
@@ -139,15 +139,15 @@ void registry_park(struct heap *heap)
     remote_flush(heap);
     remote_collect(heap);
     run_cache_empty(&heap->runs);
-    __atomic_store_n(&heap->looked_ms, os_now_ms(), __ATOMIC_RELAXED);
+    __atomic_store_n(&heap->ticked_ms, os_now_ms(), __ATOMIC_RELAXED);
     lock_acquire(&registry_lock);
     add_parked(heap);
     lock_release(&registry_lock);
 }
 
-/* The next free of a block of the heap's ACTIVE pools takes a slow path. The heap's own thread may
- * change all this at the same time: a pool that is another's by now is just opened again by its
- * next free. */
+/* Makes the next free of a block of the heap's ACTIVE pools take a slow path. The heap's own thread
+ * may change these pools at the same time: if one belongs to another heap by now, its next free
+ * just opens it again. */
 static READS_RACES void call_heap(const struct heap *heap)
 {
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
@@ -170,19 +170,19 @@ void registry_call_quiet(const struct heap *caller, uint64_t now_ms)
     for (unsigned i = 0; is_due && i < CALLED_AT_ONCE && i < map.heap_end; i++) {
         cursor = cursor % map.heap_end + 1;
         struct heap *heap = map_heap(cursor);
-        uint64_t looked_ms = __atomic_load_n(&heap->looked_ms, __ATOMIC_RELAXED);
-        if (heap == caller || heap_state(heap) != HEAP_OWNED || now_ms - looked_ms < QUIET_MS ||
-            heap->called_ms == looked_ms + 1)
+        uint64_t ticked_ms = __atomic_load_n(&heap->ticked_ms, __ATOMIC_RELAXED);
+        if (heap == caller || heap_state(heap) != HEAP_OWNED || now_ms - ticked_ms < QUIET_MS ||
+            heap->called_ms == ticked_ms + 1)
             continue;
         call_heap(heap);
-        heap->called_ms = looked_ms + 1; /* once until it looks again */
+        heap->called_ms = ticked_ms + 1; /* once until it ticks */
     }
     called_ms = is_due ? now_ms : called_ms;
     lock_release(&registry_lock);
 }
 
-/* Another thread, which is gone, was working on the heap of the one that forked: it needs another
- * one. */
+/* If a thread that is gone had claimed the heap of the thread that forked, this heap is dead, and
+ * the thread adopts another. */
 static void repair_claim(struct thread *survivor)
 {
     struct heap *heap = survivor->heap;
@@ -193,12 +193,13 @@ static void repair_claim(struct thread *survivor)
     if (claim != CLAIM_TAKEN || !heap_is_busy(heap))
         return;
     *survivor = (struct thread){0};
-    set_state(heap, HEAP_DEAD);
+    set_heap_state(heap, HEAP_DEAD);
 }
 
 void registry_repair(void)
 {
-    /* A handler that interrupted this thread's own change has forked: it goes on in the child. */
+    /* A signal handler has forked that interrupted this thread under the lock: in the child the
+     * thread goes on with its change. */
     if (lock_is_mine(&registry_lock))
         return;
     struct thread *survivor = fork_survivors(&thread_self);
@@ -211,7 +212,7 @@ void registry_repair(void)
             continue;
         atomic_store_explicit(&heap->claim, CLAIM_NONE, memory_order_relaxed);
         if (heap_is_busy(heap))
-            set_state(heap, HEAP_DEAD);
+            set_heap_state(heap, HEAP_DEAD);
         else if (heap_state(heap) != HEAP_STARTER)
             add_parked(heap);
     }

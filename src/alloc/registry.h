@@ -1,15 +1,26 @@
 /* registry.h: all heaps, and those that wait for a thread.
  *
- * A thread that ends parks its heap as it is. A thread that starts adopts the one of whose blocks
- * it frees one first, since it has probably taken over what the former thread worked on (once it
- * lets others run, if that one is still on its way out); else the one that has waited for longest:
- * others have freed the most of it by now.
+ * These words mean only this, of heaps and pools:
  *
- * Pools of parked heaps change hands under the lock in two ways: a heap that needs free blocks
- * steals such a pool before it touches a fresh page, and a thread that frees a block of a class
- * that it also allocates claims the block's pool. The first keeps memory in use, the second makes
- * the frees that follow local. Other frees into a parked heap gather in its `pending` like in any
- * other, until the heap is reaped (reap.h). */
+ *   own      a thread has a heap, a heap has pools; a pool's owner is its heap
+ *   park     a thread that ends leaves its heap, with all pools and live blocks, to the registry
+ *   adopt    a thread without a heap takes a parked heap as its own
+ *   steal    a heap takes one pool from a parked heap as its own
+ *   claim    a thread works for a moment on the heap of a thread that sleeps (claim.h); nothing
+ *            changes its owner
+ *   reap     a thread works for a moment on a heap that has no thread (reap.h); likewise
+ *   take     anything leaves a list, a ring or a cache; says nothing of owners
+ *
+ * A thread adopts the heap of whose blocks it frees one before its first malloc, since it has
+ * probably taken over what the former thread worked on; if that thread is still about to end, the
+ * adopter lets it run once. Else it adopts the heap that has been parked for longest: other threads
+ * have freed the most of that by now.
+ *
+ * Pools are stolen in two cases. A heap that needs free blocks steals a pool that has some before
+ * it touches a fresh page: that keeps memory in use. A thread that frees a block of a class that it
+ * also allocates steals the block's pool: that makes the frees that follow local. Other blocks of
+ * parked heaps that threads free gather in the heap's `pending`, as in any other heap, until it is
+ * reaped. */
 #ifndef ALLOC_REGISTRY_H
 #define ALLOC_REGISTRY_H
 
@@ -23,36 +34,36 @@
 
 extern HIDDEN struct lock registry_lock;
 
-/* A new heap, inside a slow path as one that was parked; NULL when there is no memory for one. The
- * caller holds the lock. */
+/* A new heap, with a slow path begun; NULL when there is no memory for one. The caller holds the
+ * lock. */
 struct heap *registry_new_heap(enum heap_state state);
 
 /* Whether any heap is parked. Needs no lock. */
 bool registry_has_parked(void);
 
-/* A parked heap, or a new one; NULL when there is no memory for one. */
+/* Adopts the heap that has been parked for longest, or makes one; NULL when there is no memory. */
 struct heap *registry_adopt(void);
 
-/* Takes this heap if it is parked: whether it was. */
+/* Adopts this heap; false if it is not parked. */
 bool registry_adopt_this(struct heap *heap);
 
-/* A pool of the class with free blocks, from one of the heaps that are parked for longest; it is
- * `to`'s now, which has to make it ACTIVE. NULL if there is none. */
+/* Steals a pool of the class with free blocks for `to`, which makes it ACTIVE, from one of the
+ * heaps that have been parked for longest; NULL if they have none. */
 struct pool *registry_steal(const struct heap *to, unsigned size_class);
 
-/* Makes the pool `to`'s if its owner is parked and `to` allocates from the class: whether it is
- * now. */
-bool registry_claim(struct heap *to, struct pool *pool);
+/* Steals this pool for `to`; false if its owner is not parked, if `to` does not allocate from the
+ * class, or if another thread has the lock. */
+bool registry_steal_this(struct heap *to, struct pool *pool);
 
-/* Parks a heap of the calling thread. */
+/* Parks the calling thread's heap. */
 void registry_park(struct heap *heap);
 
-/* Has the next frees of threads that have not looked at the clock for a while look at it: they may
- * have been busy then, and let many frees go by until they look again. */
+/* Makes the next free of threads tick that have not ticked for a while: while they were busy their
+ * ticks became rare, and they may have become quiet since. */
 void registry_call_quiet(const struct heap *caller, uint64_t now_ms);
 
-/* While a forked child is repaired: parks the heaps of the threads that are gone, except those that
- * were inside a slow path; those are dead. */
+/* In a forked child: parks the heaps of the threads that are gone; those that were inside a slow
+ * path are dead. */
 void registry_repair(void);
 
 /* How many heaps there are, and how many of them are parked. */

@@ -1,4 +1,4 @@
-/* remote.c: sender's and owner's side of a remote free. */
+/* remote.c: the freeing thread's and the owner's side of a remote free. */
 #include "remote.h"
 
 #include "arena.h"
@@ -11,7 +11,7 @@
 #define COUNT_SHIFT 48
 #define ADDRESS_MASK ((UINT64_C(1) << COUNT_SHIFT) - 1)
 
-/* In place of the address: every block waits, and their memory has gone. */
+/* In place of the chain's address: the pool was emptied. */
 #define EMPTIED UINT64_C(1)
 
 _Atomic size_t remote_emptied_bytes;
@@ -32,8 +32,8 @@ bool remote_is_emptied(const struct pool *pool)
     return is_emptied(atomic_load_explicit(&pool->remote, memory_order_relaxed));
 }
 
-/* The chain's pool had nothing to collect until now: tells its owner. */
-static void notify(struct heap *owner, struct pool *pool)
+/* Tells the owner that the pool, which had no chain, has one now. */
+static void notify_owner(struct heap *owner, struct pool *pool)
 {
     uint32_t top = atomic_load_explicit(&owner->pending, memory_order_relaxed);
     do {
@@ -42,9 +42,10 @@ static void notify(struct heap *owner, struct pool *pool)
                                                     memory_order_release, memory_order_relaxed));
 }
 
-/* Hands a chain of `count` blocks over. A dead heap (forked child) collects no more: its blocks are
- * left alone. */
-static void publish(struct pool *pool, struct block *first, struct block *last, uint64_t count)
+/* Hands a chain of `count` blocks over. A dead heap (in a forked child) never collects: blocks of
+ * its pools are left alone. */
+static void hand_over_chain(struct pool *pool, struct block *first, struct block *last,
+                            uint64_t count)
 {
     struct heap *owner = map_heap(pool_heap(pool));
     if (atomic_load_explicit(&owner->state, memory_order_relaxed) == HEAP_DEAD)
@@ -63,18 +64,18 @@ static void publish(struct pool *pool, struct block *first, struct block *last, 
     if (old != 0)
         return;
     pool->remote_last = last;
-    notify(owner, pool);
+    notify_owner(owner, pool);
 }
 
-/* How many blocks make a chain. */
+/* How many blocks a chain has when it is handed over. */
 static uint64_t chain_blocks(const struct pool *pool)
 {
     size_t most = OUTBOX_BYTES / pool_block_bytes(pool);
     return most < 1 ? 1 : most < OUTBOX_BLOCKS ? most : OUTBOX_BLOCKS;
 }
 
-/* Hands over the slot's chain, which counts as released: it may be the last of a parked heap's
- * pool. */
+/* Hands over the slot's chain. Its bytes count as released: they may be the last live ones of a
+ * parked heap's pool, which goes back at a tick. */
 static void flush_slot(struct heap *heap, unsigned number)
 {
     struct outbox_slot *slot = &heap->outbox[number];
@@ -82,11 +83,12 @@ static void flush_slot(struct heap *heap, unsigned number)
     size_t bytes = blocks * pool_block_bytes(slot->pool); /* before the pool may be gone */
     heap->outbox_used &= ~(UINT64_C(1) << number);
     slot->limit = 0;
-    publish(slot->pool, block_list_first(&slot->chain), slot->last, blocks);
+    hand_over_chain(slot->pool, block_list_first(&slot->chain), slot->last, blocks);
     heap_note_released(heap, bytes);
 }
 
-/* An empty chain for blocks of the pool, which ends with this one. */
+/* Begins an empty chain for blocks of the pool. `last` is the block that is pushed first: the last
+ * of the chain. */
 static void begin_slot(struct heap *heap, unsigned number, struct pool *pool, struct block *last)
 {
     heap->outbox[number] = (struct outbox_slot){.start = pool->start,
@@ -117,7 +119,7 @@ void remote_free(struct heap *heap, struct pool *pool, struct block *block)
         flush_slot(heap, number);
     if (!is_used(heap, number))
         begin_slot(heap, number, pool, block);
-    /* free() takes no object; blocks in holes are told apart by who takes the chain */
+    /* The fast path must send no object; check_chain tells blocks in holes apart. */
     bool is_closed = pool_has_objects(pool) || perturb_is_on();
     slot->limit = is_closed ? 0 : pool_limit(pool, pool_carved(pool));
     outbox_push(slot, block);
@@ -127,7 +129,7 @@ void remote_free(struct heap *heap, struct pool *pool, struct block *block)
 
 void remote_free_now(struct pool *pool, struct block *block)
 {
-    publish(pool, block, block, 1);
+    hand_over_chain(pool, block, block, 1);
 }
 
 void remote_flush(struct heap *heap)
@@ -136,8 +138,8 @@ void remote_flush(struct heap *heap)
         flush_slot(heap, (unsigned)__builtin_ctzll(heap->outbox_used));
 }
 
-/* Under arena_lock: the owner, which may wake up meanwhile, cannot let go of the slot before the
- * purge is over. */
+/* Empties the pool, if it is FULL and all its blocks are in the chain. Under arena_lock: the owner,
+ * which may collect at the same time, cannot release the slot before the purge is over. */
 static bool purge_waiting(struct pool *pool)
 {
     uint64_t chain = atomic_load_explicit(&pool->remote, memory_order_acquire);
@@ -149,7 +151,7 @@ static bool purge_waiting(struct pool *pool)
                                                  memory_order_acq_rel, memory_order_relaxed))
         return false;
     atomic_fetch_add_explicit(&remote_emptied_bytes, POOL_BYTES, memory_order_relaxed);
-    pool_close(pool); /* a free of any of its blocks is the second one */
+    pool_close(pool); /* so that free reports the second free of any of its blocks */
     os_purge((void *)pool->start, POOL_BYTES);
     return true;
 }
@@ -167,7 +169,8 @@ size_t remote_purge_waiting(size_t bytes)
     return purged;
 }
 
-/* A chain that gathered while holes were dug took blocks without asking whether they lie there. */
+/* Reports a block of the chain that lies in a hole, and so was free before: outbox_accepts does not
+ * know of holes that were dug after the chain was begun. */
 static void check_chain(const struct pool *pool, const struct block *block, unsigned count)
 {
     for (; pool_holes(pool) != 0 && count > 0; count--, block = block_next(block))
@@ -175,15 +178,16 @@ static void check_chain(const struct pool *pool, const struct block *block, unsi
             misuse_report("free", block);
 }
 
+/* Whether the owner has not ticked since then. */
 static bool sleeps_since(const struct pool *pool, uint64_t before_ms)
 {
     const struct heap *owner = map_heap(pool_heap(pool));
-    return __atomic_load_n(&owner->looked_ms, __ATOMIC_RELAXED) <= before_ms;
+    return __atomic_load_n(&owner->ticked_ms, __ATOMIC_RELAXED) <= before_ms;
 }
 
 bool remote_purge_sleepers(uint64_t before_ms, size_t *quota)
 {
-    static uint32_t next; /* the arena it comes to next; under the lock */
+    static uint32_t next; /* the arena to go on with; under arena_lock */
     size_t pages = POOL_BYTES >> os_page_shift;
     if (!lock_try(&arena_lock))
         return true;
@@ -217,8 +221,8 @@ void remote_collect(struct heap *heap)
     while (number != 0) {
         struct pool *pool = map_pool_by_number(number);
         number = pool->pending_next;
-        if (pool_heap(pool) != heap->number) { /* has changed hands */
-            notify(map_heap(pool_heap(pool)), pool);
+        if (pool_heap(pool) != heap->number) { /* the pool was stolen */
+            notify_owner(map_heap(pool_heap(pool)), pool);
             continue;
         }
         struct block *last = pool->remote_last;

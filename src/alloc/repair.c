@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-static void repair(void)
+static void repair_alloc(void)
 {
     lock_free_left(&map_lock);
     if (lock_is_left(&arena_lock))
@@ -29,8 +29,8 @@ static void repair(void)
 
 void repair_init(void)
 {
-    static uint32_t *page; /* init may come here again, when memory was refused */
-    fork_set_repair(FORK_ALLOC, repair);
+    static uint32_t *page; /* set once: init_slow may call again, when memory was refused */
+    fork_set_repair(FORK_ALLOC, repair_alloc);
     if (page == NULL)
         fork_begin(page = os_map_wiped_on_fork());
 }

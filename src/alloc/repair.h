@@ -1,14 +1,14 @@
 /* repair.h: the allocator in a forked child (base/fork.h).
  *
- *   - What a thread that is gone was changing under a lock is derived again from what is true at
- *     every instruction: the page bits, the table of huge blocks.
- *   - Heaps of others are parked for adoption; a heap whose owner was inside a slow path is dead:
- *     its blocks stay readable, and frees of them are ignored.
- *   - Blocks that one of them was just handing to another heap are lost. */
+ *   - A structure that a thread was changing under a lock, and that is gone in the child, is
+ * derived again from what is true at every instruction: the page bits, the table of huge blocks.
+ *   - The heaps of the threads that are gone are parked. A heap whose thread was inside a slow path
+ *     is dead: its blocks stay readable, and frees of them are ignored.
+ *   - Blocks that such a thread was just handing over to another heap are lost. */
 #ifndef ALLOC_REPAIR_H
 #define ALLOC_REPAIR_H
 
-/* From now on forked children are noticed and repaired. */
+/* From now on slow paths notice that the process is a forked child, and repair it. */
 void repair_init(void);
 
 #endif

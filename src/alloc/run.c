@@ -1,4 +1,4 @@
-/* run.c: sizes in bytes above, pages below; the cache. */
+/* run.c: the cache, and runs in bytes, which arena.h has in pages. */
 #include "run.h"
 
 #include "arena.h"
@@ -33,8 +33,8 @@ static void release_oldest(struct run_cache *cache)
     arena_release_run(remove_cached(cache, 0));
 }
 
-/* Keeps a run, at the cost of the oldest ones: how many pages those had. */
-static size_t keep(struct run_cache *cache, uintptr_t start, size_t pages)
+/* Keeps a run; the oldest ones make room for it. Returns how many pages these had. */
+static size_t keep_cached(struct run_cache *cache, uintptr_t start, size_t pages)
 {
     size_t before = cache->pages;
     while (cache->count == RUN_CACHE_SLOTS ||
@@ -83,7 +83,7 @@ size_t run_release(struct run_cache *cache, void *run, size_t bytes)
 {
     uintptr_t start = (uintptr_t)run;
     if (cache != NULL && bytes <= RUN_CACHE_BYTES)
-        return keep(cache, start, bytes >> os_page_shift) << os_page_shift;
+        return keep_cached(cache, start, bytes >> os_page_shift) << os_page_shift;
     arena_release_run(start);
     return bytes;
 }

@@ -1,9 +1,9 @@
-/* run.h: blocks of whole pages inside an arena, above BLOCK_MAX and up to RUN_MAX bytes, or of any
- * size up to there that an alignment keeps out of the pools.
+/* run.h: blocks of whole pages inside an arena: of more than BLOCK_MAX and up to RUN_MAX bytes;
+ * also smaller ones whose alignment no pool has.
  *
  * Programs often free and allocate the same buffer again and again. So each heap keeps the runs
- * that its thread freed last, for requests of the same size: no lock, and the memory is still in
- * this core's cache. A look at the clock empties the cache (tick.h). */
+ * that its thread freed last, for requests of the same size: that takes no lock, and the memory is
+ * still in the core's cache. A tick empties the cache (tick.h). */
 #ifndef ALLOC_RUN_H
 #define ALLOC_RUN_H
 
@@ -13,7 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Freed runs, the newest last. To the arenas they are in use, to free() they are no blocks. */
+/* Freed runs, the newest last. Their pages count as used, and free() takes none of them for a
+ * block. */
 struct run_cache {
     struct {
         uintptr_t start;
@@ -24,14 +25,14 @@ struct run_cache {
 };
 
 /* A block of at least `size` bytes at a multiple of `alignment` (up to RUN_MAX), or NULL. Here and
- * below `cache` is the caller's, or NULL. */
+ * below `cache` is that of the caller's heap, or NULL. */
 void *run_alloc(struct run_cache *cache, size_t size, size_t alignment, bool zero);
 
-/* Whether a run starts at p, which lies in an arena; its bytes, or 0. */
+/* The bytes of the live run that starts at p, which lies in an arena; 0: none starts there. */
 size_t run_bytes(const void *p);
 
-/* The run that starts at p is no block any more; its bytes, or 0: another thread has been faster.
- */
+/* From now on the run that starts at p is no block. Its bytes, or 0: it is none already, since
+ * another thread has freed it. */
 size_t run_retire(void *p);
 
 /* Frees a retired run of `bytes`: how many bytes went back to the arenas. */

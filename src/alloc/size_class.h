@@ -6,8 +6,9 @@
  *
  * Above 512 bytes at most 1/8 of a block is waste.
  *
- * Objects have classes of their own, since free() must not take them and the collector wants to
- * know which blocks are objects; those that can be part of a cycle apart from those that cannot:
+ * Objects have classes of their own: free() must not take them, and the collector tells by the pool
+ * which blocks are objects. Objects that can be part of a cycle (tracked) are apart from those that
+ * cannot:
  *
  *   class     81  82  …  111   112  …   167     tracked
  *   class    168 169  …  198   199  …   254     untracked
@@ -28,13 +29,13 @@
 #define STEPS_SHIFT 3 /* log2 of the classes a doubling */
 
 #define OBJECT_CLASS_FIRST CLASS_COUNT
-#define OBJECT_CLASSES 87 /* … of a kind, of which there are two */
+#define OBJECT_CLASSES 87 /* tracked, and as many untracked */
 #define OBJECT_CLASS_COUNT (2 * OBJECT_CLASSES)
 #define OBJECT_MIN ((size_t)16)
 #define OBJECT_LINEAR_MAX ((size_t)256)
 #define OBJECT_LINEAR_CLASSES 31
 
-/* Above 2^linear_shift: which class `size` has, counted from there. */
+/* The number of the class of `size`, counted from the first one above 2^linear_shift. */
 static inline unsigned size_class_step(size_t size, unsigned linear_shift)
 {
     unsigned doubling = 63 - (unsigned)__builtin_clzl(size - 1); /* 2^doubling < size */
@@ -59,7 +60,7 @@ static inline unsigned size_class_of(size_t size)
     return LINEAR_CLASSES + size_class_step(size, 9);
 }
 
-/* The same among an object's classes. */
+/* The same among the classes of objects. */
 static inline unsigned object_class_of(size_t size, bool tracked)
 {
     unsigned first = OBJECT_CLASS_FIRST + (tracked ? 0 : OBJECT_CLASSES);

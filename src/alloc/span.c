@@ -16,21 +16,21 @@ void span_set_counted(void)
     span_is_counted = true;
 }
 
-/* What a span may have beyond its block. */
+/* How many bytes a span may have beyond its block. */
 static size_t slack_max(size_t bytes)
 {
     return span_is_counted || bytes < THP_BYTES ? 0 : bytes / SPAN_SLACK_PARTS;
 }
 
-/* Whole huge pages, or what the block needs: then the last pages are small ones, since no huge page
- * fits. */
+/* The bytes of a span for the block: whole THPs, or as many as the block needs, whose last part no
+ * THP fits then. */
 static size_t bytes_for(size_t bytes)
 {
     size_t whole = thp_round_up(bytes);
     return whole - bytes <= slack_max(bytes) ? whole : bytes;
 }
 
-/* The next steps of a block that grows need not ask the kernel. */
+/* The bytes of a span for a block that grows: the next steps need not ask the kernel. */
 static size_t bytes_to_grow(size_t bytes)
 {
     size_t whole = thp_round_up(bytes);
@@ -48,8 +48,8 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* A span without a past. Where there is no address space for its alignment, only what was asked for
- * counts. */
+/* A span of new memory. Where there is no address space for the alignment that suits THPs, it has
+ * the one that was asked for. */
 static struct span map_fresh(size_t bytes, size_t room, size_t alignment)
 {
     size_t natural = larger(alignment, natural_alignment(bytes));
@@ -67,7 +67,7 @@ static struct span map_fresh(size_t bytes, size_t room, size_t alignment)
 
 /* ---- Taking ---- */
 
-/* Takes whole huge pages from the start of a piece. */
+/* Takes whole THPs from the start of a piece. */
 static struct span take_from(struct piece *piece, size_t bytes)
 {
     size_t taken = thp_round_up(bytes) < piece->bytes ? thp_round_up(bytes) : piece->bytes;
@@ -76,9 +76,10 @@ static struct span take_from(struct piece *piece, size_t bytes)
     return span;
 }
 
-/* Moves what is kept, by whole huge pages, to where new memory would have to be zeroed. What the
- * kernel refuses to move stays; false if it has even taken the new memory away. */
-static bool gather(char *to, size_t bytes)
+/* Moves the memory of pieces, by whole THPs, to new memory, which the kernel would have to zero
+ * otherwise. What the kernel refuses to move stays; false if it has unmapped the new memory as
+ * well. */
+static bool gather_thps(char *to, size_t bytes)
 {
     struct piece *piece;
     bool taken;
@@ -93,7 +94,8 @@ static bool gather(char *to, size_t bytes)
     return true;
 }
 
-/* Maps what a piece lacks: behind its end, else in front of its start. Where that is, or NULL. */
+/* Maps the bytes that a piece lacks behind its end, else in front of its start; returns where, or
+ * NULL. */
 static char *map_beside(const struct piece *piece, size_t *missing)
 {
     bool taken;
@@ -104,15 +106,15 @@ static char *map_beside(const struct piece *piece, size_t *missing)
     return os_map_at(piece->start - *missing, *missing, &taken);
 }
 
-/* A large block keeps the rest of its last huge page, where that is memory which others have used:
- * it would be split otherwise. */
+/* Whether a block keeps the rest of its last THP, where the span has been used before: the THP
+ * would be split otherwise. */
 static bool keeps_last_thp(size_t bytes)
 {
     return bytes >= THP_HUGE_MIN && !span_is_counted;
 }
 
-/* The largest piece made large enough, or else a fresh span; with the memory of other pieces as far
- * as there is any. */
+/* Makes the largest piece large enough, or maps a fresh span; the memory of other pieces is moved
+ * into what is new. */
 static struct span take_gathered(size_t bytes, size_t alignment)
 {
     struct piece *piece = alignment <= THP_BYTES ? span_cache_largest(THP_BYTES) : NULL;
@@ -132,7 +134,7 @@ static struct span take_gathered(size_t bytes, size_t alignment)
         span.bytes = span.carried = piece->bytes + missing;
         span_cache_cut(piece, piece->bytes);
     }
-    if (fresh == NULL || !thp_is_aligned(fresh) || gather(fresh, missing))
+    if (fresh == NULL || !thp_is_aligned(fresh) || gather_thps(fresh, missing))
         return span;
     span_give_back(span.start, span.bytes);
     return (struct span){0};
@@ -163,29 +165,29 @@ struct span span_take_zeroed(size_t bytes, size_t alignment)
     return span.start != NULL ? span : map_fresh(bytes_for(bytes), bytes_for(bytes), alignment);
 }
 
-static size_t room_for(size_t bytes)
+static size_t growing_room(size_t bytes)
 {
     size_t room = bytes < SPAN_ROOM_MAX / SPAN_ROOM_TIMES ? bytes * SPAN_ROOM_TIMES : SPAN_ROOM_MAX;
     return larger(room, bytes);
 }
 
-/* What lies behind it in the largest piece is room, too. If another block grows there, each has
- * half. */
+/* The rest of the largest piece is room for the block to grow into. If that piece is room for
+ * another block already, each has half of it. */
 struct span span_take_to_grow(size_t bytes)
 {
     struct piece *piece = span_cache_largest(THP_BYTES);
     if (piece != NULL && piece->is_room)
         piece = span_cache_split(piece, bytes);
     if (piece == NULL || piece->bytes < bytes)
-        return map_fresh(bytes_to_grow(bytes), room_for(bytes), os_page_bytes());
+        return map_fresh(bytes_to_grow(bytes), growing_room(bytes), os_page_bytes());
     piece->is_room = true;
     return take_from(piece, bytes);
 }
 
 /* ---- Growing and shrinking ---- */
 
-/* Maps what is missing behind a span. One mapping that grows is better than a second one: it can be
- * moved as a whole. */
+/* Maps the bytes that are missing behind a span; the span's bytes then. First it tries to make the
+ * mapping itself larger, which can be moved as a whole later, other than two mappings. */
 static size_t map_behind(const struct span *span, size_t wanted)
 {
     bool taken;
@@ -197,7 +199,8 @@ static size_t map_behind(const struct span *span, size_t wanted)
     return wanted;
 }
 
-/* Takes from the piece that begins where the span ends, if there is one. */
+/* Takes bytes from the piece that begins where the span ends, if there is one; the span's bytes
+ * then. */
 static size_t absorb_behind(const struct span *span, size_t wanted)
 {
     struct piece *piece = span_cache_at(span->start + span->bytes);
@@ -228,12 +231,12 @@ struct span span_move(const struct span *span, size_t bytes)
 {
     size_t wanted = bytes_to_grow(bytes);
     char *moved = NULL;
-    void *place = area_map(os_reserve_at, wanted, room_for(bytes), THP_BYTES);
+    void *place = area_map(os_reserve_at, wanted, growing_room(bytes), THP_BYTES);
     if (place == NULL)
         place = area_map_outside(os_reserve, wanted, THP_BYTES);
     if (place != NULL && os_move(span->start, span->bytes, place, wanted))
         moved = place;
-    if (moved == NULL) /* there may be no address space for both places */
+    if (moved == NULL) /* perhaps there is no address space for the old and the new place */
         moved = os_remap(span->start, span->bytes, wanted);
     if (moved != NULL)
         footprint_grow(wanted - span->bytes);

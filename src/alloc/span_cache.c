@@ -26,8 +26,8 @@ bool span_give_back(void *start, size_t bytes)
     return gone;
 }
 
-/* Gives back at least `bytes` of a piece, huge pages from its end. */
-static bool drop(struct piece *piece, size_t bytes)
+/* Gives back at least `bytes` of a piece: whole THPs from its end. */
+static bool drop_from(struct piece *piece, size_t bytes)
 {
     size_t rest = bytes >= piece->bytes ? 0 : piece->bytes - bytes;
     rest &= ~(THP_BYTES - 1);
@@ -42,7 +42,7 @@ static bool drop(struct piece *piece, size_t bytes)
 }
 
 /* The piece that has been kept for longest, or an empty place. */
-static struct piece *oldest(void)
+static struct piece *oldest_piece(void)
 {
     struct piece *oldest = &pieces[0];
     for (struct piece *p = pieces; p < pieces + SPAN_PIECES; p++)
@@ -67,7 +67,7 @@ struct piece *span_cache_at(const char *start)
     return NULL;
 }
 
-/* The piece whose last huge page ends at an address. */
+/* The piece whose last THP ends at an address. */
 static struct piece *piece_before(const char *end)
 {
     for (struct piece *p = pieces; p < pieces + SPAN_PIECES; p++)
@@ -77,8 +77,8 @@ static struct piece *piece_before(const char *end)
     return NULL;
 }
 
-/* Fills what is missing from a span's last huge page, so that it touches the next. */
-static bool complete(struct piece *piece)
+/* Maps what is missing of a piece's last THP, so that the piece touches the next one. */
+static bool complete_thp(struct piece *piece)
 {
     bool taken;
     size_t missing = thp_round_up(piece->bytes) - piece->bytes;
@@ -91,11 +91,11 @@ static bool complete(struct piece *piece)
     return true;
 }
 
-/* Joins a span with the pieces before and behind it. */
-static void join(struct piece *span)
+/* Joins a span, which is about to be kept, with the pieces before and behind it. */
+static void join_neighbours(struct piece *span)
 {
     struct piece *behind = span_cache_at(span->start + thp_round_up(span->bytes));
-    if (behind != NULL && complete(span)) {
+    if (behind != NULL && complete_thp(span)) {
         span->bytes += behind->bytes;
         span_cache_cut(behind, behind->bytes);
     }
@@ -103,7 +103,7 @@ static void join(struct piece *span)
     if (before == NULL)
         return;
     size_t bytes = before->bytes;
-    if (complete(before)) {
+    if (complete_thp(before)) {
         span->start = before->start;
         span->bytes += before->bytes;
         span_totals.cached_bytes += before->bytes - bytes;
@@ -111,22 +111,22 @@ static void join(struct piece *span)
     }
 }
 
-/* A span for which nobodywould have a use goes at once: one that is above the whole budget, or
- * whose start no large block can have. */
+/* Not worth keeping is a span that is above the whole budget, or one that is large but starts where
+ * no large block can. */
 static bool is_worth_keeping(const char *start, size_t bytes)
 {
     return bytes <= options.huge_cache && (bytes < THP_BYTES || thp_is_aligned(start));
 }
 
-/* Makes room for `bytes` more, at the cost of the oldest pieces. */
-static bool make_room(size_t bytes)
+/* Gives back the oldest pieces until `bytes` more fit into the budget and a place is empty. */
+static bool make_cache_room(size_t bytes)
 {
     bool fits = true;
     while (fits &&
            (empty_place() == NULL || span_totals.cached_bytes + bytes > options.huge_cache)) {
-        struct piece *piece = oldest();
+        struct piece *piece = oldest_piece();
         size_t excess = span_totals.cached_bytes + bytes - options.huge_cache;
-        fits = drop(piece, empty_place() == NULL ? piece->bytes : excess);
+        fits = drop_from(piece, empty_place() == NULL ? piece->bytes : excess);
     }
     return fits;
 }
@@ -134,12 +134,12 @@ static bool make_room(size_t bytes)
 void span_cache_keep(void *start, size_t bytes)
 {
     struct piece span = {start, bytes, os_now_ms(), false};
-    if (!is_worth_keeping(start, bytes) || !make_room(bytes)) {
+    if (!is_worth_keeping(start, bytes) || !make_cache_room(bytes)) {
         span_give_back(start, bytes);
         return;
     }
     if (thp_is_aligned(start))
-        join(&span);
+        join_neighbours(&span);
     *empty_place() = span;
     span_totals.cached_bytes += span.bytes;
 }
@@ -148,7 +148,7 @@ void span_cache_decay(uint64_t since_ms)
 {
     for (struct piece *p = pieces; p < pieces + SPAN_PIECES; p++)
         if (p->start != NULL && p->since_ms <= since_ms)
-            drop(p, p->bytes);
+            drop_from(p, p->bytes);
 }
 
 void span_cache_drop_oldest(size_t bytes)
@@ -156,7 +156,7 @@ void span_cache_drop_oldest(size_t bytes)
     size_t before = span_totals.cached_bytes;
     bool dropped = true;
     while (dropped && span_totals.cached_bytes > 0 && before - span_totals.cached_bytes < bytes)
-        dropped = drop(oldest(), bytes - (before - span_totals.cached_bytes));
+        dropped = drop_from(oldest_piece(), bytes - (before - span_totals.cached_bytes));
 }
 
 void span_cache_forget(void)

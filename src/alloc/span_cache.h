@@ -1,8 +1,8 @@
 /* span_cache.h: the spans of freed huge blocks, which wait for the next block.
  *
- * Spans that touch are joined to one piece; a block takes from the start of a piece. What waits is
- * bounded by an option (huge_cache), and goes back when it has not been used for some time. All
- * functions are called with huge_lock held. */
+ * Spans that touch are joined to one piece; a block takes the start of a piece. The pieces' bytes
+ * are bounded by an option (huge_cache), and a piece goes back to the OS when no block has taken of
+ * it for `decay`. All functions are called with huge_lock held. */
 #ifndef ALLOC_SPAN_CACHE_H
 #define ALLOC_SPAN_CACHE_H
 
@@ -18,12 +18,12 @@ struct piece {
     char *start; /* NULL: an empty place */
     size_t bytes;
     uint64_t since_ms;
-    bool is_room; /* behind a block that grows */
+    bool is_room; /* lies behind a block that grows, and is left to it */
 };
 
 struct span_totals {
     size_t cached_bytes; /* in the pieces */
-    size_t purged_bytes; /* given back so far */
+    size_t purged_bytes; /* given back to the OS so far */
 };
 
 extern HIDDEN struct span_totals span_totals;
@@ -48,7 +48,7 @@ struct piece *span_cache_largest(size_t alignment);
 /* The piece that begins there; NULL if none does. */
 struct piece *span_cache_at(const char *start);
 
-/* Takes bytes from the start of a piece: its caller has them from now on. */
+/* Takes bytes from the start of a piece, for a span. */
 static inline void span_cache_cut(struct piece *piece, size_t bytes)
 {
     span_totals.cached_bytes -= bytes;
@@ -56,14 +56,15 @@ static inline void span_cache_cut(struct piece *piece, size_t bytes)
     piece->start = piece->bytes == 0 ? NULL : piece->start + bytes;
 }
 
-/* Makes the upper half of a piece one of its own; NULL if that has less than `bytes`, or there are
- * too many pieces. */
+/* Splits a piece, and returns its upper half; NULL if that has less than `bytes`, or there are too
+ * many pieces. */
 struct piece *span_cache_split(struct piece *piece, size_t bytes);
 
-/* Gives pieces back that no block has taken since then. */
+/* Gives back the pieces that have been kept since then, or longer. */
 void span_cache_decay(uint64_t since_ms);
 
-/* Gives back at least `bytes` of what has been kept for longest, if there is so much. */
+/* Gives back at least `bytes`, if there are so many, from the piece on that has been kept for
+ * longest. */
 void span_cache_drop_oldest(size_t bytes);
 
 /* Forgets all pieces, in a forked child whose parent was changing them. */

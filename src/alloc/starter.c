@@ -14,7 +14,7 @@ struct heap *starter_heap(void)
     return number != 0 ? map_heap(number) : NULL;
 }
 
-/* Under registry_lock. One that died in a forked child is replaced. */
+/* The starter, under registry_lock; made anew where it died in a forked child. */
 static struct heap *find_or_make(void)
 {
     struct heap *heap = starter_heap();
@@ -41,7 +41,8 @@ static unsigned start_count(size_t bytes)
     return (unsigned)(count > unit ? count : unit);
 }
 
-/* The newest pool is the ring's first, and the only one with room. */
+/* Carves first blocks. The starter's newest pool of a class is the first of its ring, and the only
+ * one with room. */
 static struct block *carve_some(struct heap *heap, unsigned size_class)
 {
     unsigned count = start_count(size_class_bytes(size_class));
@@ -55,7 +56,7 @@ static struct block *carve_some(struct heap *heap, unsigned size_class)
     return pool_carve_live(pool, count);
 }
 
-static struct block *carve(unsigned size_class)
+static struct block *starter_carve(unsigned size_class)
 {
     struct block *blocks = NULL;
     lock_acquire(&registry_lock);
@@ -72,7 +73,8 @@ static struct block *carve(unsigned size_class)
 
 /* ---- Giving and taking back ---- */
 
-/* The process's first heap, which is all that most programs have, needs no start. */
+/* Whether the heap has its first blocks of the class from the starter. The process's first heap,
+ * the only one in most programs, has pools of its own at once. */
 static bool may_start(struct heap *heap, unsigned size_class)
 {
     return heap->number != 1 && size_class < OBJECT_CLASS_FIRST &&
@@ -83,7 +85,7 @@ static bool may_start(struct heap *heap, unsigned size_class)
 
 bool starter_give(struct heap *heap, unsigned size_class)
 {
-    struct block *blocks = may_start(heap, size_class) ? carve(size_class) : NULL;
+    struct block *blocks = may_start(heap, size_class) ? starter_carve(size_class) : NULL;
     if (blocks == NULL)
         return false;
     heap->started |= UINT64_C(1) << size_class;

@@ -1,10 +1,11 @@
 /* starter.h: where a heap's first blocks come from.
  *
- * A thread that makes a new heap often allocates a few blocks of each of some sizes. Pools of its
- * own for these would cost a page a size; so the first ones come from a heap without a thread, the
- * starter. Its pools are only carved, a few blocks for one heap in a row: they are freed by handing
- * them over to the starter, which takes them back when it is reaped (reap.h), and a pool that is
- * all free goes. So nobody adopts it, and its pools do not change hands. */
+ * Many threads allocate only a few blocks of some sizes. Pools of their own for these would cost
+ * each of them a page a size. So a new heap has its first blocks of a size from a heap without a
+ * thread, the starter, which all heaps share. The starter's pools are only carved: a few blocks in
+ * a row for one heap. These blocks are freed as another heap's; when the starter is reaped
+ * (reap.h), it collects them, and a pool whose blocks are all free goes. No thread adopts the
+ * starter, and its pools are never stolen. */
 #ifndef ALLOC_STARTER_H
 #define ALLOC_STARTER_H
 
@@ -12,12 +13,12 @@
 
 struct heap;
 
-/* Puts first blocks of a class into the heap's list, which is empty. False: none are due, or there
- * is no memory. */
+/* Puts the first blocks of a class into the heap's list, which is empty. False: the heap has had
+ * them, or there is no memory. */
 bool starter_give(struct heap *heap, unsigned size_class);
 
-/* Gives the blocks back that the heap has from the starter and has not handed out: it may ask for
- * others from now on. */
+/* Frees the blocks that the heap has from the starter and has not given out. From now on it may
+ * have first blocks again. */
 void starter_take_back(struct heap *heap);
 
 /* The starter; NULL when there is none yet. */

@@ -14,7 +14,7 @@
 
 #include <errno.h>
 
-static unsigned free_blocks(const struct pool *pool)
+static unsigned free_blocks_of(const struct pool *pool)
 {
     unsigned waiting = (unsigned)(atomic_load_explicit(&pool->remote, memory_order_relaxed) >> 48);
     unsigned carved = pool_carved(pool);
@@ -29,7 +29,7 @@ static unsigned free_blocks(const struct pool *pool)
 static void count_pool(const struct pool *pool, struct molt_stats *stats)
 {
     size_t bytes = pool_block_bytes(pool);
-    unsigned carved = pool_carved(pool), unused = free_blocks(pool);
+    unsigned carved = pool_carved(pool), unused = free_blocks_of(pool);
     unsigned live = unused < carved ? carved - unused : 0;
     stats->live_blocks += live;
     stats->pool_bytes += live * bytes;
@@ -41,7 +41,7 @@ static void count_pool(const struct pool *pool, struct molt_stats *stats)
 static void count_arena(uint32_t number, struct molt_stats *stats)
 {
     const struct pool *pools = map_pool((void *)map_arena_start(number));
-    lock_acquire(&arena_lock); /* so that no arena goes while its blocks' links are read */
+    lock_acquire(&arena_lock); /* so that no memory goes while links in it are read */
     for (unsigned slot = 0; slot < ARENA_POOLS; slot++)
         if (pool_state(&pools[slot]) != POOL_NONE)
             count_pool(&pools[slot], stats);
@@ -57,7 +57,8 @@ static void count_arena(uint32_t number, struct molt_stats *stats)
     lock_release(&arena_lock);
 }
 
-/* What a heap has from the starter and has not handed out, its pools count as live. */
+/* Blocks that a heap has from the starter and has not given out: count_pool has counted them as
+ * live. */
 static void count_starts(struct heap *heap, struct molt_stats *stats)
 {
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {

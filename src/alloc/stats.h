@@ -4,10 +4,10 @@
 
 #include "molt.h" // struct molt_stats, enum molt_format
 
-/* Walks all pools. Other threads go on meanwhile: their numbers are close, not exact. */
+/* Walks all pools, while other threads go on: so the numbers are close, not exact. */
 void stats_get(struct molt_stats *out);
 
-/* 0, or -1 and errno. */
+/* Writes the statistics to a descriptor: 0, or -1 and errno. */
 int stats_write(int fd, enum molt_format format);
 
 #endif

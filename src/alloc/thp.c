@@ -8,8 +8,8 @@
 #include "base/options.h"
 #include "os/os.h"
 
-/* How often in a row there was none: the kernel has none to offer, or the range has been used and
- * given back, and still has page tables. */
+/* How often in a row the kernel has refused: it has no free THP, or the range has been used and
+ * given back, and still has page tables. After REFUSED_MAX refusals no more are asked for. */
 static unsigned refused;
 #define REFUSED_MAX 16u
 

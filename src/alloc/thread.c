@@ -1,4 +1,4 @@
-/* thread.c: adopting at the first malloc, parking at the end. */
+/* thread.c: slow paths; adopting at the first malloc, parking at the end. */
 #include "thread.h"
 
 #include "arena.h" // arena_lock
@@ -16,15 +16,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-static THREAD_LOCAL bool thread_ended; /* its destructor has run: borrow from now on */
-static THREAD_LOCAL bool has_waited;   /* for a former thread's heap, which it does once */
+static THREAD_LOCAL bool thread_ended; /* its heap is parked: from now on it borrows heaps */
+static THREAD_LOCAL bool has_waited;   /* for another thread to park its heap: it waits once */
 
-/* The key whose destructor parks the heap, and 1; 0 before there is one. */
+/* 1 + the key whose destructor parks the heap; 0 before there is a key. */
 static _Atomic pthread_key_t exit_key_after;
 
-/* A signal handler may come between any two stores here, and itself enter and leave a slow path,
- * which opens the fast ones again. So the outbox, whose absence keeps it from entering, goes first
- * and comes back last. NULL: the heap is not the thread's any more (claim_wait). */
+/* A signal handler that runs between two of these stores may itself enter and leave a slow path,
+ * and leaving one opens the fast paths again. thread_self.outbox == NULL keeps a handler from
+ * entering the heap: so the outbox is cleared first, and set last (open_fast_paths). Returns NULL
+ * when the heap is dead (claim_wait). */
 static struct heap *mark_busy(struct heap *heap)
 {
     thread_self.outbox = NULL;
@@ -57,8 +58,9 @@ static void open_fast_paths(struct heap *heap)
 
 static void park_at_exit(void *heap);
 
-/* Where the process has no key left, heaps of ended threads stay with them. Two threads that come
- * here first have a key each, and each key parks the heaps it was given. */
+/* Where the process has no key left, a thread that ends does not park its heap, which is lost. If
+ * two threads make a key at the same time, both keys exist, and each parks the heaps that were set
+ * for it. */
 static bool find_exit_key(pthread_key_t *key)
 {
     *key = atomic_load_explicit(&exit_key_after, memory_order_acquire) - 1;
@@ -70,8 +72,9 @@ static bool find_exit_key(pthread_key_t *key)
     return true;
 }
 
-/* Has the heap parked when the thread ends. Libc's calls, or those of who has replaced them, may
- * allocate and free: so the thread has its heap by now, and is inside no slow path. */
+/* Has the heap parked when the thread ends. libc's functions for keys, or the functions that
+ * replace them, may allocate and free: so they are called when the thread has its heap and is
+ * inside no slow path. */
 static void ask_for_parking(struct heap *heap)
 {
     int saved = errno; /* free keeps it */
@@ -114,9 +117,9 @@ bool thread_is_reentered(void)
 }
 
 /* The thread's heap from now on. */
-static struct heap *install(struct heap *heap)
+static struct heap *install_heap(struct heap *heap)
 {
-    if (thread_self.heap != NULL) { /* a signal handler has been faster */
+    if (thread_self.heap != NULL) { /* a signal handler has installed one */
         registry_park(heap);
         return mark_busy(thread_self.heap);
     }
@@ -126,17 +129,18 @@ static struct heap *install(struct heap *heap)
     return mark_busy(heap);
 }
 
-/* The first malloc of a thread, or one after its end: then the heap is not installed and
- * thread_leave gives it back. */
-static struct heap *adopt(void)
+/* Adopts a heap for the first malloc of a thread. For a malloc after the heap was parked, it is
+ * borrowed: not installed, so that thread_leave parks it again. */
+static struct heap *adopt_heap(void)
 {
     struct heap *heap = registry_adopt();
     if (heap == NULL)
         return NULL;
-    return thread_ended ? mark_busy(heap) : install(heap);
+    return thread_ended ? mark_busy(heap) : install_heap(heap);
 }
 
-/* A thread often starts its successor as the last thing it does: lets it come to its end. */
+/* The thread that had the heap may be about to end, having started the caller as the last thing it
+ * did: so the caller lets it run once. */
 static bool adopt_after_waiting(struct heap *owner)
 {
     if (has_waited)
@@ -150,7 +154,7 @@ struct heap *thread_enter_by_free(struct heap *owner)
 {
     bool may_adopt = thread_self.heap == NULL && !thread_ended && !is_reentered();
     if (may_adopt && (registry_adopt_this(owner) || adopt_after_waiting(owner)))
-        return install(owner);
+        return install_heap(owner);
     return thread_enter_existing();
 }
 
@@ -166,10 +170,10 @@ struct heap *thread_enter(void)
         return NULL;
     struct heap *heap = thread_self.heap;
     if (heap == NULL)
-        return adopt();
+        return adopt_heap();
     if (mark_busy(heap) == NULL)
         return NULL;
-    if (UNLIKELY(heap->small_limit == 0)) { /* this is the malloc that looks at the clock */
+    if (UNLIKELY(heap->small_limit == 0)) { /* this is the malloc that ticks (heap_arm) */
         heap->small_limit = TABLE_MAX + 1;
         heap->tick_due = true;
     }
@@ -186,7 +190,8 @@ static NOINLINE void leave_with_more(struct heap *heap)
         open_fast_paths(heap);
 }
 
-/* Most slow paths end here: the rare ends are elsewhere, so that no register is saved for them. */
+/* Most slow paths end here. The rare ends are in leave_with_more, so that no register is saved for
+ * them here. */
 void thread_leave(struct heap *heap)
 {
     if (UNLIKELY(heap->tick_due) || UNLIKELY(heap != thread_self.heap))

@@ -1,4 +1,4 @@
-/* tick.c: what is done now and then. */
+/* tick.c: what is due, and when the next tick comes. */
 #include "tick.h"
 
 #include "arena.h" // arena_totals
@@ -14,10 +14,12 @@
 #include "base/options.h"
 #include "os/os.h"
 
-#define SOON_MS 4u /* the clock's own step */
+/* A tick that comes so early makes the next one rarer (4 ms is the step of the kernel's clock), and
+ * one that comes so late makes it more frequent. */
+#define SOON_MS 4u
 #define LATE_MS 20u
 
-/* What has been released lately is back with the OS by then. */
+/* So many times `decay` after a release its memory is back with the OS. */
 #define BACK_AFTER_DECAYS 3u
 
 static bool has_idle_pages(void)
@@ -26,9 +28,9 @@ static bool has_idle_pages(void)
     return pages << os_page_shift >= ARM_BYTES;
 }
 
-/* A program that has become quiet looks at each call while there is something to return: the few
- * that it makes must do. */
-static void adapt(struct heap *heap, uint64_t now, uint64_t elapsed)
+/* Sets how many frees pass until the next tick. While there is memory to return, a tick that comes
+ * late makes each call tick: a program that has become quiet makes few. */
+static void adapt_interval(struct heap *heap, uint64_t now, uint64_t elapsed)
 {
     if (heap->released_ms == 0)
         heap->released_ms = now;
@@ -39,41 +41,42 @@ static void adapt(struct heap *heap, uint64_t now, uint64_t elapsed)
         heap_arm(heap);
     else if (elapsed > LATE_MS && heap->tick_frees > 1)
         heap->tick_frees /= 2;
-    else if (elapsed < SOON_MS && !heap->tidies && heap->tick_frees < most)
+    else if (elapsed < SOON_MS && !heap->ticks_again && heap->tick_frees < most)
         heap->tick_frees *= 2;
 }
 
-/* Pages of the heap's own pools, and of those whose blocks all wait for an owner that sleeps, by a
- * portion of what the time allows. Whether there is more to do at once. */
+/* Returns pages from within pools: the heap's own, and those whose blocks all wait for an owner
+ * that sleeps; a portion of what the time since the last tick allows. Whether there is more to do
+ * at once. */
 static bool return_from_pools(struct heap *heap, uint64_t now, uint64_t elapsed)
 {
-    if (!heap->digs) {
-        if (now - heap->dug_ms < options.decay)
+    if (!heap->is_digging) {
+        if (now - heap->dig_began_ms < options.decay)
             return false;
-        heap->digs = true;
+        heap->is_digging = true;
         heap->dig_quota = 0;
-        heap->dug_ms = now;
+        heap->dig_began_ms = now;
     }
     if (elapsed > 0)
         heap->dig_quota = purge_raise_quota(heap->dig_quota, elapsed);
     size_t portion = heap->dig_quota < PURGE_PORTION ? heap->dig_quota : PURGE_PORTION;
     heap->dig_quota -= portion;
     bool is_done = remote_purge_sleepers(options_decayed_ms(now), &portion);
-    heap->digs = !dig_holes(heap, true, &portion) || !is_done;
-    return heap->digs && heap->dig_quota > 0;
+    heap->is_digging = !dig_holes(heap, true, &portion) || !is_done;
+    return heap->is_digging && heap->dig_quota > 0;
 }
 
 void tick(struct heap *heap)
 {
     uint64_t now = os_now_ms();
-    uint64_t elapsed = now - heap->looked_ms;
+    uint64_t elapsed = now - heap->ticked_ms;
     heap->tick_due = false;
     if (heap->released_ms == 0)
         background_notify();
-    adapt(heap, now, elapsed);
-    if (elapsed == 0 && !heap->tidies)
+    adapt_interval(heap, now, elapsed);
+    if (elapsed == 0 && !heap->ticks_again)
         return;
-    __atomic_store_n(&heap->looked_ms, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&heap->ticked_ms, now, __ATOMIC_RELAXED);
     if (elapsed > 0) {
         remote_flush(heap);
         run_cache_empty(&heap->runs);
@@ -82,5 +85,5 @@ void tick(struct heap *heap)
         huge_tick(now);
     }
     bool more = purge_tick(now);
-    heap->tidies = return_from_pools(heap, now, elapsed) || more;
+    heap->ticks_again = return_from_pools(heap, now, elapsed) || more;
 }

@@ -16,7 +16,7 @@
 
 #include "base/fork.h"
 
-/* Empty pools go back to the arenas: the caller's and those of ended threads. */
+/* Gives empty pools back to the arenas: the caller's, and those of parked heaps. */
 static void release_pools(void)
 {
     struct heap *heap = thread_enter_existing();
@@ -35,13 +35,13 @@ static size_t purged_pages(void)
     return __atomic_load_n(&arena_totals.purged_pages, __ATOMIC_RELAXED);
 }
 
-/* Pages of pools that are partly used: the caller's, and those of threads that sleep. */
+/* Returns pages of pools that are partly used: the caller's, and those of threads that sleep. */
 static void dig_pools(void)
 {
     struct heap *heap = thread_enter_existing();
     size_t quota = SIZE_MAX;
     if (heap != NULL) {
-        heap->dig_round = 0; /* a look that is under way may be for idle pools only */
+        heap->dig_round = 0; /* a round that is under way may be for idle pools only */
         dig_holes(heap, false, &quota);
         thread_leave(heap);
     }
@@ -74,7 +74,7 @@ void trim_to_address_limit(size_t bytes)
     if (!init_done())
         return;
     fork_check();
-    lock_acquire(&registry_lock); /* so that nobody works on a heap without a thread meanwhile */
+    lock_acquire(&registry_lock); /* so that no thread adopts or reaps a parked heap meanwhile */
     registry_count(&heaps, &parked);
     arena_limit(bytes, heaps - parked <= 1);
     lock_release(&registry_lock);

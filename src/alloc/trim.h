@@ -5,15 +5,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Empties the caller's heap and the parked ones as far as possible, then returns free memory to the
- * OS until at most `keep_bytes` of it are left. The bytes returned. */
+/* Gives back what is free in the caller's heap, in parked heaps and in heaps whose threads sleep,
+ * then returns free memory to the OS until at most `keep_bytes` of it are left. The bytes returned.
+ */
 size_t trim(size_t keep_bytes);
 
-/* RLIMIT_AS is about to become `bytes`: reserved address space would count. */
+/* RLIMIT_AS is about to become `bytes`: gives up the reserved address space, which it would count.
+ */
 void trim_to_address_limit(size_t bytes);
 
-/* The OS has refused memory: gives up all mappings that hold nothing, for limits count mappings.
- * Whether it is worth trying again. */
+/* The OS has refused memory, perhaps because of a limit, which counts all that is mapped: gives up
+ * all mappings that hold no block. Whether there were any, so that it is worth trying again. */
 bool trim_mappings(void);
 
 #endif

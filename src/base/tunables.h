@@ -86,12 +86,12 @@
 #define RUN_CACHE_SLOTS 8u
 #define RUN_CACHE_BYTES ((size_t)512 << 10)
 
-/* Frees of a class between two looks at the clock, at most, while there is memory to return … */
+/* The most frees between two ticks (tick.h). */
 #define TICK_FREES_MAX 4096u
-/* … and after memory was released lately: the program may become quiet before that has gone back.
+/* … and while memory was released lately: the program may become quiet before that has gone back.
  */
 #define TICK_FREES_AFTER_RELEASE 256u
-/* A heap that has released this much looks at the clock at once. */
+/* A heap that has released this much ticks at once. */
 #define ARM_BYTES ((size_t)1 << 20)
 
 /* Spans of huge blocks (span.h). */

@@ -331,9 +331,9 @@ START_TEST(test_arm_malloc)
     free_many(blocks, COUNT, 64);
     ck_assert_uint_eq(mine()->small_limit, 0);
     ck_assert_uint_eq(thread_self.small_limit, 0);
-    mine()->looked_ms = 1;
+    mine()->ticked_ms = 1;
     molt_free(molt_malloc(64));
-    ck_assert_uint_gt(mine()->looked_ms, 1);
+    ck_assert_uint_gt(mine()->ticked_ms, 1);
     ck_assert(!mine()->tick_due);
 }
 END_TEST
@@ -345,7 +345,7 @@ START_TEST(test_quiet)
     mine()->tick_frees = 1000;
     map_pool(a)->left = 1;
     map_pool(b)->left = 1000;
-    mine()->looked_ms -= 1000;
+    mine()->ticked_ms -= 1000;
     mine()->released_ms = 0;
     molt_free(a);
     ck_assert_uint_le(mine()->tick_frees, 2);

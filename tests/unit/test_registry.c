@@ -431,9 +431,9 @@ static void *be_quiet(void *argument)
     map_pool(other)->left = 1000;
     sem_post(&has_come);
     sem_wait(&go_on);
-    legacy->heap->looked_ms = 1;
+    legacy->heap->ticked_ms = 1;
     molt_free(other);
-    ck_assert_uint_gt(legacy->heap->looked_ms, 1);
+    ck_assert_uint_gt(legacy->heap->ticked_ms, 1);
     sem_post(&has_come);
     sem_wait(&go_on);
     molt_free(legacy->block);
@@ -451,7 +451,7 @@ START_TEST(test_call_quiet)
     pthread_create(&thread, NULL, be_quiet, &legacy);
     sem_wait(&has_come);
     struct pool *pool = map_pool(legacy.block);
-    uint64_t now = legacy.heap->looked_ms;
+    uint64_t now = legacy.heap->ticked_ms;
     registry_call_quiet(thread_self.heap, now + 1);
     ck_assert_uint_ne(pool->limit, 0); /* it has looked just now */
     registry_call_quiet(thread_self.heap, now + 1000);
