@@ -1,15 +1,17 @@
 /* dict.c: dicts: an index by hash into entries that lie in the order of insertion.
  *
- *   index     . 2 . . 1 . . 3         a number at the first free place of its hash's path
+ *   index     . 2 . . 1 . . 3         an entry's number, at the first free place of its hash's path
  *   entries   1: "b" → …   2: "a" → …   3: (deleted)
  *
  * A deleted entry keeps its number and its place in the index, and has no key: searches pass it.
- * When the array of entries is full, what lives is copied to a new one, larger if need be. Index,
- * entries and hashes are one block, whose start is `items`: the only part the collector knows.
+ * When the array of entries is full, the live ones are copied to a new one, larger if need be.
+ * Entries, hashes and index are one block, which begins with the entries (`items`): the only part
+ * that the collector knows.
  *
- * The path is i = 5 i + 1 + perturb, modulo the index's size, perturb losing 5 bits at each step:
- * once it is 0 this comes to every place (Hull, Dobell 1962); until then all bits of the hash have
- * a say. Two thirds of the index are used at most, so there is an end to each search. */
+ * The path of a hash is i = 5 i + 1 + perturb, modulo the index's size, where perturb begins as the
+ * hash and loses 5 bits at each step. As soon as perturb is 0 the path comes to every place (Hull,
+ * Dobell 1962); until then all bits of the hash have a say. Two thirds of the index are used at
+ * most, so each search comes to a free place. */
 #include "compare.h"
 
 #include <string.h>
@@ -31,7 +33,7 @@ static unsigned width_for(size_t room)
     return room <= UINT8_MAX ? 1 : room <= UINT16_MAX ? 2 : 4;
 }
 
-/* The number at a place: that of an entry + 1; 0: none. */
+/* Returns what a place holds: an entry's number + 1; 0: nothing. */
 static size_t index_get(const molt_dict *dict, size_t at)
 {
     switch (dict->index_width) {
@@ -64,7 +66,7 @@ static size_t next_place(const molt_dict *dict, size_t at, uint64_t *perturb)
     return (at * 5 + 1 + *perturb) & dict->index_mask;
 }
 
-/* Gives the next entry a place. */
+/* Gives a new entry the first free place of its path. */
 static void index_add(molt_dict *dict, uint64_t hash, size_t entry)
 {
     uint64_t perturb = hash;
@@ -74,8 +76,8 @@ static void index_add(molt_dict *dict, uint64_t hash, size_t entry)
     index_set(dict, at, entry + 1);
 }
 
-/* The number of the key's entry, MISSING, or FAILED and errno. */
-static int64_t find(const molt_dict *dict, const void *key, uint64_t hash, unsigned depth)
+/* Returns the number of the key's entry, MISSING, or FAILED and errno. */
+static int64_t dict_find(const molt_dict *dict, const void *key, uint64_t hash, unsigned depth)
 {
     if (dict->live == 0)
         return MISSING;
@@ -99,8 +101,8 @@ static size_t entry_count(const molt_dict *dict)
     return dict->item_count / 2;
 }
 
-/* The key's and the value's references become the dict's; there is room. */
-static void add_entry(molt_dict *dict, void *key, void *value, uint64_t hash)
+/* Adds an entry; the references to key and value become the dict's. There is room. */
+static void dict_add_entry(molt_dict *dict, void *key, void *value, uint64_t hash)
 {
     size_t entry = entry_count(dict);
     dict->items[2 * entry] = key;
@@ -112,8 +114,9 @@ static void add_entry(molt_dict *dict, void *key, void *value, uint64_t hash)
     index_add(dict, hash, entry);
 }
 
-/* Sets up an empty table with room for `count` entries at least. False and ENOMEM. */
-static bool make_table(molt_dict *dict, size_t count)
+/* Sets up an empty table with room for `count` entries or more. False and ENOMEM; the dict stays as
+ * it is then. */
+static bool dict_make_table(molt_dict *dict, size_t count)
 {
     size_t size = INDEX_MIN;
     while (size < INDEX_MAX && room_of(size) < count)
@@ -128,7 +131,7 @@ static bool make_table(molt_dict *dict, size_t count)
     if (items == NULL)
         return false;
     uint64_t *hashes = (uint64_t *)(items + 2 * room);
-    /* A collection in a forked child, whose parent has just come here, sees an empty dict. */
+    /* A forked child may begin here, and collect: it sees an empty dict. */
     dict->item_count = dict->live = 0;
     atomic_signal_fence(memory_order_seq_cst);
     dict->items = items;
@@ -140,22 +143,22 @@ static bool make_table(molt_dict *dict, size_t count)
     return true;
 }
 
-/* Room for one more entry: a table for twice the live ones. False and ENOMEM. */
-static bool make_room(molt_dict *dict)
+/* Makes room for one more entry, by a table for twice the live ones. False and ENOMEM. */
+static bool dict_make_room(molt_dict *dict)
 {
     if (LIKELY(entry_count(dict) < dict->room))
         return true;
     molt_dict old = *dict;
-    if (!make_table(dict, old.live * 2 + 1))
+    if (!dict_make_table(dict, old.live * 2 + 1))
         return false;
     for (size_t i = 0; i < entry_count(&old); i++)
         if (old.items[2 * i] != NULL)
-            add_entry(dict, old.items[2 * i], old.items[2 * i + 1], old.hashes[i]);
+            dict_add_entry(dict, old.items[2 * i], old.items[2 * i + 1], old.hashes[i]);
     molt_free(old.items);
     return true;
 }
 
-/* Leaves the dict as a new one is; the items are the caller's. */
+/* Leaves the dict as a new one is; its items are the caller's. */
 static void forget_table(molt_dict *dict)
 {
     dict->item_count = dict->live = dict->room = 0;
@@ -175,19 +178,19 @@ size_t molt_dict_length(const molt_dict *dict)
     return kind_expect(dict, KIND_DICT) ? dict->live : 0;
 }
 
-/* The entry of any key; MISSING; FAILED and errno: no dict, no key. */
-static int64_t search(const molt_dict *dict, const void *key, uint64_t *hash)
+/* Returns the number of the entry of any key; MISSING; or FAILED and errno: no dict, no key. */
+static int64_t dict_search(const molt_dict *dict, const void *key, uint64_t *hash)
 {
     if (!kind_expect(dict, KIND_DICT) || molt_hash(key, hash) != 0)
         return FAILED;
-    return find(dict, key, *hash, 0);
+    return dict_find(dict, key, *hash, 0);
 }
 
-/* The same where a key that is missing is an error. */
+/* The same for callers to whom a missing key is an error. */
 static int64_t search_existing(const molt_dict *dict, const void *key)
 {
     uint64_t hash;
-    int64_t entry = search(dict, key, &hash);
+    int64_t entry = dict_search(dict, key, &hash);
     if (entry == MISSING)
         errno = ENOENT;
     return entry;
@@ -202,7 +205,7 @@ void *molt_dict_get(const molt_dict *dict, const void *key)
 int molt_dict_contains(const molt_dict *dict, const void *key)
 {
     uint64_t hash;
-    int64_t entry = search(dict, key, &hash);
+    int64_t entry = dict_search(dict, key, &hash);
     return entry == FAILED ? -1 : entry != MISSING;
 }
 
@@ -223,13 +226,13 @@ bool molt_dict_next(const molt_dict *dict, size_t *position, void **key, void **
     return true;
 }
 
-/* Whether each entry of `a` is in `b`: of two dicts of one length. */
+/* Whether each entry of `a` is in `b`, two dicts of one length. 1 or 0; -1 and errno. */
 static int is_part(const molt_dict *a, const molt_dict *b, unsigned depth)
 {
     for (size_t i = 0; i < entry_count(a); i++) {
         if (a->items[2 * i] == NULL)
             continue;
-        int64_t entry = find(b, a->items[2 * i], a->hashes[i], depth);
+        int64_t entry = dict_find(b, a->items[2 * i], a->hashes[i], depth);
         if (entry < 0)
             return entry == FAILED ? -1 : 0;
         int equal = compare_equal(a->items[2 * i + 1], b->items[2 * entry + 1], depth);
@@ -252,15 +255,15 @@ int molt_dict_set(molt_dict *dict, void *key, void *value)
 {
     uint64_t hash;
     molt_begin_change(dict);
-    int64_t entry = search(dict, key, &hash);
+    int64_t entry = dict_search(dict, key, &hash);
     if (entry != FAILED && value == NULL) {
         errno = EINVAL;
         return -1;
     }
-    if (entry == FAILED || (entry == MISSING && !make_room(dict)))
+    if (entry == FAILED || (entry == MISSING && !dict_make_room(dict)))
         return -1;
     if (entry == MISSING)
-        add_entry(dict, molt_retain(key), molt_retain(value), hash);
+        dict_add_entry(dict, molt_retain(key), molt_retain(value), hash);
     else
         molt_set(&dict->items[2 * entry + 1], value);
     return 0;

@@ -6,24 +6,25 @@
 #include "base/fork.h"
 #include "base/lock.h"
 
-static struct lock lock = LOCK_INIT(RANK_VALUE);
+static struct lock guard_lock = LOCK_INIT(RANK_VALUE);
 
-static void repair(void)
+static void guard_repair(void)
 {
-    lock_free_left(&lock);
+    lock_free_left(&guard_lock);
 }
 
-/* In a forked child where the lock is left, some thread has come here before. A weak reference that
- * is asked for under the lock attaches the thread, if it has used no object yet, and that may wait
- * until the world no longer stands still: so it is done before. */
+/* The repair is set by every thread that takes the lock, so it is set in a forked child that finds
+ * the lock held. molt_weak_get is called under the lock: it attaches a thread that has used no
+ * object yet, and that may have to wait until the world goes on. So the thread is attached before
+ * it takes the lock. */
 void guard_acquire(void)
 {
     molt_gc_attach();
-    fork_set_repair(FORK_VALUE, repair);
-    lock_acquire(&lock);
+    fork_set_repair(FORK_VALUE, guard_repair);
+    lock_acquire(&guard_lock);
 }
 
 void guard_release(void)
 {
-    lock_release(&lock);
+    lock_release(&guard_lock);
 }

@@ -9,7 +9,7 @@ static uint64_t rotate(uint64_t x, unsigned by)
     return x << by | x >> (64 - by);
 }
 
-/* 0 means "not known yet". */
+/* Keeps 0 free, which means that a hash is not known yet. */
 static uint64_t not_zero(uint64_t hash)
 {
     return hash != 0 ? hash : 1;
@@ -101,7 +101,7 @@ static uint64_t hash_of_number(uint64_t number)
     return not_zero(x ^ x >> 31);
 }
 
-/* The items' hashes, combined as xxHash combines words (Collet 2012). */
+/* Combines the items' hashes as xxHash combines words (Collet 2012). */
 static int hash_of_tuple(const molt_tuple *tuple, uint64_t *out, unsigned depth)
 {
     molt_tuple *cache = (molt_tuple *)(uintptr_t)tuple;

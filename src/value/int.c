@@ -1,4 +1,4 @@
-/* int.c: ints; the small ones are made once and stay. */
+/* int.c: ints. There is one object for each small number; it is made at first use and stays. */
 #include "guard.h"
 #include "kind.h"
 
@@ -7,7 +7,7 @@
 
 static _Atomic(molt_int *) small[SMALL_MAX - SMALL_MIN + 1];
 
-static molt_int *make(int64_t value)
+static molt_int *int_make(int64_t value)
 {
     molt_int *number = molt_new(kind_types[KIND_INT]);
     if (number != NULL)
@@ -15,10 +15,10 @@ static molt_int *make(int64_t value)
     return number;
 }
 
-/* Several threads may come here with the same number: the first one's stays. */
-static COLD molt_int *make_small(_Atomic(molt_int *) *place, int64_t value)
+/* Several threads may make the same number at a time: the first one's object stays. */
+static COLD molt_int *int_make_small(_Atomic(molt_int *) *place, int64_t value)
 {
-    molt_int *number = make(value);
+    molt_int *number = int_make(value);
     if (number == NULL)
         return NULL;
     guard_acquire();
@@ -37,10 +37,10 @@ static COLD molt_int *make_small(_Atomic(molt_int *) *place, int64_t value)
 molt_int *molt_int_new(int64_t value)
 {
     if (value < SMALL_MIN || value > SMALL_MAX)
-        return make(value);
+        return int_make(value);
     _Atomic(molt_int *) *place = &small[value - SMALL_MIN];
     molt_int *number = atomic_load_explicit(place, memory_order_acquire);
-    return LIKELY(number != NULL) ? number : make_small(place, value);
+    return LIKELY(number != NULL) ? number : int_make_small(place, value);
 }
 
 int64_t molt_int_value(const molt_int *number)

@@ -1,14 +1,15 @@
-/* intern.c: the table of interned strings, which does not keep them.
+/* intern.c: the table of interned strings, which does not keep them alive.
  *
- * table ──► [ entry | NULL | GONE | entry … ]   by the strings' hashes, probed in a row
- *              └──► the string, borrowed, and a weak reference to it
+ *     table ──► [ entry | NULL | GONE | entry … ]        by the strings' hashes, probed in a row
+ *                  └──► the string, borrowed, and a weak reference to it
  *
- * An entry stays until its string's death has been told (on_death), which waits for the guard. So
- * under the guard each entry's string is still in memory, and may be compared; whether it may be
- * given out, that is whether it still lives, only the weak reference can tell. A string that is
- * equal to a dying one takes its place; the dying one then finds its entry gone.
+ * A string that dies stays in memory until its death has been told (on_death), and that waits for
+ * the guard. So under the guard the string of each entry is still in memory and may be compared.
+ * Only the weak reference knows whether it still lives, and so may be given out. If an equal string
+ * is interned while it is dying, that takes its place in the table, and on_death finds the entry
+ * gone.
  *
- * All changes are single stores of a place, or of `table`: see guard.h. */
+ * All changes are single stores, of a place or of `table`: see guard.h. */
 #include "compare.h"
 #include "guard.h"
 
@@ -21,20 +22,20 @@ struct entry {
 };
 
 struct table {
-    size_t mask;  /* places - 1 */
-    size_t taken; /* places that are not NULL */
-    size_t live;  /* … and not GONE */
+    size_t mask;  /* places - 1, a power of two less one */
+    size_t taken; /* places that are not NULL: live <= taken <= 3/4 of all */
+    size_t live;  /* places that hold an entry */
     struct entry *places[];
 };
 
 static struct table *table; /* NULL: nothing is interned */
 
-static struct entry gone; /* in a place whose entry has gone */
+static struct entry gone; /* what a place holds whose entry has been taken out */
 #define GONE (&gone)
 
 /* ---- Places ---- */
 
-static struct table *make_table(size_t places)
+static struct table *intern_make_table(size_t places)
 {
     struct table *made = molt_calloc(1, sizeof *made + places * sizeof(void *));
     if (made != NULL)
@@ -42,8 +43,8 @@ static struct table *make_table(size_t places)
     return made;
 }
 
-/* The first place from the hash's own on that is free. */
-static struct entry **free_place(struct table *in, uint64_t hash)
+/* Returns the first free place, from the hash's own on. */
+static struct entry **intern_free_place(struct table *in, uint64_t hash)
 {
     size_t at = hash & in->mask;
     while (in->places[at] != NULL && in->places[at] != GONE)
@@ -51,29 +52,29 @@ static struct entry **free_place(struct table *in, uint64_t hash)
     return &in->places[at];
 }
 
-static void put(struct table *in, struct entry *entry)
+static void intern_put(struct table *in, struct entry *entry)
 {
-    struct entry **place = free_place(in, entry->hash);
+    struct entry **place = intern_free_place(in, entry->hash);
     in->taken += *place == NULL;
     in->live++;
     *place = entry;
 }
 
-/* A table with room for one more, three quarters full at most. False and ENOMEM. */
-static bool make_room(void)
+/* Makes room for one more entry: the table is three quarters full at most. False and ENOMEM. */
+static bool intern_make_room(void)
 {
     if (table != NULL && table->taken < (table->mask + 1) / 4 * 3)
         return true;
     size_t places = PLACES_MIN;
     while (table != NULL && places / 2 <= table->live)
         places *= 2;
-    struct table *made = make_table(places);
+    struct table *made = intern_make_table(places);
     if (made == NULL)
         return false;
     struct table *old = table;
     for (size_t i = 0; old != NULL && i <= old->mask; i++)
         if (old->places[i] != NULL && old->places[i] != GONE)
-            put(made, old->places[i]);
+            intern_put(made, old->places[i]);
     table = made;
     molt_free(old);
     return true;
@@ -84,8 +85,9 @@ static bool is_of(const struct entry *entry, const molt_str *string, uint64_t ha
     return entry != GONE && entry->hash == hash && compare_strings(entry->string, string);
 }
 
-/* Where the entry of a string with that content is, living or dying; NULL: nowhere. */
-static struct entry **find(const molt_str *string, uint64_t hash)
+/* Returns where the entry of a string with that content is, be the string alive or dying; NULL:
+ * nowhere. */
+static struct entry **intern_find(const molt_str *string, uint64_t hash)
 {
     if (table == NULL)
         return NULL;
@@ -95,7 +97,7 @@ static struct entry **find(const molt_str *string, uint64_t hash)
     return NULL;
 }
 
-static void take_out(struct entry **place)
+static void intern_take_out(struct entry **place)
 {
     *place = GONE;
     if (--table->live == 0) {
@@ -118,9 +120,9 @@ static void on_death(molt_weak *weak, void *arg)
     struct entry *entry = arg;
     (void)weak;
     guard_acquire();
-    struct entry **place = find(entry->string, entry->hash);
+    struct entry **place = intern_find(entry->string, entry->hash);
     if (place != NULL && *place == entry)
-        take_out(place);
+        intern_take_out(place);
     guard_release();
     free_entry(entry);
 }
@@ -140,21 +142,22 @@ static struct entry *make_entry(molt_str *string, uint64_t hash)
 
 /* ---- Interning ---- */
 
-/* A reference to the interned string of that content if one lives, else NULL. */
-static molt_str *get(const molt_str *string, uint64_t hash)
+/* Returns a reference to the interned string of that content if one lives, else NULL. */
+static molt_str *intern_get(const molt_str *string, uint64_t hash)
 {
-    struct entry **place = find(string, hash);
+    struct entry **place = intern_find(string, hash);
     return place != NULL ? molt_weak_get((*place)->weak) : NULL;
 }
 
-/* Gives the entry, whose string is not in the table unless dying, a place. False and ENOMEM. */
-static bool add(struct entry *entry)
+/* Gives the entry a place: that of an equal string, which is dying, if there is one. False and
+ * ENOMEM. */
+static bool intern_add(struct entry *entry)
 {
-    struct entry **place = find(entry->string, entry->hash);
+    struct entry **place = intern_find(entry->string, entry->hash);
     if (place != NULL)
         *place = entry;
-    else if (make_room())
-        put(table, entry);
+    else if (intern_make_room())
+        intern_put(table, entry);
     else
         return false;
     return true;
@@ -163,20 +166,21 @@ static bool add(struct entry *entry)
 static molt_str *get_guarded(const molt_str *string, uint64_t hash)
 {
     guard_acquire();
-    molt_str *found = get(string, hash);
+    molt_str *found = intern_get(string, hash);
     guard_release();
     return found;
 }
 
-/* Makes the string the interned one, unless another thread was faster: then that one's. */
+/* Makes the string the interned one, unless another thread was faster. Returns a reference to the
+ * interned one, or NULL and ENOMEM. */
 static molt_str *get_or_add(molt_str *string, uint64_t hash)
 {
     struct entry *entry = make_entry(string, hash);
     if (entry == NULL)
         return NULL;
     guard_acquire();
-    molt_str *found = get(string, hash);
-    bool is_added = found == NULL && add(entry);
+    molt_str *found = intern_get(string, hash);
+    bool is_added = found == NULL && intern_add(entry);
     guard_release();
     if (is_added)
         return molt_retain(string);

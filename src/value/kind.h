@@ -6,8 +6,8 @@
  *   tuple   hash, length, items
  *   dict    ──► keys and values in turns, their hashes, the index (dict.c)
  *
- * A hash of 0 is not known yet. Threads that read a value may compute it at the same time: they
- * store the same. */
+ * A hash of 0 is not known yet. Threads that read a value may compute its hash at the same time:
+ * they all store the same. */
 #ifndef VALUE_KIND_H
 #define VALUE_KIND_H
 
@@ -35,6 +35,7 @@ struct molt_str {
     char bytes[];
 };
 
+/* length <= room */
 struct molt_list {
     MOLT_OBJECT;
     void **items;
@@ -49,25 +50,26 @@ struct molt_tuple {
     void *items[];
 };
 
+/* live <= item_count / 2 <= room <= 2/3 of the index's places */
 struct molt_dict {
     MOLT_OBJECT;
-    void **items;         /* entry n: its key at 2n, its value behind; both NULL: deleted */
+    void **items;         /* entry n: its key at 2n, its value at 2n + 1; both NULL: deleted */
     size_t item_count;    /* twice the entries, deleted ones too */
     size_t live;          /* entries that are not deleted */
     size_t room;          /* entries that fit */
-    uint64_t *hashes;     /* of the entries' keys */
-    void *index;          /* numbers of entries + 1, by hash; 0: none */
-    size_t index_mask;    /* places in it - 1 */
-    unsigned index_width; /* bytes of a number: 1, 2 or 4 */
+    uint64_t *hashes;     /* hashes[n]: of the key of entry n */
+    void *index;          /* by hash: an entry's number + 1; 0: the place is free */
+    size_t index_mask;    /* places in the index - 1, a power of two less one */
+    unsigned index_width; /* bytes of a place: 1, 2 or 4 */
 };
 
-/* By kind; NULL for KIND_OTHER. */
+/* The type of each kind; NULL for KIND_OTHER. */
 extern HIDDEN const molt_type *const kind_types[KINDS];
 
-/* KIND_OTHER also for NULL. */
+/* Returns the kind of an object; KIND_OTHER also for NULL. */
 enum kind kind_of(const void *object);
 
-/* False and EINVAL if the object is not of the kind. */
+/* Whether the object is of the kind. False and EINVAL. */
 static inline bool kind_expect(const void *object, enum kind kind)
 {
     if (LIKELY(object != NULL && molt_typeof(object) == kind_types[kind]))
@@ -76,7 +78,7 @@ static inline bool kind_expect(const void *object, enum kind kind)
     return false;
 }
 
-/* The same of one whose items are about to be moved. */
+/* The same for a container that is about to be changed. */
 static inline bool kind_expect_to_change(const void *object, enum kind kind)
 {
     molt_begin_change(object);

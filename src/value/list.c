@@ -1,20 +1,20 @@
-/* list.c: lists. Items that leave are released when the list is whole again. */
+/* list.c: lists. Items that leave a list are released when it is whole again. */
 #include "compare.h"
 
 #include <string.h>
 
 /* ---- Room ---- */
 
-/* Room for `length` items and an eighth more, as CPython has it, and what the block gives beside.
- */
+/* Returns how many items to make room for: `length`, an eighth more, as CPython does, and what
+ * their block has beyond that. */
 static size_t room_for(size_t length)
 {
     size_t room = length + length / 8 + 6;
     return molt_good_size(room * sizeof(void *)) / sizeof(void *);
 }
 
-/* While items move they are hidden: a collection in a forked child, whose parent has just come
- * here, sees an empty list; what was in it has counts that nobody holds. */
+/* Hides the items while they move. A forked child may begin in the middle, and collect: it sees an
+ * empty list, and the items have counts that nobody holds. */
 static size_t hide_items(molt_list *list)
 {
     size_t length = list->length;
@@ -29,7 +29,7 @@ static void show_items(molt_list *list, size_t length)
     list->length = length;
 }
 
-static bool resize(molt_list *list, size_t room)
+static bool list_resize(molt_list *list, size_t room)
 {
     size_t length = hide_items(list);
     void **items = molt_realloc(list->items, room * sizeof *items);
@@ -41,8 +41,8 @@ static bool resize(molt_list *list, size_t room)
     return items != NULL;
 }
 
-/* Room for `more` further items. False and ENOMEM. */
-static bool make_room(molt_list *list, size_t more)
+/* Makes room for `more` further items. False and ENOMEM. */
+static bool list_make_room(molt_list *list, size_t more)
 {
     if (LIKELY(more <= list->room - list->length))
         return true;
@@ -50,15 +50,15 @@ static bool make_room(molt_list *list, size_t more)
         errno = ENOMEM;
         return false;
     }
-    return resize(list, room_for(list->length + more));
+    return list_resize(list, room_for(list->length + more));
 }
 
-/* Gives room back where less than half is used; if that fails it stays. */
-static void spare_room(molt_list *list)
+/* Gives room back if less than half of it is used; the list stays as it is if that fails. */
+static void list_spare_room(molt_list *list)
 {
     int saved = errno;
     if (list->length < list->room / 2 && list->room > room_for(0))
-        resize(list, room_for(list->length));
+        list_resize(list, room_for(list->length));
     errno = saved;
 }
 
@@ -74,8 +74,8 @@ size_t molt_list_length(const molt_list *list)
     return kind_expect(list, KIND_LIST) ? list->length : 0;
 }
 
-/* A list with an item at `index`. */
-static bool has_index(const molt_list *list, size_t index)
+/* Whether it is a list with an item at `index`. False and errno. */
+static bool list_has_index(const molt_list *list, size_t index)
 {
     if (!kind_expect(list, KIND_LIST))
         return false;
@@ -85,8 +85,9 @@ static bool has_index(const molt_list *list, size_t index)
     return false;
 }
 
-/* A list, and something to put into it. */
-static bool takes(const molt_list *list, const void *item)
+/* Whether it is a list, about to be changed, and there is something to put into it. False and
+ * EINVAL. */
+static bool list_takes(const molt_list *list, const void *item)
 {
     if (kind_expect_to_change(list, KIND_LIST) && item != NULL)
         return true;
@@ -96,21 +97,21 @@ static bool takes(const molt_list *list, const void *item)
 
 void *molt_list_get(const molt_list *list, size_t index)
 {
-    return has_index(list, index) ? list->items[index] : NULL;
+    return list_has_index(list, index) ? list->items[index] : NULL;
 }
 
 /* ---- Changing ---- */
 
 int molt_list_set(molt_list *list, size_t index, void *item)
 {
-    if (!takes(list, item) || !has_index(list, index))
+    if (!list_takes(list, item) || !list_has_index(list, index))
         return -1;
     molt_set(&list->items[index], item);
     return 0;
 }
 
-/* The item's reference becomes the list's, which has room. */
-static void insert(molt_list *list, size_t at, void *item)
+/* Inserts an item, whose reference becomes the list's. There is room. */
+static void list_insert(molt_list *list, size_t at, void *item)
 {
     void **place = list->items + at;
     size_t length = hide_items(list);
@@ -119,8 +120,8 @@ static void insert(molt_list *list, size_t at, void *item)
     show_items(list, length + 1);
 }
 
-/* Closes the gap, too. */
-static void *take_out(molt_list *list, size_t at)
+/* Takes out an item, whose reference becomes the caller's, and closes the gap. */
+static void *list_take_out(molt_list *list, size_t at)
 {
     void **place = list->items + at, *item = *place;
     size_t length = hide_items(list);
@@ -129,7 +130,8 @@ static void *take_out(molt_list *list, size_t at)
     return item;
 }
 
-static void append(molt_list *list, void *item)
+/* Adds a reference to the item at the end. There is room. */
+static void list_append(molt_list *list, void *item)
 {
     list->items[list->length] = molt_retain(item);
     show_items(list, list->length + 1);
@@ -137,49 +139,50 @@ static void append(molt_list *list, void *item)
 
 int molt_list_insert(molt_list *list, size_t index, void *item)
 {
-    if (!takes(list, item))
+    if (!list_takes(list, item))
         return -1;
     if (index > list->length) {
         errno = ERANGE;
         return -1;
     }
-    if (!make_room(list, 1))
+    if (!list_make_room(list, 1))
         return -1;
-    insert(list, index, molt_retain(item));
+    list_insert(list, index, molt_retain(item));
     return 0;
 }
 
 int molt_list_append(molt_list *list, void *item)
 {
-    if (!takes(list, item) || !make_room(list, 1))
+    if (!list_takes(list, item) || !list_make_room(list, 1))
         return -1;
-    append(list, item);
+    list_append(list, item);
     return 0;
 }
 
-static void *take(molt_list *list, size_t index)
+/* Takes out an item, and room that is too much then. */
+static void *list_take(molt_list *list, size_t index)
 {
-    void *item = take_out(list, index);
-    spare_room(list);
+    void *item = list_take_out(list, index);
+    list_spare_room(list);
     return item;
 }
 
 void *molt_list_pop(molt_list *list, size_t index)
 {
     molt_begin_change(list);
-    return has_index(list, index) ? take(list, index) : NULL;
+    return list_has_index(list, index) ? list_take(list, index) : NULL;
 }
 
 int molt_list_remove(molt_list *list, const void *item)
 {
-    if (!takes(list, item))
+    if (!list_takes(list, item))
         return -1;
     for (size_t i = 0; i < list->length; i++) {
         int equal = compare_equal(list->items[i], item, 0);
         if (equal == 0)
             continue;
         if (equal > 0)
-            molt_release(take(list, i));
+            molt_release(list_take(list, i));
         return equal > 0 ? 0 : -1;
     }
     errno = ENOENT;
@@ -202,14 +205,14 @@ int molt_list_clear(molt_list *list)
 
 /* ---- Several items at once ---- */
 
-static void append_all(molt_list *list, void *const *items, size_t count)
+static void list_append_all(molt_list *list, void *const *items, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        append(list, items[i]);
+        list_append(list, items[i]);
 }
 
-/* Making the new list may collect, and a finalizer may change the old one: it is looked at after.
- */
+/* Making the new list may collect, and a finalizer may change the old one: so that is looked at
+ * afterwards. */
 molt_list *molt_list_slice(const molt_list *list, size_t from, size_t to)
 {
     if (!kind_expect(list, KIND_LIST))
@@ -220,27 +223,27 @@ molt_list *molt_list_slice(const molt_list *list, size_t from, size_t to)
     if (from > to || to > list->length) {
         molt_clear(&slice);
         errno = ERANGE;
-    } else if (!make_room(slice, to - from)) {
+    } else if (!list_make_room(slice, to - from)) {
         molt_clear(&slice);
         errno = ENOMEM;
     } else if (from < to) {
-        append_all(slice, list->items + from, to - from);
+        list_append_all(slice, list->items + from, to - from);
     }
     return slice;
 }
 
 int molt_list_extend(molt_list *list, const void *items)
 {
-    if (!takes(list, items))
+    if (!list_takes(list, items))
         return -1;
     const molt_list *from = molt_list_is(items) ? items : NULL;
     const molt_tuple *tuple = from == NULL ? items : NULL;
     if (from == NULL && !kind_expect(tuple, KIND_TUPLE))
         return -1;
     size_t count = from != NULL ? from->length : tuple->length;
-    if (!make_room(list, count))
+    if (!list_make_room(list, count))
         return -1;
-    /* After making room: `from` may be `list`. */
-    append_all(list, from != NULL ? from->items : tuple->items, count);
+    /* `from` may be `list`: only now its items are where they stay. */
+    list_append_all(list, from != NULL ? from->items : tuple->items, count);
     return 0;
 }

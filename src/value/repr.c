@@ -7,10 +7,10 @@
 struct text {
     char *bytes;
     size_t length, room;
-    int error; /* errno of what went wrong; nothing is written after that */
+    int error; /* 0, or an error number: then nothing more is written */
 };
 
-/* The containers that are being written, from the innermost outwards. */
+/* A container that is being written, and those that it lies in. */
 struct path {
     const void *container;
     const struct path *outer;
@@ -21,7 +21,7 @@ static void write_value(struct text *text, const void *value, const struct path 
 
 /* ---- Text ---- */
 
-static bool make_room(struct text *text, size_t more)
+static bool text_make_room(struct text *text, size_t more)
 {
     if (text->error != 0)
         return false;
@@ -38,17 +38,17 @@ static bool make_room(struct text *text, size_t more)
     return true;
 }
 
-static void put(struct text *text, const char *bytes, size_t length)
+static void text_put(struct text *text, const char *bytes, size_t length)
 {
-    if (length == 0 || !make_room(text, length))
+    if (length == 0 || !text_make_room(text, length))
         return;
     memcpy(text->bytes + text->length, bytes, length);
     text->length += length;
 }
 
-static void put_text(struct text *text, const char *bytes)
+static void text_put_string(struct text *text, const char *bytes)
 {
-    put(text, bytes, strlen(bytes));
+    text_put(text, bytes, strlen(bytes));
 }
 
 /* ---- Leaves ---- */
@@ -57,7 +57,7 @@ static void write_int(struct text *text, const molt_int *number)
 {
     char digits[24];
     snprintf(digits, sizeof digits, "%lld", (long long)number->value);
-    put_text(text, digits);
+    text_put_string(text, digits);
 }
 
 static void write_byte(struct text *text, unsigned char byte)
@@ -71,24 +71,24 @@ static void write_byte(struct text *text, unsigned char byte)
         snprintf(form, sizeof form, "\\x%02x", byte);
     else
         snprintf(form, sizeof form, "%c", byte);
-    put_text(text, form);
+    text_put_string(text, form);
 }
 
 static void write_str(struct text *text, const molt_str *string)
 {
-    put_text(text, "'");
+    text_put_string(text, "'");
     for (size_t i = 0; i < string->length && text->error == 0; i++)
         write_byte(text, (unsigned char)string->bytes[i]);
-    put_text(text, "'");
+    text_put_string(text, "'");
 }
 
 static void write_other(struct text *text, const void *object)
 {
     char address[40];
     snprintf(address, sizeof address, " at %p>", object);
-    put_text(text, "<");
-    put_text(text, molt_typeof(object)->name);
-    put_text(text, address);
+    text_put_string(text, "<");
+    text_put_string(text, molt_typeof(object)->name);
+    text_put_string(text, address);
 }
 
 /* ---- Containers ---- */
@@ -98,37 +98,37 @@ static void write_items(struct text *text, void *const *items, size_t count,
 {
     for (size_t i = 0; i < count && text->error == 0; i++) {
         if (i != 0)
-            put_text(text, ", ");
+            text_put_string(text, ", ");
         write_value(text, items[i], path);
     }
 }
 
 static void write_list(struct text *text, const molt_list *list, const struct path *path)
 {
-    put_text(text, "[");
+    text_put_string(text, "[");
     write_items(text, list->items, list->length, path);
-    put_text(text, "]");
+    text_put_string(text, "]");
 }
 
 static void write_tuple(struct text *text, const molt_tuple *tuple, const struct path *path)
 {
-    put_text(text, "(");
+    text_put_string(text, "(");
     write_items(text, tuple->items, tuple->length, path);
-    put_text(text, tuple->length == 1 ? ",)" : ")");
+    text_put_string(text, tuple->length == 1 ? ",)" : ")");
 }
 
 static void write_dict(struct text *text, const molt_dict *dict, const struct path *path)
 {
     size_t position = 0, written = 0;
-    put_text(text, "{");
+    text_put_string(text, "{");
     for (void *key, *value; text->error == 0 && molt_dict_next(dict, &position, &key, &value);) {
         if (written++ != 0)
-            put_text(text, ", ");
+            text_put_string(text, ", ");
         write_value(text, key, path);
-        put_text(text, ": ");
+        text_put_string(text, ": ");
         write_value(text, value, path);
     }
-    put_text(text, "}");
+    text_put_string(text, "}");
 }
 
 static bool is_in(const struct path *path, const void *container)
@@ -143,7 +143,7 @@ static void write_container(struct text *text, const void *value, enum kind kind
 {
     struct path path = {value, outer, outer != NULL ? outer->depth + 1 : 0};
     if (is_in(outer, value))
-        put_text(text, kind == KIND_LIST ? "[...]" : kind == KIND_TUPLE ? "(...)" : "{...}");
+        text_put_string(text, kind == KIND_LIST ? "[...]" : kind == KIND_TUPLE ? "(...)" : "{...}");
     else if (!depth_fits(path.depth))
         text->error = ELOOP;
     else if (kind == KIND_LIST)
