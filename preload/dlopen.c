@@ -1,5 +1,5 @@
-/* dlopen.c: plugins that are opened with RTLD_DEEPBIND would use libc's own malloc, and hand its
- * blocks to our free. The flag is cleared on the way to the real dlopen. */
+/* dlopen.c: clears RTLD_DEEPBIND on the way to the real dlopen. A plugin that is opened with that
+ * flag would use libc's own malloc, and hand its blocks to our free. */
 #include "export.h"
 
 #include <dlfcn.h>
@@ -8,8 +8,8 @@
 
 typedef void *dlopen_function(const char *path, int flags);
 
-/* The last statement is a tail call (the Makefile keeps -foptimize-sibling-calls on): the real
- * dlopen sees our caller as its caller and searches that one's RUNPATH. */
+/* The last statement is a tail call (the Makefile keeps -foptimize-sibling-calls on): so the real
+ * dlopen takes our caller for its caller, and searches the RUNPATH of that one's library. */
 EXPORT void *dlopen(const char *path, int flags)
 {
     static _Atomic(dlopen_function *) real;

@@ -1,6 +1,7 @@
-/* forward.c: members of malloc's family that are another one by definition. A program may have a
- * malloc of its own without them; then they are its own realloc and free, in glibc too. Those that
- * find memory by themselves (posix_memalign, valloc) use this heap, as they would use glibc's. */
+/* forward.c: members of malloc's family that call another member. If a program has a malloc of its
+ * own without these, they must call its own realloc and free, as glibc's do. Members that find
+ * memory by themselves (posix_memalign, valloc) use this heap, as glibc's would use glibc's:
+ * malloc.c. */
 #include "export.h"
 #include "operators.h"
 
@@ -28,8 +29,8 @@ static void free_known(void *p, size_t size, bool aligned)
         free_sized_as("free_sized", p, size, aligned);
 }
 
-/* C23. The size and alignment are promises that the pool's record makes unnecessary; with an option
- * a size that cannot be right stops the program. */
+/* C23. The pool's record knows what size and alignment promise; with the option `sized` a size that
+ * cannot be right stops the program. */
 EXPORT void free_sized(void *p, size_t size)
 {
     free_known(p, size, false);

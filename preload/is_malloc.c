@@ -1,6 +1,7 @@
-/* is_malloc.c: whether the program's malloc is this library's. The program may be another one than
- * that which has loaded the library: a plugin sees, opened with RTLD_DEEPBIND, its own names first.
- * So a block is asked of the malloc that the program sees, whoever may stand in front of it. */
+/* is_malloc.c: whether the program's malloc is this library's. The library may see another malloc
+ * than the program does: a plugin that is opened with RTLD_DEEPBIND sees its own names first. So
+ * the malloc that the program sees is asked for a block, and the heap says whether that is one of
+ * its own. */
 #include "molt.h"
 
 #include "alloc/malloc.h" // malloc_has_block
@@ -19,7 +20,8 @@ struct view {
     void (*release)(void *block);
 };
 
-/* Whether this library has been linked into the program, so that our own references are its. */
+/* Whether this library has been linked into the program: then its references are bound as the
+ * program's. */
 static bool is_in_program(const void *program)
 {
     Dl_info info;
@@ -28,7 +30,7 @@ static bool is_in_program(const void *program)
            (dladdr1(own_malloc, &info, (void **)&own, RTLD_DL_LINKMAP) != 0 && own == program);
 }
 
-/* A static program has no handle. */
+/* Returns the malloc and the free that the program sees. A static program has no handle. */
 static struct view programs_view(void)
 {
     struct view view = {malloc, free};
@@ -40,7 +42,7 @@ static struct view programs_view(void)
     return view;
 }
 
-/* Whether the program's malloc has given a block; *is_ours, whose it was. */
+/* Asks the program's malloc for a block: *is_ours says whose it was. False: it gave none. */
 static bool ask_for_block(bool *is_ours)
 {
     struct view view = programs_view();

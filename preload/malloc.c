@@ -1,4 +1,5 @@
-/* malloc.c: the standard names, with glibc's exact behaviour, and glibc's own names for them. */
+/* malloc.c: the standard names, which behave exactly as glibc's do, and glibc's further names for
+ * them. */
 #include "export.h"
 
 #include "alloc/malloc.h"
@@ -43,7 +44,8 @@ static bool is_power_of_two(size_t n)
     return n != 0 && (n & (n - 1)) == 0;
 }
 
-/* An alignment that is no power of two counts as the next one. */
+/* Returns a block at a multiple of the alignment; one that is no power of two counts as the next
+ * one. */
 static void *align(size_t alignment, size_t size)
 {
     if (alignment > (SIZE_MAX >> 1) + 1) {
@@ -61,14 +63,15 @@ EXPORT void *memalign(size_t alignment, size_t size)
     return align(alignment, size);
 }
 
-/* glibc from 2.38 on refuses an alignment that is no power of two; before, it takes what memalign
- * takes. */
+/* glibc from 2.38 on refuses an alignment that is no power of two; earlier ones take what memalign
+ * takes, and so does this. */
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
     return align(alignment, size);
 }
 
-/* A bad alignment is told by the result alone, a lack of memory by errno as well. */
+/* A bad alignment is told by the result alone; malloc_aligned has set errno where memory is
+ * missing, as glibc does. */
 EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
@@ -93,7 +96,7 @@ EXPORT void *pvalloc(size_t size)
     return malloc_aligned(os_page_bytes(), bytes == 0 ? os_page_bytes() : bytes);
 }
 
-/* ---- glibc's other names: programs reach its own heap by none of them ---- */
+/* ---- glibc's further names: so that a program reaches glibc's own heap by none of them ---- */
 
 SECOND_NAME(__libc_malloc, malloc);
 SECOND_NAME(__libc_calloc, calloc);
@@ -104,7 +107,7 @@ SECOND_NAME(__libc_valloc, valloc);
 SECOND_NAME(__libc_pvalloc, pvalloc);
 SECOND_NAME(cfree, free);
 
-/* What the program may see others of; see operators.h. */
+/* The names of which the program may see other definitions (operators.h). */
 OWN_NAME(malloc);
 OWN_NAME(aligned_alloc);
 OWN_NAME(free);

@@ -1,4 +1,5 @@
-/* malloc_info.c: glibc's ways to ask about and to tune the heap, answered with molt's figures. */
+/* malloc_info.c: glibc's ways to ask about the heap and to tune it, answered with molt's figures.
+ */
 #include "export.h"
 
 #include "alloc/malloc.h"
@@ -25,8 +26,8 @@ EXPORT int malloc_trim(size_t keep_bytes)
 
 #define MXFAST_MAX 160 /* the largest that glibc takes */
 
-/* But for M_PERTURB the parameters of glibc's heap have no counterpart; a program that sets one
- * must not take that for an error. glibc says so of unknown ones, too. */
+/* Only M_PERTURB has a counterpart among molt's parameters. A program that sets another one must
+ * not take that for an error, so the answer is glibc's, which is 1 even for unknown ones. */
 EXPORT int mallopt(int parameter, int value)
 {
     if (parameter == M_PERTURB)
@@ -76,8 +77,8 @@ EXPORT void malloc_stats(void)
     errno = saved;
 }
 
-/* XML with the element names of glibc's version 1, so that its readers find what they know. What
- * goes wrong in writing is the stream's to tell. */
+/* Writes XML with the element names of glibc's version 1, so that programs which read that find
+ * what they know. The stream tells errors of writing. */
 EXPORT int malloc_info(int options, FILE *stream)
 {
     if (options != 0 || stream == NULL)

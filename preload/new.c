@@ -1,7 +1,7 @@
 /* new.c: C++'s operator new and delete, by their mangled names (Itanium ABI, 64 bits).
  *
  * Where the program replaces none of them, each form is malloc or free: the pool's record knows
- * size and alignment. Else the fast paths stay closed to operators, and from the slow ones a call
+ * size and alignment. Else the fast paths stay closed to operators, and from the slow paths a call
  * goes the way that operators.h shows. */
 #include "export.h"
 #include "new_failed.h"
@@ -11,8 +11,9 @@
 
 /* ---- new ---- */
 
-/* Goes on to a definition that is not ours. For a nothrow form the C++ library's goes on, the same
- * way, since it can catch; without a library the exception passes. */
+/* Calls a definition that is not ours. A nothrow form must catch what that throws, and C cannot: so
+ * the C++ library's nothrow form is called, which goes on to the same definition. Without a C++
+ * library the exception passes. */
 static void *new_elsewhere(struct new_form *form, enum operator_target target, size_t size,
                            size_t alignment, const void *caller)
 {
@@ -31,7 +32,7 @@ static void *new_elsewhere(struct new_form *form, enum operator_target target, s
     return LIKELY(block != NULL) ? block : new_failed(form, size, alignment, caller);
 }
 
-/* Entered by a jump: the return address is the form's caller's. */
+/* Entered by a jump, so the return address leads to the caller of the form. */
 static NOINLINE void *new_slow(size_t size, struct new_form *form)
 {
     enum operator_target target = form->target;
@@ -163,12 +164,12 @@ DEFINE_DELETE_ALIGNED(_ZdaPvSt11align_val_tRKSt9nothrow_t, TO_DELETE_ARRAY_ALIGN
 DEFINE_DELETE_SIZED_ALIGNED(_ZdlPvmSt11align_val_t, TO_DELETE_ALIGNED)
 DEFINE_DELETE_SIZED_ALIGNED(_ZdaPvmSt11align_val_t, TO_DELETE_ARRAY_ALIGNED)
 
-/* The rest go on to the same as one of these. */
+/* The remaining forms go on to the same definition as one of those above. */
 SECOND_NAME(_ZdlPvRKSt9nothrow_t, _ZdaPv); /* delete(p, nothrow) */
 SECOND_NAME(_ZdlPvSt11align_val_tRKSt9nothrow_t,
             _ZdaPvSt11align_val_t); /* delete(p, align, nothrow) */
 
-/* ---- What the program may see others of ---- */
+/* ---- The names of which the program may see other definitions ---- */
 
 OWN_NAME(_Znwm);
 OWN_NAME(_Znam);

@@ -1,11 +1,12 @@
 /* new_failed.c: finding the C++ library, and doing without one.
  *
- * libstdc++'s form tries malloc again, runs the new-handler, and throws or returns NULL; exceptions
- * pass through here, since all is compiled with -fexceptions. It stands behind ours in the
- * program's order. Where the program is C and a plugin brings the library along, it stands in the
- * plugin's own order. Where it is linked into the program (-static-libstdc++), it is none of its
- * operators that the program holds, only what it uses else; of that the linker exports what is
- * named here. */
+ * When memory has run out libstdc++'s form of the operator takes over: it tries malloc again, runs
+ * the new-handler, and throws or returns NULL. Exceptions pass through the functions here, since
+ * everything is compiled with -fexceptions. The form stands behind ours in the program's search
+ * order. In a C program of which a plugin brings the library along it stands in the plugin's own
+ * order. A program into which the library is linked (-static-libstdc++) does not hold the library's
+ * operators, since ours came first, but other parts that it uses; of those the linker exports what
+ * is named here. */
 #include "new_failed.h"
 
 #include "base/report.h" // report_fatal
@@ -17,7 +18,7 @@ typedef void new_handler(void);
 
 HIDDEN void *own_dlopen(const char *path, int flags);
 
-/* The C++ library's, as far as the program has them. */
+/* Parts of the C++ library, NULL where the program lacks them. */
 #define WEAK __attribute__((weak))
 extern WEAK new_handler *get_new_handler(void) __asm__("_ZSt15get_new_handlerv");
 extern WEAK void *allocate_exception(size_t bytes) __asm__("__cxa_allocate_exception");
@@ -27,7 +28,8 @@ extern WEAK const char exception_type[] __asm__("_ZTISt9exception");
 extern WEAK const void *const derived_type_table[] __asm__(
     "_ZTVN10__cxxabiv120__si_class_type_infoE");
 
-/* The definition that the caller's library has, by itself or by those that it needs. */
+/* Returns the definition that the caller's library has, by itself or by the libraries that it
+ * needs. */
 static void *callers_definition(const char *name, const void *caller)
 {
     Dl_info info;
@@ -37,8 +39,8 @@ static void *callers_definition(const char *name, const void *caller)
     if (library == NULL)
         return NULL;
     void *definition = dlsym(library, name);
-    dlclose(library); /* stays loaded: the caller is in it */
-    return definition != dlsym(RTLD_DEFAULT, name) ? definition : NULL; /* not ours again */
+    dlclose(library); /* it stays loaded: the caller is in it */
+    return definition != dlsym(RTLD_DEFAULT, name) ? definition : NULL; /* else ours again */
 }
 
 const void *new_next_definition(struct new_form *form, const void *caller)
@@ -47,7 +49,7 @@ const void *new_next_definition(struct new_form *form, const void *caller)
     if (next != NULL)
         return next;
     next = dlsym(RTLD_NEXT, form->cxx_name);
-    if (next == NULL) /* not kept: a plugin may go */
+    if (next == NULL) /* not remembered: a plugin may be unloaded */
         return callers_definition(form->cxx_name, caller);
     atomic_store_explicit(&form->next, next, memory_order_relaxed);
     return next;
@@ -57,12 +59,12 @@ void *new_call(const void *definition, const struct new_form *form, size_t size,
 {
     typedef void *plain_function(size_t size, const char *nothrow);
     typedef void *aligned_function(size_t size, size_t alignment, const char *nothrow);
-    static const char nothrow; /* a form that throws does not read it */
+    static const char nothrow; /* a form that throws has no such argument, and does not look */
     return form->aligned ? ((aligned_function *)definition)(size, alignment, &nothrow)
                          : ((plain_function *)definition)(size, &nothrow);
 }
 
-/* ---- std::bad_alloc, which a program that never names it does not hold ---- */
+/* ---- std::bad_alloc, made by hand: a program that never names it does not hold the class ---- */
 
 static void destroy(void *exception)
 {
@@ -75,8 +77,8 @@ static const char *what(const void *exception)
     return "std::bad_alloc";
 }
 
-/* As the Itanium ABI lays out a class that is derived from one other. Types are the same if their
- * names are. */
+/* The Itanium ABI's layout of a class that is derived from one other. Two types are the same if
+ * their names are. */
 struct derived_type {
     const void *const *table;
     const char *name;
@@ -103,7 +105,7 @@ static void throw_bad_alloc(void)
     throw_exception(exception, &bad_alloc_type, destroy);
 }
 
-/* What libstdc++'s form would do. */
+/* Does what libstdc++'s form would do. */
 static void *handle(const struct new_form *form, size_t size, size_t alignment)
 {
     new_handler *handler;

@@ -1,4 +1,4 @@
-/* operators.c: which of the names that operators go on to lead elsewhere. */
+/* operators.c: which of the names that operators go on to lead to other definitions than ours. */
 #include "operators.h"
 
 #include "alloc/init.h" // init_done
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Only the addresses are of use here, so that each is the same untyped thing. */
+/* Only the addresses matter here, so each name is declared as the same untyped thing. */
 #define DECLARE(target, name, next)                 \
     extern const char seen_##name[] __asm__(#name); \
     extern HIDDEN const char own_##name[];
@@ -32,8 +32,9 @@ bool operator_is_replaced(enum operator_target *target)
     return false;
 }
 
-/* Where a program that is no PIE takes the address of a function, that is the address of a stub of
- * its own, for all libraries. The stub's symbol is undefined, and leads to the next definition. */
+/* Whether the address is that of a stub. If a program that is no PIE takes the address of a
+ * function, that address, for all libraries, is a stub's in the program. The stub's symbol is
+ * undefined and leads to the next definition. */
 static bool is_stub(const void *address)
 {
     Dl_info info;
@@ -42,8 +43,9 @@ static bool is_stub(const void *address)
            symbol->st_shndx == SHN_UNDEF;
 }
 
-/* Until this has run, operators called by other libraries' constructors go by the table. Where
- * sized deletes are checked they stay closed: the slow paths look at the sizes. */
+/* Opens the operators' fast paths. Until this has run, operators that other libraries' constructors
+ * call go by the table. Where sized deletes are checked the fast paths stay closed: the slow ones
+ * look at the sizes. */
 __attribute__((constructor)) static void open_operators(void)
 {
     if (!init_done() || options.sized)

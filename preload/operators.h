@@ -1,17 +1,17 @@
 /* operators.h: what C++'s forms of operator new and delete go on to.
  *
- * A program may replace any of the twenty forms, and malloc's family as well. Those that it leaves
- * must reach those that it defines, as the forms of libstdc++ do (LWG 206, [new.delete]):
+ * A program may replace any of the twenty forms, and malloc's family as well. The forms that it
+ * does not replace must reach those that it does, as libstdc++'s would (LWG 206, [new.delete]):
  *
  *   new[]  new(nothrow)  ──> new ──> malloc            delete[]  delete(size, nothrow) ──> delete
  *   new[](nothrow)  ──> new[] ──> new                  delete[](size, nothrow) ──> delete[]
  *   the same among the aligned forms, down to          delete, delete(align) ──> free
  *   new(align) ──> aligned_alloc
  *
- * The loader has bound each of these names in the program's order when this library is relocated;
- * the table holds what it found beside our own. So nothing has to be looked up later. Where all are
- * ours, the operators' fast paths are opened (thread_operators_open) and the table is not looked at
- * again. */
+ * The loader binds each of these names in the program's order when it relocates this library; the
+ * table holds what it has found, beside our own definition. So nothing has to be looked up later.
+ * Where all are ours, the operators' fast paths are opened (thread_operators_open) and the table is
+ * not looked at again. */
 #ifndef PRELOAD_OPERATORS_H
 #define PRELOAD_OPERATORS_H
 
@@ -19,7 +19,7 @@
 
 #include <stdbool.h>
 
-/* What a form may go on to, by its mangled name. */
+/* What a form may go on to: X(its constant, its mangled name, what ours goes on to in turn). */
 #define OPERATOR_TARGETS(X)                                       \
     X(TO_MALLOC, malloc, TO_MALLOC)                               \
     X(TO_NEW, _Znwm, TO_MALLOC)                                   \
@@ -37,15 +37,15 @@
 enum operator_target { OPERATOR_TARGETS(OPERATOR_TARGET) };
 
 struct operator_definition {
-    const void *seen;          /* what the program sees under the name */
+    const void *seen;          /* the definition that the program sees under the name */
     const void *own;           /* this library's */
-    enum operator_target next; /* what ours goes on to; itself at the end */
+    enum operator_target next; /* what this library's goes on to; itself at the end */
 };
 
 extern HIDDEN const struct operator_definition operator_table[];
 
-/* The first target on the way down from this one whose definition is not ours: false if all are.
- * The caller may then use the heap itself. */
+/* Moves *target down to the first target whose definition is not ours. False if all the way down
+ * are ours: then the caller may use the heap itself. */
 bool operator_is_replaced(enum operator_target *target);
 
 #endif

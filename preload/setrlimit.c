@@ -1,6 +1,7 @@
 /* setrlimit.c: a limit on memory that is set while the program runs (ulimit -v or -d in a shell).
- * The reservation would be over one on address space at once, and stacks could grow no more: it
- * goes first. From either on nothing is mapped that is not asked for. */
+ * The reservation alone would exceed a limit on address space, and stacks could not grow any more:
+ * so it is given up first. Under either limit nothing is mapped from then on that was not asked
+ * for. */
 #include "export.h"
 
 #include "alloc/span.h"
