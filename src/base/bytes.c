@@ -340,7 +340,7 @@ size_t strlen(const char *text)
     return (size_t)(end - text);
 }
 
-static ALWAYS_INLINE int compare(const char *a, const char *b, size_t n)
+static ALWAYS_INLINE int compare_texts(const char *a, const char *b, size_t n)
 {
     for (; n > 0; n--, a++, b++)
         if (*a != *b || *a == '\0')
@@ -350,12 +350,12 @@ static ALWAYS_INLINE int compare(const char *a, const char *b, size_t n)
 
 int strncmp(const char *a, const char *b, size_t n)
 {
-    return compare(a, b, n);
+    return compare_texts(a, b, n);
 }
 
 int strcmp(const char *a, const char *b)
 {
-    return compare(a, b, SIZE_MAX);
+    return compare_texts(a, b, SIZE_MAX);
 }
 
 /* Returns where the byte first stands in the text, or NULL. */

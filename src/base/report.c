@@ -82,8 +82,8 @@ void report_append(struct report_line *line, const char *format, ...)
     va_end(arguments);
 }
 
-/* Writes all. 0, or -errno. */
-static long write_all(int fd, const char *text, size_t length)
+/* Writes all bytes. 0, or -errno. */
+static long write_bytes(int fd, const char *text, size_t length)
 {
     while (length > 0) {
         long written = SYSCALL(write, fd, text, length);
@@ -106,7 +106,7 @@ static void end_line(struct report_line *line)
 
 int report_write(int fd, const char *text, size_t length)
 {
-    long result = write_all(fd, text, length);
+    long result = write_bytes(fd, text, length);
     if (result == 0)
         return 0;
     errno = (int)-result;
@@ -189,7 +189,7 @@ void report_warning(const char *format, ...)
     struct report_line line = begin_line("warning", format, arguments);
     va_end(arguments);
     end_line(&line);
-    write_all(report_stderr(), line.text, line.length);
+    write_bytes(report_stderr(), line.text, line.length);
 }
 
 /* ---- The end ---- */
@@ -216,13 +216,13 @@ static _Noreturn void report_stop(void)
 void report_begin_fatal(const char *format, va_list arguments)
 {
     struct report_line line = begin_line("error", format, arguments);
-    write_all(error_descriptor(), line.text, line.length);
+    write_bytes(error_descriptor(), line.text, line.length);
 }
 
 void report_end_fatal(struct report_line *rest)
 {
     end_line(rest);
-    write_all(error_descriptor(), rest->text, rest->length);
+    write_bytes(error_descriptor(), rest->text, rest->length);
     report_stop();
 }
 

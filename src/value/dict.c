@@ -60,7 +60,7 @@ static void index_set(molt_dict *dict, size_t at, size_t number)
     }
 }
 
-static size_t next_place(const molt_dict *dict, size_t at, uint64_t *perturb)
+static size_t dict_next_place(const molt_dict *dict, size_t at, uint64_t *perturb)
 {
     *perturb >>= 5;
     return (at * 5 + 1 + *perturb) & dict->index_mask;
@@ -72,7 +72,7 @@ static void index_add(molt_dict *dict, uint64_t hash, size_t entry)
     uint64_t perturb = hash;
     size_t at = hash & dict->index_mask;
     while (index_get(dict, at) != 0)
-        at = next_place(dict, at, &perturb);
+        at = dict_next_place(dict, at, &perturb);
     index_set(dict, at, entry + 1);
 }
 
@@ -83,7 +83,7 @@ static int64_t dict_find(const molt_dict *dict, const void *key, uint64_t hash, 
         return MISSING;
     uint64_t perturb = hash;
     size_t at = hash & dict->index_mask, number;
-    for (; (number = index_get(dict, at)) != 0; at = next_place(dict, at, &perturb)) {
+    for (; (number = index_get(dict, at)) != 0; at = dict_next_place(dict, at, &perturb)) {
         const void *other = dict->items[2 * (number - 1)];
         if (dict->hashes[number - 1] != hash || other == NULL)
             continue;

@@ -7,7 +7,7 @@
 
 /* Returns how many items to make room for: `length`, an eighth more, as CPython does, and what
  * their block has beyond that. */
-static size_t room_for(size_t length)
+static size_t list_room_for(size_t length)
 {
     size_t room = length + length / 8 + 6;
     return molt_good_size(room * sizeof(void *)) / sizeof(void *);
@@ -50,15 +50,15 @@ static bool list_make_room(molt_list *list, size_t more)
         errno = ENOMEM;
         return false;
     }
-    return list_resize(list, room_for(list->length + more));
+    return list_resize(list, list_room_for(list->length + more));
 }
 
 /* Gives room back if less than half of it is used; the list stays as it is if that fails. */
 static void list_spare_room(molt_list *list)
 {
     int saved = errno;
-    if (list->length < list->room / 2 && list->room > room_for(0))
-        list_resize(list, room_for(list->length));
+    if (list->length < list->room / 2 && list->room > list_room_for(0))
+        list_resize(list, list_room_for(list->length));
     errno = saved;
 }
 
