@@ -1,4 +1,4 @@
-/* callback.c: the list of collections' callbacks, in the order in which they were added. */
+/* callback.c: the list of callbacks, in the order in which they were added. */
 #include "callback.h"
 
 #include "base/lock.h"
@@ -10,12 +10,12 @@
 struct callback {
     molt_gc_callback *function;
     void *arg;
-    uint64_t number; /* in the order of adding, from 1 on */
+    uint64_t number; /* counts from 1 on in the order of adding */
     struct callback *next;
 };
 
-static struct callback *callbacks;
-static uint64_t callbacks_added;
+static struct callback *callbacks; /* the list, which changes by one store */
+static uint64_t callbacks_added;   /* the last number given */
 static struct lock callbacks_lock = LOCK_INIT(RANK_CALLBACK);
 
 int molt_gc_add_callback(molt_gc_callback *function, void *arg)
@@ -51,14 +51,14 @@ int molt_gc_remove_callback(molt_gc_callback *function, void *arg)
     return -1;
 }
 
-/* A callback is added, and removed, by one store. */
 void callback_repair(void)
 {
     lock_free_left(&callbacks_lock);
 }
 
-/* One after the other without the lock: a callback may remove itself or add others, which
- * come with the next phase: or one that is added again would be called for ever. */
+/* Each callback is looked for anew by its number, and called without the lock: it may remove itself
+ * or others, or add some. These are called from the next phase on: otherwise one that is removed
+ * and added again each time would be called for ever. */
 void callback_call_all(enum molt_gc_phase phase, const struct molt_gc_info *info)
 {
     struct callback copy = {.number = 0};

@@ -1,5 +1,5 @@
-/* gc.c: runs collections: those that are asked for, those that are due inside molt_new, the last
- * one at the program's end. */
+/* gc.c: runs collections: that the program asks for, that are due inside molt_new, and the last one
+ * when the program ends; with the callbacks, notes and statistics around each. */
 #include "gc.h"
 
 #include "callback.h"
@@ -23,10 +23,25 @@
 
 #include <errno.h>
 
-/* Waiting for other threads, for who asked for it; straggler.h says how long a molt_new does. */
+/* How long a collection that the program asks for waits for other threads to stop. Automatic ones:
+ * straggler_patience_ms. */
 #define STOP_MS_EXPLICIT 1000
 
-/* The calling thread collects. The unreachable objects, or -1 and errno. */
+static void note_collection(const struct collection *done, int error, uint64_t duration_ns,
+                            bool automatic)
+{
+    straggler_note_attempt(error == 0);
+    if (automatic || error == 0)
+        pacing_note_put_off(done->generation, error);
+    pacing_note_sizes(done, error);
+    if (automatic && done->generation == GENERATION_OLD && error == 0)
+        pacing_note_yield(done->unreachable, done->candidates);
+    gc_stats_note(done, error, duration_ns);
+    if (done->says_statistics)
+        gc_stats_say(done, error, duration_ns);
+}
+
+/* By the collector. Returns the number of unreachable objects, or -1 and errno. */
 static long collect_generation(int generation, bool automatic)
 {
     struct collection collection =
@@ -35,23 +50,14 @@ static long collect_generation(int generation, bool automatic)
     callback_call_all(MOLT_GC_START, &info);
     pacing_reset_counts(generation);
     if (generation == GENERATION_OLD)
-        slice_abandon_cycle(); /* it is all done at once now */
+        slice_abandon_cycle();
     uint64_t start = os_now_ns();
     int error = collect(&collection);
-    uint64_t duration = os_now_ns() - start;
-    straggler_note_attempt(error == 0);
-    if (automatic || error == 0)
-        pacing_note_put_off(generation, error);
-    pacing_note_sizes(&collection, error);
-    if (automatic && generation == GENERATION_OLD && error == 0)
-        pacing_note_yield(collection.unreachable, collection.candidates);
-    gc_stats_note(&collection, error, duration);
-    if (collection.says_statistics)
-        gc_stats_say(&collection, error, duration);
+    info.duration_ns = os_now_ns() - start;
+    note_collection(&collection, error, info.duration_ns, automatic);
     info.collected = collection_freed(&collection);
     info.uncollectable = collection_uncollectable(&collection);
     info.candidates = collection.candidates;
-    info.duration_ns = duration;
     callback_call_all(MOLT_GC_STOP, &info);
     return collect_result(&collection, error);
 }
@@ -65,11 +71,8 @@ long molt_gc_collect(int generation)
     if (collector_is_mine() || owner_must_not_count())
         return 0;
     bool begins;
-    int error = collector_begin(&begins);
-    if (error != 0) {
-        errno = error;
+    if (collector_begin(&begins) != 0)
         return -1;
-    }
     count_merge_queue(owner_self);
     long found = collect_generation(generation, false);
     if (found >= 0)
@@ -78,9 +81,10 @@ long molt_gc_collect(int generation)
     return found;
 }
 
-/* By who collects: that generation, in the way that the options want. As collect_generation(). */
-static long run_due(int generation)
+/* collect_generation for what is due; with MOLT=gc=incremental the full one is done in slices. */
+static long collect_due(void)
 {
+    int generation = pacing_due_generation();
     bool slice =
         options.gc == GC_INCREMENTAL && (generation == GENERATION_OLD || incremental_is_running());
     if (slice && generation == GENERATION_OLD)
@@ -93,8 +97,9 @@ static long run_due(int generation)
     return found + more;
 }
 
-/* Inside molt_new. */
-static void collect_now(void)
+/* Collects inside molt_new, unless this is a callback of a collection; or waits for another thread
+ * that collects, if it is too slow. */
+static void collect_or_wait(void)
 {
     if (collector_is_mine())
         return;
@@ -103,25 +108,11 @@ static void collect_now(void)
         return;
     }
     int saved = errno;
-    run_due(pacing_due_generation());
+    collect_due();
     errno = saved;
     collector_end();
 }
 
-static long collect_due(void)
-{
-    bool begins;
-    int error = collector_begin(&begins);
-    if (error != 0) {
-        errno = error;
-        return -1;
-    }
-    long found = run_due(pacing_due_generation());
-    collector_end();
-    return found;
-}
-
-/* A thread is about to make an object. */
 void gc_new_object(struct owner *owner, bool is_tracked)
 {
     if (!is_tracked)
@@ -132,10 +123,10 @@ void gc_new_object(struct owner *owner, bool is_tracked)
     if (deferral_on())
         deferral_note_due();
     else
-        collect_now();
+        collect_or_wait();
 }
 
-/* A thread that sleeps on, or another collection, shall not keep the program waiting. */
+/* Waits neither for another collector nor for long for a thread that sleeps. */
 void gc_collect_at_exit(void)
 {
     if (!collector_try_begin())
@@ -155,5 +146,12 @@ long molt_gc_run_deferred(void)
         return 0;
     if (owner_self != NULL)
         count_merge_queue(owner_self);
-    return deferral_is_due() ? collect_due() : 0;
+    bool begins;
+    if (!deferral_is_due())
+        return 0;
+    if (collector_begin(&begins) != 0)
+        return -1;
+    long found = collect_due();
+    collector_end();
+    return found;
 }

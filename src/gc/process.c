@@ -1,4 +1,4 @@
-/* process.c: what the collector does when the process begins to use objects, and when it ends. */
+/* process.c: the hooks through which the object layer reaches the collector (object/hooks.h). */
 #include "process.h"
 
 #include "gc.h"
@@ -18,7 +18,7 @@
 
 int (*process_report)(int fd);
 
-static void at_exit(void)
+static void process_ends(void)
 {
     gc_collect_at_exit();
     if (!options.objects || process_report == NULL)
@@ -27,18 +27,19 @@ static void at_exit(void)
     process_report(report_stderr());
 }
 
-static void first_owner(void)
+/* Before the process has its first owner. Two threads may call this at once. */
+static void process_uses_objects(void)
 {
     static atomic_bool is_registered;
     fork_set_repair(FORK_OBJECT, repair_objects);
     if (!atomic_exchange(&is_registered, true))
-        atexit(at_exit);
+        atexit(process_ends);
 }
 
-/* A constructor of another library may have made objects before. */
+/* Constructors of other libraries may have made objects before this one. */
 __attribute__((constructor)) static void fill_hooks(void)
 {
-    object_hooks.first_owner = first_owner;
+    object_hooks.first_owner = process_uses_objects;
     object_hooks.new_object = gc_new_object;
     object_hooks.limit = pacing_limit;
     object_hooks.late_thread = straggler_has_come;
@@ -46,6 +47,6 @@ __attribute__((constructor)) static void fill_hooks(void)
     object_hooks.thread_ends = thread_end_detach;
     object_hooks.gc_table_gone = incremental_table_gone;
     if (atomic_load(&owner_first) != NULL)
-        first_owner();
+        process_uses_objects();
     owner_call_all();
 }

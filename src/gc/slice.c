@@ -1,4 +1,4 @@
-/* slice.c: stopping the world for a slice, and what a cycle has found. */
+/* slice.c: stops the world for a slice, and sums up what a cycle has found. */
 #include "slice.h"
 
 #include "collect.h"
@@ -16,8 +16,7 @@
 
 #include <errno.h>
 
-/* Garbage that the present cycle has freed. */
-static size_t cycle_collected;
+static size_t cycle_collected; /* garbage that the cycle has freed so far */
 
 void slice_abandon_cycle(void)
 {
@@ -27,6 +26,7 @@ void slice_abandon_cycle(void)
     cycle_collected = 0;
 }
 
+/* The candidates that were not freed have survived. */
 static void note_cycle(size_t candidates)
 {
     gc_stats_note_cycle(candidates);
@@ -34,8 +34,8 @@ static void note_cycle(size_t candidates)
     cycle_collected = 0;
 }
 
-/* By the clock. A slice of no length would find nothing. */
-static uint64_t slice_end(void)
+/* When a slice that begins now has to end. One of no length would never get on, so 0 is as 1. */
+static uint64_t slice_deadline_ns(void)
 {
     uint64_t ns, end;
     uint64_t us = options.gc_slice != 0 ? options.gc_slice : 1;
@@ -44,7 +44,7 @@ static uint64_t slice_end(void)
     return is_endless ? UINT64_MAX : end;
 }
 
-/* In a world that stands still: the slice's work, and what it has found. 0, or an error number. */
+/* Does the slice's work in a stopped world, which is resumed. 0, or an error number. */
 static int work_on_slice(struct collection *slice)
 {
     size_t candidates = 0;
@@ -52,7 +52,7 @@ static int work_on_slice(struct collection *slice)
     struct gc_table *tables = NULL;
     bool runs = incremental_is_running() || incremental_begin();
     if (runs)
-        tables = incremental_slice(pacing_slice_objects(), slice_end(), &candidates);
+        tables = incremental_slice(pacing_slice_objects(), slice_deadline_ns(), &candidates);
     bool ended = runs && !incremental_is_running();
     int error = collect_tables(slice, tables);
     cycle_collected += slice->unreachable;

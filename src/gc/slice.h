@@ -1,13 +1,14 @@
-/* slice.h: a full collection in slices (MOLT=gc=incremental): one slice after each collection that
- * is due. What a slice does stands in incremental.h. */
+/* slice.h: full collections in slices (MOLT=gc=incremental), one after each younger collection that
+ * is due: here are the limits of a slice and what is noted of it; incremental.h has its work. By
+ * the collector. */
 #ifndef GC_SLICE_H
 #define GC_SLICE_H
 
-/* The next slice of the present cycle, or the first of a new one: the unreachable objects that were
- * freed, or -1 and errno. By who collects. */
+/* Does the next slice of the cycle, or the first of a new one. Returns the number of unreachable
+ * objects that it has freed, or -1 and errno. */
 long slice_run(void);
 
-/* The present cycle is given up: a whole collection does its work. By who collects. */
+/* Gives up the cycle, since a full collection is about to do its work. */
 void slice_abandon_cycle(void);
 
 #endif
