@@ -61,7 +61,7 @@ static void clear_due(struct gc_table *tables)
             gc_table_unset(table, GC_DUE, i);
 }
 
-/* GC_DUE, which no finalizer needs at that time, says what was white before it was deduced anew. */
+/* GC_DUE, which is free then, keeps what was white before the second deduction. */
 static void copy_white_to_due(struct gc_table *tables)
 {
     for_each_table (table, tables)
@@ -69,7 +69,7 @@ static void copy_white_to_due(struct gc_table *tables)
             gc_table_set(table, GC_DUE, i);
 }
 
-/* The revived objects are those that were white and are no longer. */
+/* Revived: was white, and is no longer. */
 static void report_revived(struct gc_table *tables)
 {
     for_each_table (table, tables)
@@ -106,8 +106,7 @@ static void retain_white(struct gc_table *white)
             count_add_stopped(gc_table_object(table, i), 1);
 }
 
-/* Retains all white objects. Weak references with a callback die, and join the chain at *due; the
- * objects whose finalizers are to run get their GC_DUE bit. */
+/* Weak references with a callback die, and join the chain at *due. GC_DUE: finalizers to call. */
 static void prepare_program_code(struct gc_table *white, molt_weak **due)
 {
     retain_white(white);
@@ -134,11 +133,9 @@ static void call_finalizers(struct gc_table *white)
         }
 }
 
-/* Clears the bit of each white object, then calls `end` with the object, to free it or to release
- * the reference that keeps it. The caller defers deaths, so `end` frees no other white object.
- *
- * A pool without a live object may be released at any time, with its table, since the world is
- * running. So nothing is read in a table after `end` was called for its last white object. */
+/* For each white object clears its white bit, then calls `end`, which frees or releases it. The
+ * world is running: with its last object a pool may be released, and the table with it, even by
+ * another thread. So a table is not read after `end` of its last white object. */
 static void drain_white(struct gc_table *white, void (*end)(void *object))
 {
     struct gc_table *next;
@@ -156,8 +153,7 @@ static void drain_white(struct gc_table *white, void (*end)(void *object))
     }
 }
 
-/* Where it cannot be deduced again which white objects are garbage: lets go of all, which live on
- * like revived ones. */
+/* Which of the white objects are garbage cannot be deduced again: all live on like revived ones. */
 static void release_white(struct gc_table *white)
 {
     death_begin_defer();
@@ -179,9 +175,8 @@ static bool stop_world(unsigned ms)
     return true;
 }
 
-/* Runs the callbacks and finalizers that are due, then leaves those objects white which that has
- * not revived. The world is stopped again; but if that fails, or memory for the deduction, it runs,
- * no object is white, and the result is an error number. */
+/* Runs the callbacks and finalizers that are due. White afterwards: those not revived; or, with an
+ * error number, none, and the world is running. */
 static int run_program_code(struct collection *collection, struct gc_table **white)
 {
     molt_weak *due = NULL;
@@ -211,8 +206,8 @@ static int run_program_code(struct collection *collection, struct gc_table **whi
 
 /* ---- Deleting ---- */
 
-/* All weak references to garbage die before the first object is condemned: a child that is forked
- * in between must find none that leads to a condemned object. */
+/* All before the first object is condemned: a child that is forked in between must find no weak
+ * reference to a condemned object. */
 static void clear_weak_references(struct gc_table *white)
 {
     for_each_table (table, white)
@@ -221,8 +216,7 @@ static void clear_weak_references(struct gc_table *white)
                 weak_take(gc_table_object(table, i), false, NULL);
 }
 
-/* Marks the white objects as dead. From then on drop_references tells them from live targets, and
- * no thread counts them. Returns how many there are. */
+/* Returns the number of objects. */
 static size_t condemn(struct gc_table *white)
 {
     size_t count = 0;
@@ -238,7 +232,6 @@ static size_t condemn(struct gc_table *white)
     return count;
 }
 
-/* A reference to another condemned object is not counted: that one is freed in any case. */
 static void drop_references(void *object)
 {
     const struct descriptor *type = type_by_number(header_type(header_of(object)));
@@ -269,8 +262,7 @@ static void delete_white(struct gc_table *white)
     death_end_defer();
 }
 
-/* Promotes the white objects and keeps them for the program, but for those that there is no memory
- * for. Returns how many are kept. */
+/* Returns the number of objects that there was memory to keep. */
 static size_t save_white(struct gc_table *white)
 {
     size_t count = 0;
@@ -286,8 +278,7 @@ static size_t save_white(struct gc_table *white)
 
 /* ---- The whole ---- */
 
-/* The tables with garbage: white objects that are to be deleted. The world is still stopped then;
- * if *error is not 0 it runs. */
+/* The tables with garbage, which is white. If *error is not 0 the world is running. */
 static struct gc_table *find_garbage(struct collection *collection, struct gc_table *tables,
                                      int *error)
 {

@@ -13,8 +13,7 @@
  *   condemn                    stopped   held            the same, dead by their headers
  *   delete_white               running   free            those that are not freed yet
  *
- * Objects that are revived are promoted like other survivors. Weak references with a callback die
- * before the finalizers run, those without one after that, as in CPython since the change
+ * Weak references without a callback outlive the finalizers, as in CPython since the change
  * gh-135552, which is in 3.15; 3.14.2 lets all die first. */
 #ifndef GC_COLLECT_H
 #define GC_COLLECT_H
@@ -38,8 +37,7 @@ struct collection {
     size_t revived;          /* unreachable candidates that callbacks or finalizers have revived */
 };
 
-/* candidates = survivors + revived + unreachable, unless memory or a thread was missing. What was
- * freed of them, and what was unreachable at first and was not: */
+/* candidates = survivors + revived + unreachable, unless memory or a thread was missing. */
 static inline size_t collection_freed(const struct collection *done)
 {
     return done->saves_all ? 0 : done->unreachable;

@@ -1,9 +1,7 @@
-/* collector.h: the collector: the one thread that collects, or walks over all objects. It holds a
- * lock for that long, and stops the other threads for as long as it needs.
- *
- * Beside this: pause.h is the collector that only reads objects. straggler.h is about threads that
- * keep it from stopping the world; throttle.h about threads that make garbage faster than it frees
- * it; deferral.h about when the program lets it run. */
+/* collector.h: the collector: the one thread that collects, or walks over all objects, and how it
+ * stops the others. One that only reads objects makes a pause (pause.h). Threads that keep it from
+ * stopping the world are stragglers (straggler.h); those that make garbage faster than it frees it
+ * are throttled (throttle.h); the program may defer it (deferral.h). */
 #ifndef GC_COLLECTOR_H
 #define GC_COLLECTOR_H
 

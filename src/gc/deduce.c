@@ -30,8 +30,7 @@ static bool gather_table(struct gc_table *table, int generation)
     return any != 0;
 }
 
-/* Adds the ring's tables that have candidates to the list `tables`, unless they are in it: a table
- * may be in both rings. `member` is the link's offset in struct gc_table. */
+/* Adds the ring's tables with candidates to the list, once: a table may be in both rings. */
 static struct gc_table *gather_ring(struct link *ring, size_t member, int generation,
                                     struct gc_table *tables)
 {
@@ -64,7 +63,7 @@ struct gc_table *deduce_gather(int generation)
 
 /* ---- Subtract ---- */
 
-/* A buffer of gc_refs to subtract one from, which are being prefetched until it is full. */
+/* Far gc_refs to subtract one from, which are prefetched until the buffer is full. */
 #define FAR_MAX 64u
 
 static struct {
@@ -79,7 +78,7 @@ static void subtract_far(void)
     far.count = 0;
 }
 
-/* Subtracts one, in a while, from the gc_refs of a target anywhere. False: it has no number. */
+/* For a target in any pool. False: it has no number. */
 static NOINLINE bool subtract_anywhere(const void *target)
 {
     size_t number = numbering_of(target);
@@ -92,7 +91,6 @@ static NOINLINE bool subtract_anywhere(const void *target)
     return true;
 }
 
-/* For a traverse callback. */
 static int subtract_visited(void *target, void *unused)
 {
     (void)unused;
@@ -107,7 +105,7 @@ static void subtract_slots(molt_slot *slots, size_t count)
             subtract_anywhere(slots[i]);
 }
 
-/* The object's references that are no fields of its struct. */
+/* References outside the struct. */
 static NOINLINE void subtract_more(const struct descriptor *type, void *object)
 {
     struct slots slots = type_slots(type, object, object_bytes(object));
@@ -154,8 +152,7 @@ struct usual {
      0xffff)
 #define NONE_USUAL (~UINT64_C(0))
 
-/* subtract_references for a usual object. It calls nothing as long as the targets are in the
- * object's own pool, as they mostly are. `numbers`: the gc_refs of the pool. */
+/* subtract_references for a usual object: calls nothing as long as the targets are in its pool. */
 static ALWAYS_INLINE bool subtract_near(const struct numbered_pool *near, int8_t *numbers,
                                         const struct usual *usual, void *object)
 {
@@ -187,7 +184,7 @@ static struct usual usual_of(const struct gc_table *table, const struct descript
                           .fields_end = type->fields + type->field_count};
 }
 
-/* subtract_references for any object, after which the usual ones are those like it. */
+/* For any object. The usual ones are those like it from then on. */
 static NOINLINE bool subtract_object(const struct gc_table *table, void *object, int8_t *number,
                                      unsigned held, struct usual *usual)
 {
@@ -202,13 +199,9 @@ static NOINLINE bool subtract_object(const struct gc_table *table, void *object,
     return subtract_references(type, object, type->fields);
 }
 
-/* Adds the count of each candidate in the table to its gc_refs, subtracts its references from their
- * targets', and sets the table's marks. gc_refs of other blocks may be changed, too: push_roots
- * ignores them.
- *
- * A white block without a tracked object is no candidate, and so white no longer; but an object
- * that the collector holds is one, even if its finalizer has untracked it. Each candidate's header
- * says that it is old: that of garbage, which does not become old, goes with its block. */
+/* For each candidate of the table. A white block without a tracked object is none, but an object
+ * that the collector holds is one, even if its finalizer has untracked it. Each gets HEADER_OLD:
+ * garbage goes anyway. */
 static NOINLINE void subtract_table(struct gc_table *table, unsigned held)
 {
     const struct numbered_pool near = numbering_of_table(table);
@@ -259,17 +252,16 @@ static size_t subtract_tables(struct gc_table *tables, unsigned held)
 
 /* ---- Find roots ---- */
 
-/* Probably a field was set by a plain store without a retain, the target was released once too
- * often, or a traverse callback has told of a reference twice. */
+/* Probably a field was set without a retain, the object was released once too often, or a traverse
+ * callback visits a reference twice. */
 static COLD _Noreturn void report_too_many_fields(void *object, const int8_t *number)
 {
     error_fatal(object, "object %p (%s): %d more fields refer to it than it has references", object,
                 error_type_name(object), (int)-gc_refs_value(number));
 }
 
-/* Pushes the table's roots, but for leaves and those that marking has reached from other tables'
- * roots already. A negative gc_refs makes a root, too, where it is no error: in a forked child that
- * lacks a thread which was running (owner.h). */
+/* Pushes the table's roots, but for leaves and those that were reached from other roots already. In
+ * a forked child that lacks a running thread (owner.h) a negative gc_refs makes a root, too. */
 static void push_roots(struct gc_table *table)
 {
     const struct numbered_pool pool = numbering_of_table(table);

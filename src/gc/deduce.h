@@ -12,10 +12,8 @@
  *   gray         waits in mark.c: reachable, to be traversed
  *   black        all other candidates: reachable, and traversed or a leaf
  *
- * Of an object only the flag HEADER_OLD is written, and the collector's own references are dropped.
- * All else lies in scratch memory (numbering.h), without which deduce has done nothing.
- *
- * Everything here under gc_table_lock, in a stopped world. */
+ * Nothing is written to objects but HEADER_OLD and dropped references of the collector; the rest is
+ * in scratch memory. Everything here under gc_table_lock, in a stopped world. */
 #ifndef GC_DEDUCE_H
 #define GC_DEDUCE_H
 
@@ -24,8 +22,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Makes the blocks of a generation and of younger ones white. Returns their tables, linked by
- * `next`. Some of the blocks may be free: subtract sorts them out. */
+/* Makes the blocks of a generation and of younger ones white, free blocks included (subtract finds
+ * them). Returns their tables, linked by `next`. */
 struct gc_table *deduce_gather(int generation);
 
 struct deduction {
@@ -35,8 +33,7 @@ struct deduction {
     size_t reachable;  /* candidates that are white no longer at the end */
 };
 
-/* Leaves those of the tables' white blocks white whose objects are unreachable. False: no memory.
- */
+/* Leaves white what is unreachable. False: no memory, and nothing was changed. */
 bool deduce(struct gc_table *tables, struct deduction *deduction);
 
 #endif

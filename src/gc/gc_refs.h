@@ -3,9 +3,8 @@
  *
  *   gc_refs[n] = numbers[n] + (carried bit n ? 256 * wide[n] : 0)
  *
- * `numbers` are single bytes, -128 to 127. A sum that overflows its byte is carried into the wide
- * number in units of 256. Only immortal objects and the few with very many references need that, so
- * the memory of `carried` and `wide` is hardly ever touched. */
+ * A sum that overflows its byte is carried, in units of 256. Only immortal objects and the few with
+ * very many references need that, so the memory of `carried` and `wide` is hardly touched. */
 #ifndef GC_GC_REFS_H
 #define GC_GC_REFS_H
 
@@ -26,8 +25,7 @@ struct gc_refs {
 
 extern HIDDEN struct gc_refs gc_refs;
 
-/* Memory for `count` blocks, a multiple of 64: zeroed for numbers and `carried`, uninitialized for
- * `wide`. Both sizes are multiples of a cache line. */
+/* Zeroed memory for numbers and `carried`, and any for `wide`: multiples of a cache line. */
 #define GC_REFS_ZEROED_BYTES(count) ((count) * sizeof(int8_t) + ((count) / 8 + 63) / 64 * 64)
 #define GC_REFS_WIDE_BYTES(count) ((count) * sizeof(int32_t))
 
@@ -73,8 +71,8 @@ static ALWAYS_INLINE uint64_t gc_refs_top_bits(uint64_t bytes)
     return (bytes >> 7 & UINT64_C(0x0101010101010101)) * UINT64_C(0x0102040810204080) >> 56;
 }
 
-/* A bitmap of those of 64 blocks whose gc_refs is not 0. Eight bytes are tested at a time: adding
- * 0x7f to a byte's low seven bits sets its top bit unless they are 0. */
+/* A bitmap of those of 64 blocks whose gc_refs is not 0. Adding 0x7f to the low seven bits of a
+ * byte sets its top bit unless they are 0. */
 static ALWAYS_INLINE uint64_t gc_refs_nonzero(const int8_t *numbers)
 {
     const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);

@@ -2,15 +2,14 @@
  * that may have young and middle-aged ones.
  *
  *              old  middle  frozen
- *   0 young     0     0       0     new objects; those that their finalizer has revived when their
- *                                   last reference went
+ *   0 young     0     0       0     new objects, and those revived when their last reference went
  *   1 middle    1     1       0     survivors of a collection of generation 0
  *   2 old       1     0       0     survivors of a collection of generation 1 or 2
  *   3 frozen    1     0       1     what molt_gc_freeze has found: no collection looks at it
  *
- * A live object with HEADER_OLD has an old bit. The converse holds after generation_refresh: where
- * another thread than the owner lets an object die, or its finalizer revives it, its bits stay. A
- * bit that is 0 may also be that of a free block: only the header tells whether an object is there.
+ * HEADER_OLD in a live object implies its old bit. After generation_refresh the converse is true;
+ * before, bits may be left of objects that died, or were revived, with another thread than their
+ * owner. Only a header tells whether a block holds an object at all.
  *
  * Everything here under gc_table_lock, in a stopped world, unless it says otherwise. */
 #ifndef GC_GENERATION_H
@@ -60,8 +59,8 @@ static inline uint64_t generation_bits(struct gc_table *table, unsigned w, int g
     }
 }
 
-/* Promotes the white objects of the tables as survivors of a collection of that generation. Those
- * that turn out to be garbage keep the bits until they are condemned. */
+/* Promotes the tables' white objects as survivors of a collection of that generation: garbage among
+ * them, too, until it is condemned. */
 void generation_promote(struct gc_table *tables, int collected);
 
 /* One object becomes old. */

@@ -33,7 +33,7 @@ enum phase {
     UNMAP,      /* the memory of the shadows is given back */
 };
 
-/* Memory for shadows, which follow. */
+/* Shadows follow. */
 struct chunk {
     struct chunk *next;
 };
@@ -110,7 +110,7 @@ static void *take_from_chunk(size_t bytes)
     return taken;
 }
 
-/* The table's objects join the cycle. False: no memory. */
+/* False: no memory. */
 static bool add_shadow(struct gc_table *table)
 {
     size_t words = gc_table_carved_words(table), blocks = words * 64;
@@ -143,8 +143,8 @@ bool incremental_begin(void)
     return true;
 }
 
-/* Gives shadows to the next tables. Returns how many; 0: all that there are, new ones at the ring's
- * end included, or all that there was memory for. The rest is not in the cycle. */
+/* Gives shadows to the next tables; new ones come to the ring's end. Returns how many; 0: no table,
+ * or no memory, is left. */
 static size_t gather_tables(void)
 {
     size_t tables = 0;
@@ -182,8 +182,7 @@ static size_t unlink_tables(void)
     return tables;
 }
 
-/* A chunk leaves the list before it is unmapped, so that a forked child does not unmap it again.
- * False: there is none. */
+/* A chunk leaves the list first, so that no forked child unmaps it again. False: there is none. */
 static bool unmap_chunk(struct chunk **chunks)
 {
     struct chunk *chunk = *chunks;
@@ -287,8 +286,7 @@ static size_t make_roots_gray(struct shadow *shadow)
     return shadow->blocks / 8;
 }
 
-/* Makes one word's gray objects black, and visits their references. Some may have died since they
- * became gray. Returns their number. */
+/* Makes a word's gray objects black and visits their references; some may be dead by now. */
 static ALWAYS_INLINE size_t traverse_word(struct shadow *shadow, unsigned w, molt_visit *visit,
                                           void *context)
 {
@@ -355,8 +353,8 @@ static int component_add_target(void *target, void *context)
     return 0;
 }
 
-/* Adds the next white objects of a table, with all white ones that they lead to, until there are
- * `objects`. None is gray before and afterwards. */
+/* Adds the table's next white objects, with all white ones that they lead to, until there are
+ * `objects`. */
 static void take_suspects(struct shadow *shadow, size_t objects, struct component *component)
 {
     for (unsigned w = 0; w < shadow->words; w++) {

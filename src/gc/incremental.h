@@ -2,21 +2,19 @@
  * stops the world for a short while.
  *
  * A cycle is a trial deletion (deduce.h) cut into slices. In between the program changes counts and
- * fields, and no write barrier tells of it; so what is white after marking is only suspected of
- * being garbage. A suspect is checked together with all white objects that it leads to: an exact
- * trial deletion of these alone, within one slice, confirms which of them are garbage, and they are
- * freed.
+ * fields, and no write barrier tells of it: what is white after marking is only suspected garbage.
+ * So a suspect, with all white objects that it leads to, is checked by an exact trial deletion
+ * within one slice, and what that confirms is freed.
  *
  *   a live object is white          a false suspicion: the check finds that it is reachable
  *   garbage is not white            it became garbage during the cycle: the next one finds it
  *   garbage from before the cycle   white for certain: no thread can reach it, so neither its count
- *                                   nor a reference to it changes; freed, unless garbage refers to
- *                                   it that a later slice checks: then the next cycle frees it
+ *                                   nor a reference to it changes. (If garbage that a later slice
+ *                                   checks refers to it, the next cycle frees it.)
  *
- * A pause is as long as a slice, or as one check: garbage that hangs together is freed as one.
- *
- * The cycle's notes lie in shadows of the GC tables, since young collections use the tables in
- * between. Everything here by the collector, under gc_table_lock, in a stopped world. */
+ * A pause is as long as a slice, or as one check: garbage that hangs together is freed as one. The
+ * cycle's notes lie in shadows of the GC tables, since young collections use those in between.
+ * Everything here by the collector, under gc_table_lock, in a stopped world. */
 #ifndef GC_INCREMENTAL_H
 #define GC_INCREMENTAL_H
 
@@ -53,9 +51,8 @@ bool incremental_is_running(void);
 /* Begins a cycle. False: no memory. */
 bool incremental_begin(void);
 
-/* Works on about `objects` objects, or until os_now_ns() is `deadline_ns`. Returns tables whose
- * white objects (GC_WHITE) are suspects that collect_tables is to check now, or NULL. *candidates:
- * of the cycle, as far as they are known. */
+/* Works on about `objects` objects, or until os_now_ns() is `deadline_ns`. Returns tables with
+ * suspects (GC_WHITE) for collect_tables to check, or NULL. *candidates: the cycle's so far. */
 struct gc_table *incremental_slice(size_t objects, uint64_t deadline_ns, size_t *candidates);
 
 /* Tells that the table leaves the list of all tables. */

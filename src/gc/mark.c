@@ -39,8 +39,7 @@ void mark_push(void *object)
 
 /* ---- Targets ---- */
 
-/* Clears a target's white bit. Returns the bit if it was set and the target is no leaf, so that it
- * is to be traversed; else 0. */
+/* Clears a target's white bit. Returns it if it was set and the target is no leaf, else 0. */
 static ALWAYS_INLINE uint64_t clear_white(struct marks *marks, uint64_t bit)
 {
     uint64_t white = marks->white;
@@ -60,8 +59,7 @@ static ALWAYS_INLINE struct reached *take_oldest_reached(void)
     return &marking.reached[marking.oldest++ % REACHED_MAX];
 }
 
-/* Marks the oldest far target of a full ring. It is stored on the stack in any case, since the
- * processor could not predict a branch. */
+/* Marks the oldest far target of a full ring. Without a branch, which could not be predicted. */
 static ALWAYS_INLINE void mark_oldest_of_many(void)
 {
     const struct reached *reached = take_oldest_reached();
@@ -69,9 +67,8 @@ static ALWAYS_INLINE void mark_oldest_of_many(void)
     marking.depth += clear_white(reached->marks, reached->bit) != 0;
 }
 
-/* Marks the oldest far target where nothing else is left to do, as in a chain through the whole
- * heap. Such a target mostly is white; so a branch is predicted well, and the processor goes on
- * before the marks have come. */
+/* Marks the oldest far target where nothing else is left to do, as in a chain through the heap. It
+ * mostly is white: with a branch the processor goes on before the marks have come. */
 static ALWAYS_INLINE void mark_oldest_of_few(void)
 {
     const struct reached *reached = take_oldest_reached();
@@ -79,7 +76,7 @@ static ALWAYS_INLINE void mark_oldest_of_few(void)
         mark_push(reached->object);
 }
 
-/* A target anywhere joins the ring, if it has a number. */
+/* For a target in any pool. */
 static NOINLINE void reach_far(void *target)
 {
     size_t number = numbering_of(target);
@@ -95,7 +92,6 @@ static NOINLINE void reach_far(void *target)
 
 /* ---- Objects ---- */
 
-/* For a traverse callback. */
 static int reach_visited(void *target, void *unused)
 {
     (void)unused;
@@ -103,7 +99,7 @@ static int reach_visited(void *target, void *unused)
     return 0;
 }
 
-/* Consecutive slots often lead into the same pool: the one of the last far target is near. */
+/* Slots often lead to neighbours of each other: near is the pool of the last far target. */
 static void reach_slots(molt_slot *slots, size_t count)
 {
     struct numbered_pool near = {.start = 1};
@@ -120,7 +116,7 @@ static void reach_slots(molt_slot *slots, size_t count)
     }
 }
 
-/* The object's references that are no fields of its struct. */
+/* References outside the struct. */
 static NOINLINE void reach_more(const struct descriptor *type, void *object)
 {
     struct slots slots = type_slots(type, object, object_bytes(object));
@@ -130,8 +126,7 @@ static NOINLINE void reach_more(const struct descriptor *type, void *object)
         type_traverse(type, object, reach_visited, NULL);
 }
 
-/* Traverses one object. Returns a near target to traverse next, which so does not pass through the
- * stack; NULL: there is none. */
+/* Traverses one object. Returns a near target to traverse next, past the stack, or NULL. */
 static ALWAYS_INLINE void *traverse(const struct numbered_pool *near, const struct descriptor *type,
                                     void *object)
 {

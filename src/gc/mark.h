@@ -1,14 +1,13 @@
-/* mark.h: marking: traverses the graph from the roots, and clears the white bit of every candidate
+/* mark.h: marking: follows references from the roots, and clears the white bit of every candidate
  * that it reaches (marks.white, numbering.h).
  *
- * A target in another pool than the object that refers to it is far: the processor would wait for
- * its marks, then for its fields. So both are prefetched, and the target waits in a ring meanwhile:
+ *   far target --> ring: marks prefetched --if white--> mark stack --> ring: fields prefetched
+ *                                                                      --> traversed
  *
- *   reference --> ring: marks prefetched --if white--> mark stack --> ring: fields prefetched
- *                                                                           --> traversed
- *
- * A near target, in the same pool, is marked at once and mostly traversed next, so a chain or a
- * tree is followed in the order in which it lies in memory. */
+ * A target is far if it lies in another pool than the object that refers to it: it would be waited
+ * for at its marks and at its fields, so both are prefetched. A near target is marked at once and
+ * mostly traversed next, so a chain or a tree is followed in the order in which it lies in memory.
+ */
 #ifndef GC_MARK_H
 #define GC_MARK_H
 

@@ -7,7 +7,7 @@
 
 struct numbering numbering;
 
-/* At least two entries for each table, so that pools which lie close together rarely collide. */
+/* Two for each table, so that pools which lie close together do not collide. */
 static size_t entries_for(size_t tables)
 {
     size_t entries = 4;
@@ -41,8 +41,7 @@ static bool allocate_arrays(size_t words, size_t entries)
     return true;
 }
 
-/* Enters the table's pool; if it collides with another pool, that one loses the entry. A large
- * object has none. */
+/* Of two pools that collide the later one has the entry. */
 static void set_entry(const struct gc_table *table)
 {
     if (table->pool == NULL)
@@ -78,7 +77,6 @@ void numbering_end(struct gc_table *tables)
     scratch_give();
 }
 
-/* The object's table if it is numbered, else NULL. */
 static const struct gc_table *numbered_table(const void *object)
 {
     const struct gc_table *table = gc_table_if_any(object);

@@ -4,13 +4,11 @@
  *   the next table    blocks 0 … 70     numbers 192 … 262, and up to 319 unused
  *   a large object    block  0          number  320, and up to 383 unused
  *
- * A number is the index into the deduction's arrays (gc_refs; marks, 64 blocks a word). They lie
- * together in scratch memory, so that following references through a large heap misses the cache
- * less often than if each target's GC table were read.
- *
- * The target's address leads to its number through `entries`, a hash table of the pools by the low
- * bits of their addresses. If another pool has the entry, or the target is a large object,
- * numbering_slow asks the target's GC table. Objects of other tables have no number. */
+ * A number is the index into the deduction's arrays (gc_refs, marks). They lie together in scratch
+ * memory, so that following references through a large heap misses the cache less often than if
+ * each target's GC table were read. An address leads to the number through `entries`, a hash table
+ * of the pools by the low bits of their addresses; for large objects, and where another pool has
+ * the entry, numbering_slow asks the GC table. Objects of other tables have no number. */
 #ifndef GC_NUMBERING_H
 #define GC_NUMBERING_H
 
@@ -40,8 +38,7 @@ struct numbering {
 
 extern HIDDEN struct numbering numbering;
 
-/* Numbers the blocks of the tables, which are linked by `next`; all gc_refs are 0, marks are not
- * set. False: no memory. */
+/* Numbers the blocks of the tables, linked by `next`; all gc_refs are 0. False: no memory. */
 bool numbering_begin(struct gc_table *tables);
 void numbering_end(struct gc_table *tables);
 
@@ -78,8 +75,7 @@ struct numbered_pool {
     size_t first;        /* the first block's number */
 };
 
-/* The pool of a numbered table. A large object's has no start: references from a large object to
- * itself are too rare to have a fast way of their own. */
+/* The pool of a numbered table; of a large object none, since references to itself are rare. */
 static inline struct numbered_pool numbering_of_table(const struct gc_table *table)
 {
     return (struct numbered_pool){table->pool != NULL ? table->start : 1, table->reciprocal,
@@ -108,7 +104,7 @@ static ALWAYS_INLINE bool numbered_pool_has(const struct numbered_pool *pool, co
     return (uintptr_t)target - pool->start < POOL_BYTES;
 }
 
-/* The index among the pool's blocks of an object that it has: its number less `first`. */
+/* The number of an object in the pool, less `first`. */
 static ALWAYS_INLINE size_t numbered_pool_index(const struct numbered_pool *pool,
                                                 const void *target)
 {

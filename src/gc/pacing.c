@@ -15,35 +15,34 @@
 static atomic_bool is_disabled;
 static _Atomic unsigned threshold[GENERATIONS] = {700, 10, 10};
 
-/* For each generation but 0: collections of the next younger one since its own last collection. */
+/* Of generations 1 and 2: collections of the next younger one since their own last. */
 static _Atomic unsigned younger_collections[GENERATIONS];
 
 /* Objects that were old after the last full collection, and those that have become old since. */
 static _Atomic size_t old_objects, new_old_objects;
 
 /* A full collection waits until new_old_objects is so many quarters of old_objects: one more after
- * each that has found next to nothing, since a heap that only grows would be traversed in vain
- * again and again. With three, old garbage still is less than what lives. */
+ * each that has found next to nothing, since a heap that only grows would be traversed in vain.
+ * With three, old garbage still is less than what lives. */
 static _Atomic unsigned growth_quarters = 1;
 #define GROWTH_QUARTERS_MAX 3u
 #define NEXT_TO_NOTHING 16 /* at most a 16th of the candidates */
 
-/* With more new old objects a full collection does not wait for threshold 2: else, where few
- * objects live, old garbage could become many times as much. */
+/* With more new old objects a full collection does not wait for threshold 2, or old garbage could
+ * become many times what lives. */
 #define GROWTH_MIN 10000u
 
 /* Bytes of large objects after the last full collection. */
 static _Atomic size_t large_bytes_old;
 #define LARGE_BYTES_MIN ((size_t)16 << 20)
 
-/* The oldest generation for which a collection that was due has failed, since a thread came to no
- * safepoint; 0: none. The next collection makes up for it. */
+/* The oldest generation for which a collection that was due has failed for a straggler. */
 static _Atomic int put_off;
 
 /* ---- Counts ---- */
 
-/* The number of resets. Only its own thread writes an owner's count, and sets it to 0 when it finds
- * that there was a reset since the last one that it knows of (owner->resets). */
+/* Resets of all counts. Only its own thread writes an owner's count, so it sets that to 0 when it
+ * finds a reset that it did not know of (owner->resets). */
 static _Atomic uint32_t resets;
 
 static void begin_count_anew(struct owner *owner)

@@ -50,8 +50,7 @@ int pacing_due_young(void); /* pacing_due_generation as if there were no reason 
 
 /* ---- What collections note ---- */
 
-/* A collection of that generation begins: counts of new objects and of younger collections begin
- * anew. */
+/* A collection of that generation begins: new objects and younger collections are counted anew. */
 void pacing_reset_counts(int generation);
 
 /* A collection has ended: 0, or an error number. */

@@ -15,8 +15,8 @@
 
 static THREAD_LOCAL unsigned ends_put_off; /* times that other destructors were let go first */
 
-/* The thread has ended in a callback of a collection or in a visitor: it gives up being the
- * collector, in the reverse order of beginning. Garbage that is kept for its finalizers stays. */
+/* The thread has ended in a callback of a collection or in a visitor. Garbage that is kept for its
+ * finalizers stays. */
 static void abandon_collection(void)
 {
     if (!collector_is_mine())
@@ -30,9 +30,8 @@ static void abandon_collection(void)
     collector_end();
 }
 
-/* The collection first: while the world is stopped, the others could only wait. Then the thread
- * gets its owner back, if it was in a traverse callback or a blocking region; with that it can
- * finish what was dying. */
+/* A collection first, for which other threads may be waiting. Then the thread's pauses end, so that
+ * it has its owner again, with which it can bring what was dying to an end. */
 static void leave_everything(void)
 {
     abandon_collection();
