@@ -48,7 +48,7 @@ static inline size_t collection_uncollectable(const struct collection *done)
     return done->revived + (done->saves_all ? done->unreachable : 0);
 }
 
-/* Collects. 0, or an error number, and nothing has been freed: EBUSY: a thread came to no
+/* Collects. 0, or an error number, and no garbage has been deleted: EBUSY: a thread came to no
  * safepoint, or ENOMEM. By the collector. */
 int collect(struct collection *collection);
 

@@ -1,7 +1,6 @@
 /* deferral.h: collections that the program has deferred (molt_gc_set_deferred): one that becomes
- * due inside molt_new is only noted, and done when the program asks (molt_gc_run_deferred). The
- * same holds for merging counts that other threads have brought below 0, since objects may die of
- * it. */
+ * due inside molt_new is only noted, and done when the program asks (molt_gc_run_deferred). So are
+ * merges of counts that other threads have brought below 0, of which objects may die. */
 #ifndef GC_DEFERRAL_H
 #define GC_DEFERRAL_H
 

@@ -6,8 +6,7 @@
  *
  * A target is far if it lies in another pool than the object that refers to it: it would be waited
  * for at its marks and at its fields, so both are prefetched. A near target is marked at once and
- * mostly traversed next, so a chain or a tree is followed in the order in which it lies in memory.
- */
+ * mostly traversed next, so a chain or a tree is followed in the order of its memory. */
 #ifndef GC_MARK_H
 #define GC_MARK_H
 

@@ -20,11 +20,10 @@
 
 /* ---- Attempts to stop the world ---- */
 
-/* The count of new objects above which an owner attempts to collect: t0, doubled by failures. */
+/* The count of new objects above which an owner attempts to collect: t0, doubled by each failure. */
 int32_t straggler_limit(unsigned t0);
 
-/* An attempt is due whatever the counts are: a straggler has come, or one attempt may be patient.
- */
+/* An attempt is due in any case: a straggler has come, or the next attempt may be patient. */
 bool straggler_is_pressing(void);
 
 /* How many milliseconds an attempt in molt_new may wait for other threads. */

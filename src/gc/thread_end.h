@@ -7,9 +7,8 @@
 struct heap;
 
 /* Detaches the owner of the ending thread's heap. True: the thread's other destructors come first,
- * which may use objects; call this again after them. The thread may have ended anywhere, also in a
- * blocking region or in a callback of a collection, which is broken off then. For object/hooks.h.
- */
+ * which may use objects; call this again after them. The thread may have ended in a blocking region
+ * or in a callback of a collection, which is broken off then. For object/hooks.h. */
 bool thread_end_detach(struct heap *heap);
 
 #endif

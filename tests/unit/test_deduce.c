@@ -299,8 +299,8 @@ START_TEST(test_numbers)
                     continue;
                 }
                 REQUIRE(number < gc_refs.count, "block %zu: number %zu", i, number);
-                REQUIRE(step > 1 || numbering_entry((uintptr_t)all->at[i]) != NULL, "block %zu: no entry",
-                        i);
+                REQUIRE(step > 1 || numbering_entry((uintptr_t)all->at[i]) != NULL,
+                        "block %zu: no entry", i);
                 REQUIRE(gc_refs.numbers[number]++ == 0, "block %zu: number %zu again", i, number);
                 REQUIRE(number ==
                             numbering_of_table(table).first + gc_table_index(table, all->at[i]),
