@@ -161,13 +161,13 @@ static void release_white(struct gc_table *white)
     death_end_defer();
 }
 
-static void resume_world(void)
+static void unlock_and_resume(void)
 {
     gc_table_lock_release();
     safepoint_resume_world();
 }
 
-static bool stop_world(unsigned ms)
+static bool stop_and_lock(unsigned ms)
 {
     if (!collector_stop_world(ms))
         return false;
@@ -181,10 +181,10 @@ static int run_program_code(struct collection *collection, struct gc_table **whi
 {
     molt_weak *due = NULL;
     prepare_program_code(*white, &due);
-    resume_world();
+    unlock_and_resume();
     weak_call(&due);
     call_finalizers(*white);
-    if (!stop_world(collection->stop_ms)) {
+    if (!stop_and_lock(collection->stop_ms)) {
         release_white(*white);
         return EBUSY;
     }
@@ -193,7 +193,7 @@ static int run_program_code(struct collection *collection, struct gc_table **whi
     struct deduction deduction = {.collected = collection->generation, .held = 1};
     if (!deduce(*white, &deduction)) {
         clear_due(*white);
-        resume_world();
+        unlock_and_resume();
         release_white(*white);
         return ENOMEM;
     }
@@ -285,7 +285,7 @@ static struct gc_table *find_garbage(struct collection *collection, struct gc_ta
     struct deduction deduction = {.collected = collection->generation};
     if (!deduce(tables, &deduction)) {
         *error = ENOMEM;
-        resume_world();
+        unlock_and_resume();
         return NULL;
     }
     collection->candidates += deduction.candidates;
@@ -310,19 +310,19 @@ int collect_tables(struct collection *collection, struct gc_table *tables)
         if (collection->says_uncollectable)
             report_objects("uncollectable", white, GC_WHITE);
         collection->unreachable += save_white(white);
-        resume_world();
+        unlock_and_resume();
         return 0;
     }
     clear_weak_references(white);
     collection->unreachable += condemn(white);
-    resume_world();
+    unlock_and_resume();
     delete_white(white);
     return 0;
 }
 
 int collect(struct collection *collection)
 {
-    if (!stop_world(collection->stop_ms))
+    if (!stop_and_lock(collection->stop_ms))
         return EBUSY;
     return collect_tables(collection, deduce_gather(collection->generation));
 }

@@ -6,9 +6,9 @@
  *   deduce                     stopped   held            unreachable candidates (deduce.h)
  *   run_program_code, if any of them has a finalizer that is due, or weak references:
  *     prepare_program_code     stopped   held            the same, kept by one reference each
- *     weak_call                running   free            the same; callbacks …
- *     call_finalizers          running   free            … and finalizers may revive them
- *     deduce once more         stopped   held            those not revived
+ *     weak_call                running   free            the same; callbacks may revive some
+ *     call_finalizers          running   free            the same; finalizers may revive some
+ *     deduce once more         stopped   held            those that were not revived
  *   clear_weak_references      stopped   held            garbage
  *   condemn                    stopped   held            the same, dead by their headers
  *   delete_white               running   free            those that are not freed yet

@@ -14,7 +14,7 @@
 #define STOP_MS_TRY 100
 
 /* By the collector. */
-static void stop_and_lock(struct pause *pause, unsigned stop_ms)
+static void pause_stop_and_lock(struct pause *pause, unsigned stop_ms)
 {
     pause->locks = !gc_table_lock_is_mine();
     pause->stops = pause->locks && !safepoint_world_is_mine() && collector_stop_world(stop_ms);
@@ -28,7 +28,7 @@ int pause_begin(struct pause *pause)
     *pause = (struct pause){.is_still = false};
     int error = collector_begin(&pause->collects);
     if (error == 0)
-        stop_and_lock(pause, STOP_MS);
+        pause_stop_and_lock(pause, STOP_MS);
     return error;
 }
 
@@ -54,7 +54,7 @@ int pause_try_begin(struct pause *pause)
     pause->collects = !collector_is_mine();
     if (pause->collects && !collector_try_begin())
         return errno = EBUSY;
-    stop_and_lock(pause, STOP_MS_TRY);
+    pause_stop_and_lock(pause, STOP_MS_TRY);
     return still_or_end(pause);
 }
 

@@ -20,7 +20,8 @@
 
 /* ---- Attempts to stop the world ---- */
 
-/* The count of new objects above which an owner attempts to collect: t0, doubled by each failure. */
+/* The count of new objects above which an owner attempts to collect: t0, doubled by each failure.
+ */
 int32_t straggler_limit(unsigned t0);
 
 /* An attempt is due in any case: a straggler has come, or the next attempt may be patient. */
