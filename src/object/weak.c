@@ -12,35 +12,35 @@
 #include <errno.h>
 
 struct molt_weak {
-    void *object;     /* NULL: dead */
-    molt_weak *next;  /* of the same object, or due after it */
-    molt_weak **from; /* where the link to it is, while the object lives */
+    void *object;     /* NULL: the object is dead */
+    molt_weak *next;  /* in the chain of the object's weak references, or of those that are due */
+    molt_weak **from; /* where the link to this one is, while the object lives */
     void (*on_death)(molt_weak *weak, void *arg);
     void *arg;
-    uint8_t shard;     /* its number */
-    bool is_due;       /* dead, and in a chain that its callback is called from */
-    bool is_abandoned; /* … no more: who comes upon it there frees it */
+    uint8_t shard;     /* number of its shard */
+    bool is_due;       /* in a thread's chain of callbacks to be called */
+    bool is_abandoned; /* freed by the program while it is due: weak_call frees it */
 };
 
 #define SHARDS 64u
 #define PLACES_MIN 16u
 
-/* Open addressing, probed in a row. */
+/* Open addressing with linear probing: live <= taken < mask + 1. */
 struct table {
     size_t mask;         /* places - 1 */
     size_t taken;        /* places that are not NULL */
-    size_t live;         /* … and not GONE */
-    molt_weak *places[]; /* an object's chain, the newest first */
+    size_t live;         /* places with a chain */
+    molt_weak *places[]; /* the chain of an object, newest first; NULL: never taken; GONE */
 };
 
 struct shard {
     struct lock lock;
-    struct table *table; /* NULL: none has been needed yet */
+    struct table *table; /* NULL until there is a weak reference */
 } CACHE_ALIGNED;
 
 static struct shard shards[SHARDS] = {[0 ... SHARDS - 1] = {.lock = LOCK_INIT(RANK_WEAK)}};
 
-static molt_weak gone; /* in a place whose chain has come to its end */
+static molt_weak gone; /* its address marks a place whose chain is empty again */
 #define GONE (&gone)
 
 static uint64_t hash_of(const void *object)
@@ -63,16 +63,16 @@ static size_t first_at(const struct table *table, const void *object)
     return (hash_of(object) >> 24) & table->mask;
 }
 
-/* ---- Places and chains. What matters to others changes by one store: a place, the link to the
- * next, `table`. Under the shard's lock. ---- */
+/* ---- Places and chains, under the shard's lock. For a forked child each change is one store: of a
+ * place, of a `next`, or of a shard's `table`; all else is derived again by weak_repair. ---- */
 
 static bool is_chain(const molt_weak *in_place)
 {
     return in_place != NULL && in_place != GONE;
 }
 
-/* Where the object's chain hangs, or NULL. */
-static molt_weak **find(struct table *table, const void *object)
+/* The place of the object's chain, or NULL. */
+static molt_weak **find_chain(struct table *table, const void *object)
 {
     if (table == NULL)
         return NULL;
@@ -83,7 +83,7 @@ static molt_weak **find(struct table *table, const void *object)
     return NULL;
 }
 
-/* The first place for it that is free. */
+/* The first place without a chain where one of the object may hang. */
 static molt_weak **free_place(struct table *table, const void *object)
 {
     size_t at = first_at(table, object);
@@ -92,31 +92,31 @@ static molt_weak **free_place(struct table *table, const void *object)
     return &table->places[at];
 }
 
-static void set_link(molt_weak **from, molt_weak *weak)
+static void set_chain_link(molt_weak **from, molt_weak *weak)
 {
     __atomic_store_n(from, weak, __ATOMIC_RELEASE);
     if (is_chain(weak))
         weak->from = from;
 }
 
-/* The first of its object's. */
+/* Adds the first weak reference of an object. */
 static void add_chain(struct table *table, molt_weak *weak)
 {
     molt_weak **place = free_place(table, weak->object);
     table->taken += *place == NULL;
     table->live++;
-    set_link(place, weak);
+    set_chain_link(place, weak);
 }
 
-static bool is_place(const struct table *table, molt_weak *const *from)
+static bool is_table_place(const struct table *table, molt_weak *const *from)
 {
     return from >= table->places && from <= table->places + table->mask;
 }
 
-static void take_out(struct table *table, molt_weak *weak)
+static void take_out_weak(struct table *table, molt_weak *weak)
 {
-    bool is_last = weak->next == NULL && is_place(table, weak->from);
-    set_link(weak->from, is_last ? GONE : weak->next);
+    bool is_last = weak->next == NULL && is_table_place(table, weak->from);
+    set_chain_link(weak->from, is_last ? GONE : weak->next);
     table->live -= is_last;
 }
 
@@ -148,8 +148,8 @@ static void replace_table(struct shard *shard, struct table *made)
     molt_free(old);
 }
 
-/* A table with room for one more, three quarters full at most; without memory it may get fuller, as
- * long as a place is empty. */
+/* Makes room for one more chain: a table is at most three quarters full; fuller if there is no
+ * memory for a larger one, as long as one place stays NULL. */
 static bool make_room(struct shard *shard)
 {
     struct table *table = shard->table;
@@ -166,19 +166,19 @@ static bool make_room(struct shard *shard)
 
 /* ---- Making and asking ---- */
 
-/* In front of the object's others. */
+/* Adds a further weak reference of an object, in front of its chain. */
 static void add_to_chain(molt_weak **place, molt_weak *weak)
 {
     weak->next = *place;
-    set_link(place, weak);
+    set_chain_link(place, weak);
     weak->next->from = &weak->next;
 }
 
-static bool add(molt_weak *weak)
+static bool add_weak(molt_weak *weak)
 {
     struct shard *shard = shard_of(weak);
     lock_acquire(&shard->lock);
-    molt_weak **place = find(shard->table, weak->object);
+    molt_weak **place = find_chain(shard->table, weak->object);
     bool has_room = place != NULL || make_room(shard);
     if (place != NULL)
         add_to_chain(place, weak);
@@ -202,9 +202,9 @@ molt_weak *molt_weak_new(void *object, void (*on_death)(molt_weak *, void *), vo
                             .on_death = on_death,
                             .arg = arg,
                             .shard = (uint8_t)shard_number(object)};
-        /* First, so that none is in the table of whose death nobody would be told. */
+        /* First: the death of an object without this bit is told to no weak reference. */
         atomic_fetch_or_explicit(word, SHARED_WEAK, memory_order_relaxed);
-        if (add(weak))
+        if (add_weak(weak))
             return weak;
     }
     molt_free(weak);
@@ -238,7 +238,7 @@ void molt_weak_free(molt_weak *weak)
     if (is_due)
         weak->is_abandoned = true;
     else if (weak->object != NULL)
-        take_out(shard->table, weak);
+        take_out_weak(shard->table, weak);
     lock_release(&shard->lock);
     if (!is_due)
         molt_free(weak);
@@ -251,7 +251,7 @@ size_t molt_weak_count(const void *object)
     struct shard *shard = &shards[shard_number(object)];
     size_t count = 0;
     lock_acquire(&shard->lock);
-    molt_weak **place = find(shard->table, object);
+    molt_weak **place = find_chain(shard->table, object);
     for (const molt_weak *weak = place != NULL ? *place : NULL; weak != NULL; weak = weak->next)
         count++;
     lock_release(&shard->lock);
@@ -266,26 +266,26 @@ bool weak_has(const void *object)
 
 /* ---- Death ---- */
 
-/* First it gives NULL, then it leaves the table: so in a forked child it either does that, or is
- * found by who lets the object die. */
-static void let_die(struct table *table, molt_weak *weak)
+/* The weak reference gives NULL, and then leaves the table. A forked child, which may see it
+ * between the two, takes out those that give NULL (repair_chain). */
+static void weak_die(struct table *table, molt_weak *weak)
 {
     __atomic_store_n(&weak->object, NULL, __ATOMIC_RELEASE);
-    take_out(table, weak);
+    take_out_weak(table, weak);
 }
 
-/* What is due goes before what is so already, the newest of the object first. */
+/* Those of this object join the chain in front of those that are due already, newest first. */
 void weak_take(void *object, bool only_with_callback, molt_weak **due)
 {
     struct shard *shard = &shards[shard_number(object)];
     molt_weak *others = due != NULL ? *due : NULL, **last = due, *next;
     lock_acquire(&shard->lock);
-    molt_weak **place = find(shard->table, object);
+    molt_weak **place = find_chain(shard->table, object);
     for (molt_weak *weak = place != NULL ? *place : NULL; weak != NULL; weak = next) {
         next = weak->next;
         if (only_with_callback && weak->on_death == NULL)
             continue;
-        let_die(shard->table, weak);
+        weak_die(shard->table, weak);
         if (due == NULL || weak->on_death == NULL)
             continue;
         weak->is_due = true;
@@ -297,7 +297,7 @@ void weak_take(void *object, bool only_with_callback, molt_weak **due)
     lock_release(&shard->lock);
 }
 
-/* The first of the chain leaves it. Whether it has not been freed meanwhile. */
+/* Takes the first one off the chain. False: the program has freed it meanwhile. */
 static bool take_first(molt_weak **due, molt_weak *weak)
 {
     struct shard *shard = shard_of(weak);
@@ -328,7 +328,8 @@ void weak_tell(void *object)
 
 /* ---- Repair ---- */
 
-/* The links forward are true but for those that are dead already. */
+/* Links forward are whole; those back are derived from them. Takes out those whose object is dead.
+ */
 static void repair_chain(struct table *table, molt_weak **place)
 {
     molt_weak *next;
@@ -338,7 +339,7 @@ static void repair_chain(struct table *table, molt_weak **place)
         if (next != NULL)
             next->from = &weak->next;
         if (weak->object == NULL)
-            take_out(table, weak);
+            take_out_weak(table, weak);
     }
 }
 

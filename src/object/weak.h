@@ -1,15 +1,15 @@
 /* weak.h: weak references.
  *
- * An object knows only that it has some: a bit in its shared word (count.h). The weak references
- * themselves are found in a hash table by the object's address, in shards with a lock each. A weak
- * reference is in the table as long as its object lives; who lets the object die takes them out
- * under the lock before the block is freed, and who wants a strong reference asks under the lock.
- * So an object that has none costs nothing, and a get never meets a block that is no object any
- * more.
+ * An object knows only that it has some, by a bit in its word of the shared counts (count.h). A
+ * hash table finds them by the object's address; it has shards with a lock each. A weak reference
+ * is in the table as long as its object lives: the thread that lets the object die takes it out,
+ * under the lock, before the block is freed. molt_weak_get retains the object under the same lock.
+ * So it never meets a freed block, and objects without weak references cost nothing.
  *
- * A callback that is due is called by who let the object die, from a chain that is that thread's
- * alone. Who frees such a weak reference only says so in it. In a forked child, which lacks the
- * thread, the chain may be cut off: nothing leads into it, and it stays where it is. */
+ * The thread that let the object die also calls the callbacks, from a chain of its own of those
+ * that are due. Another thread that frees a weak reference in that chain only marks it as
+ * abandoned. In a forked child, which lacks the thread, the rest of the chain is leaked: nothing
+ * leads to it. */
 #ifndef OBJECT_WEAK_H
 #define OBJECT_WEAK_H
 
@@ -17,12 +17,12 @@
 
 #include <stdbool.h>
 
-/* The object is dead: its weak references give NULL from now on, and their callbacks run. */
+/* The object has died: its weak references give NULL from now on, and their callbacks run. */
 void weak_tell(void *object);
 
-/* The same in two steps: takes those that have a callback, or all, out of the table; those with one
- * join the chain at *due, or are never called if due is NULL. weak_call calls them, the newest of
- * an object first. */
+/* The same in two steps. weak_take takes all weak references out of the table, or only those with a
+ * callback. Those with a callback join the chain at *due; if due is NULL they are never called.
+ * weak_call calls the callbacks, those of an object in the order from its newest weak reference. */
 void weak_take(void *object, bool only_with_callback, molt_weak **due);
 void weak_call(molt_weak **due);
 
