@@ -1,8 +1,8 @@
-/* audit.c: declarations against memory. Each live object is looked at twice: its declared
- * references must lead to live objects, and its other words should not.
+/* audit.c: compares what types declare with what memory holds. In each live object the declared
+ * references must lead to live objects, and the other words should not.
  *
- * What is wrong in many objects at the same place is one finding. The findings are a hash table of
- * fixed size; whoever has more of them than that has enough to do. */
+ * The same fault at the same place in many objects of a type is one finding. Findings lie in a hash
+ * table of fixed size; the last line tells if there are more. */
 #include "snapshot.h"
 #include "walk.h"
 
@@ -10,33 +10,32 @@
 #include "alloc/huge.h"  // huge_find
 #include "base/sort.h"
 #include "gc/pause.h"
-#include "object/find.h"
-#include "object/header.h" // object_dead_type
+#include "object/find.h" // object_dead_type
 #include "object/type.h"
 #include "os/os.h"
 
 #include <errno.h>
 
 enum kind {
-    UNDECLARED, /* a word leads to a live object and is not declared */
-    DEAD,       /* a declared reference leads to a dead object … */
-    INSIDE,     /* … into the middle of an object … */
-    MALLOC,     /* … into memory of malloc … */
-    WILD,       /* … anywhere else */
+    UNDECLARED, /* a word that is not declared leads to a live object */
+    DEAD,       /* a declared reference leads to a dead object */
+    INSIDE,     /* a declared reference leads into the middle of an object */
+    MALLOC,     /* a declared reference leads into memory of malloc */
+    WILD,       /* a declared reference leads anywhere else */
     NO_ARRAY,   /* the array cannot be read, or its length is wrong */
 };
 
 enum where { WORD, EXTRA, ARRAY, TRAVERSE };
 
 struct finding {
-    unsigned type; /* the object's; 0: the place in the table is free */
+    unsigned type; /* type of the objects; 0: the entry is free */
     enum where where;
-    size_t offset; /* of a word of the struct; else 0 */
+    size_t offset; /* WORD: offset of the word; else 0 */
     enum kind kind;
-    unsigned target_type; /* 0: not known */
-    size_t objects;
-    const void *example, *value; /* the first object, and what it has there */
-    const void *last;            /* the object that was counted last */
+    unsigned target_type;        /* type of what the references lead to; 0: not known */
+    size_t objects;              /* objects that have the fault */
+    const void *example, *value; /* the first of them, and the word that it has there */
+    const void *last;            /* the last of them so far */
 };
 
 #define FINDINGS_MAX 4096u
@@ -47,8 +46,8 @@ struct audit {
     struct finding *findings;
     unsigned count;
     bool is_full;
-    void *object; /* that is being looked at */
-    const void *wanted;
+    void *object;       /* the object that is being checked */
+    const void *wanted; /* the word that its traverse callback may tell */
 };
 
 /* ---- Findings ---- */
@@ -59,17 +58,17 @@ static bool is_same(const struct finding *a, const struct finding *b)
            a->kind == b->kind && a->target_type == b->target_type;
 }
 
-static uint64_t hash_of(const struct finding *finding)
+static uint64_t finding_hash(const struct finding *finding)
 {
     uint64_t key = (uint64_t)finding->type << 40 ^ (uint64_t)finding->target_type << 24 ^
                    (uint64_t)finding->kind << 20 ^ (uint64_t)finding->where << 18 ^ finding->offset;
     return key * UINT64_C(0x9e3779b97f4a7c15) >> 32;
 }
 
-/* The finding's place in the table: its own, or a free one. A quarter of all stays free. */
+/* The finding's entry, or a free one for it. A quarter of the entries stays free. */
 static struct finding *place_in_table(const struct audit *audit, const struct finding *finding)
 {
-    uint64_t at = hash_of(finding);
+    uint64_t at = finding_hash(finding);
     struct finding *found;
     do
         found = &audit->findings[at++ % FINDINGS_MAX];
@@ -77,7 +76,7 @@ static struct finding *place_in_table(const struct audit *audit, const struct fi
     return found;
 }
 
-static void note(struct audit *audit, struct finding finding, const void *value)
+static void note_finding(struct audit *audit, struct finding finding, const void *value)
 {
     finding.type = header_type(header_of(audit->object));
     struct finding *found = place_in_table(audit, &finding);
@@ -95,7 +94,7 @@ static void note(struct audit *audit, struct finding finding, const void *value)
     found->last = audit->object;
 }
 
-/* Extra words are one place, and so are an array's elements. */
+/* A finding at that place. All extra words are one place, and so are all elements of an array. */
 static struct finding finding_at(const struct audit *audit, struct place place)
 {
     const struct descriptor *type = type_of(audit->object);
@@ -110,7 +109,7 @@ static struct finding finding_at(const struct audit *audit, struct place place)
 
 /* ---- Wrong references ---- */
 
-/* p leads into a part, but not to a live object. */
+/* What a reference p leads to that points into a part, but not to a live object. */
 static void judge_in_part(const struct snapshot_part *part, const void *p, struct finding *finding)
 {
     size_t offset = ((uintptr_t)p - part->start) % part->block_bytes;
@@ -129,7 +128,8 @@ static bool is_in_run(const void *p)
     return arena_find_run(p, &start, &pages, &retired) && !retired;
 }
 
-/* Asks the records only: what lies there may not be readable. */
+/* The same for p outside all parts. It asks the records alone: what lies at p may not be readable.
+ */
 static enum kind judge_elsewhere(const void *p)
 {
     size_t bytes;
@@ -151,13 +151,13 @@ static int check_reference(void *target, struct place place, void *context)
         judge_in_part(part, target, &finding);
     else
         finding.kind = judge_elsewhere(target);
-    note(audit, finding, target);
+    note_finding(audit, finding, target);
     return 0;
 }
 
 /* ---- Undeclared references ---- */
 
-static int is_wanted(void *target, void *context)
+static int is_wanted_target(void *target, void *context)
 {
     return target == ((const struct audit *)context)->wanted;
 }
@@ -165,7 +165,7 @@ static int is_wanted(void *target, void *context)
 static bool is_told(struct audit *audit, const struct descriptor *type, const void *target)
 {
     audit->wanted = target;
-    return type->has_traverse && type_traverse(type, audit->object, is_wanted, audit) != 0;
+    return type->has_traverse && type_traverse(type, audit->object, is_wanted_target, audit) != 0;
 }
 
 static void check_word(struct audit *audit, const struct descriptor *type, size_t offset)
@@ -177,7 +177,7 @@ static void check_word(struct audit *audit, const struct descriptor *type, size_
     struct finding finding = finding_at(audit, (struct place){PLACE_WORD, offset});
     finding.kind = UNDECLARED;
     finding.target_type = header_type(header_of(value));
-    note(audit, finding, value);
+    note_finding(audit, finding, value);
 }
 
 static void check_object(void *object, uint32_t number, void *context)
@@ -188,27 +188,27 @@ static void check_object(void *object, uint32_t number, void *context)
     audit->object = object;
     walk_references(object, check_reference, audit);
     if (walk_array_is_wild(object))
-        note(audit, (struct finding){.where = ARRAY, .kind = NO_ARRAY}, NULL);
+        note_finding(audit, (struct finding){.where = ARRAY, .kind = NO_ARRAY}, NULL);
     for (size_t at = sizeof(molt_object); at < object_bytes(object); at += sizeof(void *))
         check_word(audit, type, at);
 }
 
 /* ---- Lines ---- */
 
-static int compare(size_t a, size_t b)
+static int compare_numbers(size_t a, size_t b)
 {
     return a < b ? -1 : a > b;
 }
 
-/* By type and place; what is free in the table comes last. */
+/* By type, then place; free entries come last. */
 static int compare_findings(const void *a, const void *b)
 {
     const struct finding *left = a, *right = b;
-    int result = compare(left->type - 1u, right->type - 1u);
-    result = result != 0 ? result : compare(left->where, right->where);
-    result = result != 0 ? result : compare(left->offset, right->offset);
-    result = result != 0 ? result : compare(left->kind, right->kind);
-    return result != 0 ? result : compare(left->target_type, right->target_type);
+    int result = compare_numbers(left->type - 1u, right->type - 1u);
+    result = result != 0 ? result : compare_numbers(left->where, right->where);
+    result = result != 0 ? result : compare_numbers(left->offset, right->offset);
+    result = result != 0 ? result : compare_numbers(left->kind, right->kind);
+    return result != 0 ? result : compare_numbers(left->target_type, right->target_type);
 }
 
 static void append_where(struct report_line *line, const struct finding *finding)
@@ -266,7 +266,7 @@ static int write_findings(struct audit *audit, int fd)
     return result;
 }
 
-static int run(struct audit *audit, int fd)
+static int run_audit(struct audit *audit, int fd)
 {
     if (audit->findings == NULL || !snapshot_make(&audit->snapshot, 0))
         return pause_fail(ENOMEM);
@@ -281,7 +281,7 @@ int molt_gc_audit(int fd)
     if (error != 0)
         return pause_fail(error);
     struct audit audit = {.findings = os_map(os_round_to_pages(FINDINGS_BYTES))};
-    int result = run(&audit, fd);
+    int result = run_audit(&audit, fd);
     snapshot_free(&audit.snapshot);
     if (audit.findings != NULL)
         os_unmap(audit.findings, os_round_to_pages(FINDINGS_BYTES));

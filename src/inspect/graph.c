@@ -1,4 +1,4 @@
-/* graph.c: what an object refers to, in the DOT language of Graphviz. Breadth first. */
+/* graph.c: the objects that can be reached from one, breadth first, in Graphviz' language DOT. */
 #include "snapshot.h"
 #include "walk.h"
 
@@ -10,8 +10,8 @@
 
 struct drawing {
     struct snapshot snapshot;
-    uint32_t *level; /* 1 + the steps to the object; 0: not reached */
-    uint32_t *queue; /* reached, but not drawn yet: [next, end) */
+    uint32_t *level; /* by number: 1 + the steps to the object; 0: not reached */
+    uint32_t *queue; /* numbers of the objects reached; not drawn yet: [next, end) */
     uint32_t next, end;
     void *from; /* the object that is being drawn */
     uint32_t from_level;
@@ -47,7 +47,7 @@ static int write_edge(void *target, struct place place, void *context)
     return report_write_line(drawing->fd, &line);
 }
 
-static int draw(struct drawing *drawing, unsigned depth)
+static int draw_queue(struct drawing *drawing, unsigned depth)
 {
     static const char head[] = "digraph molt {\n  node [shape=box];\n";
     int result = report_write(drawing->fd, head, sizeof head - 1);
@@ -62,7 +62,7 @@ static int draw(struct drawing *drawing, unsigned depth)
     return result == 0 ? report_write(drawing->fd, "}\n", 2) : result;
 }
 
-static int begin(struct drawing *drawing, void *object, unsigned depth)
+static int draw_from(struct drawing *drawing, void *object, unsigned depth)
 {
     if (!snapshot_make(&drawing->snapshot, 2))
         return pause_fail(ENOMEM);
@@ -73,7 +73,7 @@ static int begin(struct drawing *drawing, void *object, unsigned depth)
     drawing->queue = snapshot_array(&drawing->snapshot, 1);
     drawing->level[number] = 1;
     drawing->queue[drawing->end++] = number;
-    return draw(drawing, depth);
+    return draw_queue(drawing, depth);
 }
 
 int molt_gc_graph(void *object, unsigned depth, int fd)
@@ -86,7 +86,7 @@ int molt_gc_graph(void *object, unsigned depth, int fd)
     int error = pause_begin_still(&pause);
     if (error != 0)
         return pause_fail(error);
-    int result = begin(&drawing, object, depth);
+    int result = draw_from(&drawing, object, depth);
     snapshot_free(&drawing.snapshot);
     pause_end(&pause);
     return result;

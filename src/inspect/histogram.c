@@ -1,5 +1,5 @@
-/* histogram.c: live objects by type. Reads no more than headers, so that it may be taken, nearly
- * right, of threads that do not stand still. */
+/* histogram.c: live objects by type. It reads no more than headers, so it can be taken while other
+ * threads run: then it is nearly right. */
 #include "walk.h"
 
 #include "alloc/object_block.h"
@@ -22,7 +22,7 @@ static const char *const titles[COLUMNS] = {
 
 struct row {
     size_t columns[COLUMNS];
-    unsigned type; /* its number; 0 is the total's row */
+    unsigned type; /* number of the type; 0: the row of the total */
 };
 
 struct histogram {
@@ -32,7 +32,7 @@ struct histogram {
 
 /* ---- Counting ---- */
 
-static void count_object(struct row *row, uint64_t header, bool is_tracked, size_t bytes)
+static void add_to_row(struct row *row, uint64_t header, bool is_tracked, size_t bytes)
 {
     row->columns[BYTES] += bytes;
     row->columns[OBJECTS]++;
@@ -41,7 +41,7 @@ static void count_object(struct row *row, uint64_t header, bool is_tracked, size
     row->columns[IMMORTAL] += tag_is_immortal(header_tag(header));
 }
 
-static void look_at(struct histogram *histogram, const void *object, size_t bytes)
+static void count_block(struct histogram *histogram, const void *object, size_t bytes)
 {
     uint64_t header = header_of(object);
     unsigned number = header_type(header);
@@ -49,27 +49,27 @@ static void look_at(struct histogram *histogram, const void *object, size_t byte
     if (!tag_is_live(header_tag(header)) || type == NULL || number >= histogram->row_count)
         return;
     bool is_tracked = type->tracked && (header & HEADER_UNTRACKED) == 0;
-    count_object(&histogram->rows[number], header, is_tracked, bytes);
-    count_object(&histogram->rows[0], header, is_tracked, bytes);
+    add_to_row(&histogram->rows[number], header, is_tracked, bytes);
+    add_to_row(&histogram->rows[0], header, is_tracked, bytes);
 }
 
-static void look_at_pool(const struct pool *pool, void *histogram)
+static void count_pool(const struct pool *pool, void *histogram)
 {
     size_t bytes = pool_block_bytes(pool);
     unsigned carved = pool_carved(pool);
     for (unsigned i = 0; i < carved; i++)
-        look_at(histogram, (const void *)(pool->start + i * bytes), bytes);
+        count_block(histogram, (const void *)(pool->start + i * bytes), bytes);
 }
 
-static void look_at_all(struct histogram *histogram)
+static void count_all(struct histogram *histogram)
 {
     for (unsigned n = 0; n < histogram->row_count; n++)
         histogram->rows[n].type = n;
-    object_block_visit_pools(look_at_pool, histogram);
+    object_block_visit_pools(count_pool, histogram);
     for (struct link *link = gc_table_all.next; link != &gc_table_all; link = link->next) {
         const struct gc_table *table = LINK_OWNER(link, struct gc_table, all);
         if (table->pool == NULL)
-            look_at(histogram, (const void *)table->start, table->block_bytes);
+            count_block(histogram, (const void *)table->start, table->block_bytes);
     }
 }
 
@@ -142,7 +142,7 @@ static int write_all(struct histogram *histogram, int fd)
     return result == 0 ? write_row(total, total, fd) : result;
 }
 
-/* A thread that keeps collections from being done. */
+/* Tells of the thread that is missing at collections, and of collections that were skipped. */
 static int write_missing(int fd)
 {
     struct report_line line = {.length = 0};
@@ -170,7 +170,7 @@ int molt_gc_report(int fd)
     size_t bytes = os_round_to_pages(histogram.row_count * sizeof(struct row));
     histogram.rows = os_map(bytes);
     if (histogram.rows != NULL)
-        look_at_all(&histogram);
+        count_all(&histogram);
     pause_end(&pause);
     if (histogram.rows == NULL)
         return pause_fail(ENOMEM);

@@ -1,4 +1,4 @@
-/* inspect.c: what layers below ask of this one, by their hooks. */
+/* inspect.c: fills in the hooks by which the layers below call this one. */
 #include "referrers.h"
 
 #include "gc/process.h" // process_report

@@ -1,8 +1,9 @@
-/* path.c: why an object lives: the shortest way to it from one that is held from outside.
+/* path.c: why an object lives: the shortest path of references to it from a root. A root is an
+ * object that is held from outside: it has more references than live objects hold.
  *
  *   count_references   inside[object] = references to it from live objects
- *   add_roots          what has more references than that is held from outside: the first to visit
- *   search             breadth first; from[object] = 1 + who was visited before it
+ *   add_root           each root is reached: the search begins there
+ *   find_path          breadth first; from[object] = 1 + the object whose reference led to it
  *   write_path         backward along from[], then forward in lines
  */
 #include "snapshot.h"
@@ -16,19 +17,19 @@
 
 #define FROM_OUTSIDE UINT32_MAX
 
-struct search {
+struct path_search {
     struct snapshot snapshot;
-    uint32_t *inside; /* references from live objects */
-    uint32_t *from;   /* 1 + the number of who leads here; 0: not reached; FROM_OUTSIDE */
-    uint32_t *queue;  /* reached, but not looked at yet: [next, end) */
+    uint32_t *inside; /* by number: references from live objects */
+    uint32_t *from;  /* by number: 1 + the number before it; 0: not reached; FROM_OUTSIDE: a root */
+    uint32_t *queue; /* numbers of the objects reached; not visited yet: [next, end) */
     uint32_t next, end;
-    uint32_t wanted;
-    uint32_t visited; /* the object whose references are being visited */
+    uint32_t wanted;  /* number of the object to which a path is wanted */
+    uint32_t visited; /* number of the object whose references are being visited */
 };
 
 static int count_reference(void *target, struct place place, void *context)
 {
-    struct search *search = context;
+    struct path_search *search = context;
     (void)place;
     uint32_t number = snapshot_number(&search->snapshot, target);
     if (number != SNAPSHOT_NONE)
@@ -42,8 +43,8 @@ static void count_references(void *object, uint32_t number, void *context)
     walk_references(object, count_reference, context);
 }
 
-/* References to the object that no live object holds; SIZE_MAX: it is immortal. */
-static size_t count_outside(const struct search *search, const void *object, uint32_t number)
+/* References to the object that no live object holds; SIZE_MAX of an immortal one. */
+static size_t count_outside(const struct path_search *search, const void *object, uint32_t number)
 {
     size_t count = count_of(object), inside = search->inside[number];
     if (count == SIZE_MAX)
@@ -51,10 +52,10 @@ static size_t count_outside(const struct search *search, const void *object, uin
     return count > inside ? count - inside : 0;
 }
 
-/* The object itself is no way to it. */
+/* The wanted object itself is left out: a path from it would be empty. */
 static void add_root(void *object, uint32_t number, void *context)
 {
-    struct search *search = context;
+    struct path_search *search = context;
     if (number == search->wanted || count_outside(search, object, number) == 0)
         return;
     search->from[number] = FROM_OUTSIDE;
@@ -63,7 +64,7 @@ static void add_root(void *object, uint32_t number, void *context)
 
 static int reach(void *target, struct place place, void *context)
 {
-    struct search *search = context;
+    struct path_search *search = context;
     (void)place;
     uint32_t number = snapshot_number(&search->snapshot, target);
     if (number == SNAPSHOT_NONE || search->from[number] != 0)
@@ -73,8 +74,8 @@ static int reach(void *target, struct place place, void *context)
     return number == search->wanted;
 }
 
-/* Whether a way has been found. */
-static bool find_way(struct search *search)
+/* Whether there is a path from a root. */
+static bool find_path(struct path_search *search)
 {
     snapshot_visit(&search->snapshot, count_references, search);
     snapshot_visit(&search->snapshot, add_root, search);
@@ -94,7 +95,7 @@ static void append_object(struct report_line *line, const void *object)
     walk_append_type(line, header_type(header_of(object)), false);
 }
 
-static int write_held(const struct search *search, uint32_t number, int fd)
+static int write_held(const struct path_search *search, uint32_t number, int fd)
 {
     struct report_line line = {.length = 0};
     const void *object = snapshot_object(&search->snapshot, number);
@@ -119,7 +120,7 @@ static int is_step(void *target, struct place place, void *context)
     return target == step->target;
 }
 
-static int write_step(const struct search *search, uint32_t from, uint32_t to, int fd)
+static int write_step(const struct path_search *search, uint32_t from, uint32_t to, int fd)
 {
     struct report_line line = {.length = 0};
     struct step step = {.target = snapshot_object(&search->snapshot, to)};
@@ -131,23 +132,23 @@ static int write_step(const struct search *search, uint32_t from, uint32_t to, i
     return report_write_line(fd, &line);
 }
 
-/* The queue is done with: it holds the way, backward. */
-static int write_way(struct search *search, int fd)
+/* The queue is done with, so its memory holds the path, backward. */
+static int write_path(struct path_search *search, int fd)
 {
-    uint32_t *way = search->queue, length = 0;
-    way[length++] = search->wanted;
-    while (search->from[way[length - 1]] != FROM_OUTSIDE) {
-        way[length] = search->from[way[length - 1]] - 1;
+    uint32_t *path = search->queue, length = 0;
+    path[length++] = search->wanted;
+    while (search->from[path[length - 1]] != FROM_OUTSIDE) {
+        path[length] = search->from[path[length - 1]] - 1;
         length++;
     }
-    int result = write_held(search, way[--length], fd);
+    int result = write_held(search, path[--length], fd);
     while (result == 0 && length-- > 0)
-        result = write_step(search, way[length + 1], way[length], fd);
+        result = write_step(search, path[length + 1], path[length], fd);
     return result;
 }
 
-/* Neither held from outside nor reached. */
-static int write_nothing(const struct search *search, const void *object, int fd)
+/* For an object that is neither held from outside nor reached from a root. */
+static int write_nothing(const struct path_search *search, const void *object, int fd)
 {
     struct report_line line = {.length = 0};
     append_object(&line, object);
@@ -157,25 +158,25 @@ static int write_nothing(const struct search *search, const void *object, int fd
     return report_write_line(fd, &line);
 }
 
-static int explain(struct search *search, void *object, int fd)
+static int explain(struct path_search *search, void *object, int fd)
 {
     search->wanted = snapshot_number(&search->snapshot, object);
     if (search->wanted == SNAPSHOT_NONE) {
         error_if_no_object("molt_gc_why", object);
         return pause_fail(EINVAL); /* it has no type */
     }
-    bool found = find_way(search);
+    bool found = find_path(search);
     bool is_held = count_outside(search, object, search->wanted) != 0;
     if (!found && !is_held)
         return write_nothing(search, object, fd);
     int result = is_held ? write_held(search, search->wanted, fd) : 0;
-    return result == 0 && found ? write_way(search, fd) : result;
+    return result == 0 && found ? write_path(search, fd) : result;
 }
 
 int molt_gc_why(void *object, int fd)
 {
     struct pause pause;
-    struct search search = {.next = 0};
+    struct path_search search = {.next = 0};
     if (object == NULL)
         return pause_fail(EINVAL);
     error_if_no_object("molt_gc_why", object);

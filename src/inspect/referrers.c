@@ -9,12 +9,13 @@
 
 struct referrers {
     const void *wanted;
-    void *visited, *first; /* objects */
-    struct place place;    /* in the first */
-    size_t fields;
+    void *visited;      /* the object whose references are being visited */
+    void *first;        /* the first object that refers to `wanted` */
+    struct place place; /* of the reference in it */
+    size_t fields;      /* references to `wanted` */
 };
 
-static int compare(void *target, struct place place, void *context)
+static int count_if_wanted(void *target, struct place place, void *context)
 {
     struct referrers *referrers = context;
     if (target != referrers->wanted)
@@ -26,14 +27,14 @@ static int compare(void *target, struct place place, void *context)
     return 0;
 }
 
-static void visit(void *object, uint32_t number, void *context)
+static void search_fields(void *object, uint32_t number, void *context)
 {
     (void)number;
     ((struct referrers *)context)->visited = object;
-    walk_declared_references(object, compare, context);
+    walk_declared_references(object, count_if_wanted, context);
 }
 
-static void append(struct report_line *line, const struct referrers *referrers)
+static void append_referrers(struct report_line *line, const struct referrers *referrers)
 {
     report_append(line, "; %p (", referrers->first);
     walk_append_type(line, header_type(header_of(referrers->first)), false);
@@ -54,9 +55,9 @@ void referrers_append(struct report_line *line, const void *p)
     if (pause_try_begin(&pause) != 0)
         return;
     if (snapshot_make(&snapshot, 0)) {
-        snapshot_visit(&snapshot, visit, &referrers);
+        snapshot_visit(&snapshot, search_fields, &referrers);
         if (referrers.fields != 0)
-            append(line, &referrers);
+            append_referrers(line, &referrers);
     }
     snapshot_free(&snapshot);
     pause_end(&pause);

@@ -1,4 +1,4 @@
-/* snapshot.c: counting, then filling, then finding. */
+/* snapshot.c: taking a snapshot, and finding objects in it. */
 #include "snapshot.h"
 
 #include "alloc/object_block.h"
@@ -14,7 +14,8 @@ static bool is_live(const void *object)
 
 /* ---- Making ---- */
 
-/* What has been seen; once there is memory for the parts, also noted. */
+/* Parts found so far. The first time they are only counted; once they have memory they are noted.
+ */
 struct filling {
     struct snapshot *snapshot;
     uint32_t parts;
@@ -51,8 +52,8 @@ static void add_larges(struct filling *filling)
     }
 }
 
-/* How many pools there are, and all else in *filling. */
-static uint32_t fill(struct filling *filling)
+/* Finds all parts; returns how many of them are pools. */
+static uint32_t fill_parts(struct filling *filling)
 {
     filling->parts = 0;
     filling->blocks = 0;
@@ -88,7 +89,7 @@ bool snapshot_make(struct snapshot *snapshot, unsigned arrays)
 {
     *snapshot = (struct snapshot){.parts = NULL};
     struct filling filling = {.snapshot = snapshot};
-    snapshot->pools = fill(&filling);
+    snapshot->pools = fill_parts(&filling);
     snapshot->larges = filling.parts - snapshot->pools;
     snapshot->slots = map_arena_end() * (uint32_t)ARENA_POOLS;
     if (filling.blocks >= SNAPSHOT_NONE)
@@ -102,7 +103,7 @@ bool snapshot_make(struct snapshot *snapshot, unsigned arrays)
         return false;
     snapshot->part_by_slot = (uint32_t *)(snapshot->parts + filling.parts);
     snapshot->numbers = snapshot->part_by_slot + snapshot->slots;
-    fill(&filling);
+    fill_parts(&filling);
     sort(snapshot->parts + snapshot->pools, snapshot->larges, sizeof(struct snapshot_part),
          compare_starts);
     number_parts(snapshot);
@@ -117,7 +118,7 @@ void snapshot_free(struct snapshot *snapshot)
 
 /* ---- Finding ---- */
 
-/* The last of `count` parts, which are in order, that begins at or before p; NULL: none. */
+/* The last of `count` parts in the order of addresses that begins at or before p; NULL: none. */
 static const struct snapshot_part *last_before(const struct snapshot_part *parts, uint32_t count,
                                                uintptr_t p)
 {

@@ -1,7 +1,6 @@
-/* visit.c: all objects, and what refers to what, told to the program. */
+/* visit.c: telling the program of all objects, and of which refers to which. */
 #include "walk.h"
 
-#include "gc/gc.h"
 #include "gc/generation.h"
 #include "gc/pause.h"
 #include "object/error.h"
@@ -10,8 +9,8 @@
 
 #include <errno.h>
 
-/* What cannot be done says so by errno. */
-static bool begin(struct pause *pause)
+/* False: the world cannot be stopped; errno tells why. */
+static bool begin_visit(struct pause *pause)
 {
     int error = pause_begin_still(pause);
     if (error != 0)
@@ -22,7 +21,7 @@ static bool begin(struct pause *pause)
 static size_t visit_all(int generation, molt_visit *visit, void *arg)
 {
     struct pause pause;
-    if (!begin(&pause))
+    if (!begin_visit(&pause))
         return 0;
     size_t count = generation_visit(generation, visit, arg);
     pause_end(&pause);
@@ -40,59 +39,53 @@ size_t molt_gc_objects(int generation, molt_visit *visit, void *arg)
 
 /* ---- References ---- */
 
-struct search {
-    void *wanted;
-    molt_visit *visit;
+struct visitor {
+    void *wanted;      /* the object whose referrers are told */
+    molt_visit *visit; /* the program's; not called any more when `result` is not 0 */
     void *arg;
     size_t count;
     int result;
 };
 
-static int is_wanted(void *target, void *context)
+static int is_wanted_target(void *target, void *context)
 {
-    return target == ((struct search *)context)->wanted;
+    return target == ((struct visitor *)context)->wanted;
 }
 
-static int ask_object(void *object, void *context)
+static int tell_visitor(void *object, void *context)
 {
-    struct search *search = context;
-    const struct descriptor *type = type_of(object);
-    if (!type_visit(type, object, is_wanted, search))
-        return 0;
-    search->count++;
-    if (search->visit != NULL && search->result == 0)
-        search->result = search->visit(object, search->arg);
+    struct visitor *visitor = context;
+    visitor->count++;
+    if (visitor->visit != NULL && visitor->result == 0)
+        visitor->result = visitor->visit(object, visitor->arg);
     return 0;
+}
+
+static int tell_if_referrer(void *object, void *context)
+{
+    return type_visit(type_of(object), object, is_wanted_target, context) != 0
+               ? tell_visitor(object, context)
+               : 0;
 }
 
 size_t molt_gc_referrers(void *object, molt_visit *visit, void *arg)
 {
-    struct search search = {.wanted = object, .visit = visit, .arg = arg};
+    struct visitor visitor = {.wanted = object, .visit = visit, .arg = arg};
     if (object != NULL)
-        visit_all(GENERATION_ANY, ask_object, &search);
-    return search.count;
-}
-
-static int tell_target(void *target, void *context)
-{
-    struct search *search = context;
-    search->count++;
-    if (search->visit != NULL && search->result == 0)
-        search->result = search->visit(target, search->arg);
-    return 0;
+        visit_all(GENERATION_ANY, tell_if_referrer, &visitor);
+    return visitor.count;
 }
 
 size_t molt_gc_referents(void *object, molt_visit *visit, void *arg)
 {
-    struct search search = {.visit = visit, .arg = arg};
+    struct visitor visitor = {.visit = visit, .arg = arg};
     struct pause pause;
     if (object == NULL)
         return 0;
     error_if_no_object("molt_gc_referents", object);
-    if (!begin(&pause))
+    if (!begin_visit(&pause))
         return 0;
-    const struct descriptor *type = type_of(object);
-    type_visit(type, object, tell_target, &search);
+    type_visit(type_of(object), object, tell_visitor, &visitor);
     pause_end(&pause);
-    return search.count;
+    return visitor.count;
 }

@@ -1,10 +1,10 @@
-/* walk.c: the careful walk over references, and what is said of them. */
+/* walk.c: walking over references, and writing of places and types. */
 #include "walk.h"
 
 #include "object/type.h"
 #include "os/os.h" // os_is_readable
 
-#define NAME_SHOWN_MAX 120 /* of a type, in a line */
+#define NAME_SHOWN_MAX 120 /* letters of a type's name in a line */
 
 /* ---- References ---- */
 
@@ -53,24 +53,26 @@ int walk_declared_references(void *object, place_visit *visit, void *context)
     return 0;
 }
 
-struct telling {
+struct placed_visit {
     place_visit *visit;
     void *context;
 };
 
-static int tell(void *target, void *context)
+static int visit_told(void *target, void *context)
 {
-    const struct telling *telling = context;
+    const struct placed_visit *placed_visit = context;
     struct place place = {PLACE_TRAVERSE, 0};
-    return telling->visit(target, place, telling->context);
+    return placed_visit->visit(target, place, placed_visit->context);
 }
 
 int walk_references(void *object, place_visit *visit, void *context)
 {
     const struct descriptor *type = type_of(object);
     int result = walk_declared_references(object, visit, context);
-    struct telling telling = {visit, context};
-    return result == 0 && type->has_traverse ? type_traverse(type, object, tell, &telling) : result;
+    struct placed_visit placed_visit = {visit, context};
+    return result == 0 && type->has_traverse
+               ? type_traverse(type, object, visit_told, &placed_visit)
+               : result;
 }
 
 bool walk_declares(const void *object, size_t offset)

@@ -1,9 +1,9 @@
-/* walk.h: what all that looks at objects has in common: a world that stands still, and references
- * that may be wrong.
+/* walk.h: the references of one object, each with its place, read with care.
  *
- * A type may declare what is not there, and a field may hold anything: who looks follows no
- * reference before the heap's records have said that it leads to a live object (snapshot.h), and
- * reads no array that is not there. What a traverse callback reads is its own affair. */
+ * The world is stopped. A type may declare what is not there, and a field may hold any word: so a
+ * walk reads no array that the system does not let it read, and its user follows no reference
+ * before the snapshot has told that it leads to a live object (snapshot.h). What a traverse
+ * callback reads is its own affair. */
 #ifndef INSPECT_WALK_H
 #define INSPECT_WALK_H
 
@@ -18,9 +18,9 @@
 /* ---- References ---- */
 
 enum place_kind {
-    PLACE_WORD,     /* in the struct or the extra words: `at` is the offset */
-    PLACE_ARRAY,    /* `at` is the index */
-    PLACE_TRAVERSE, /* told by the callback */
+    PLACE_WORD,     /* a word of the struct or an extra word: `at` is its offset */
+    PLACE_ARRAY,    /* an element of the array: `at` is its index */
+    PLACE_TRAVERSE, /* a reference that the traverse callback tells */
 };
 
 struct place {
@@ -30,11 +30,11 @@ struct place {
 
 typedef int place_visit(void *target, struct place place, void *context);
 
-/* Calls `visit` for every reference of a live object that is not NULL, whatever it is; ends early,
- * with its result, when that is not 0. */
+/* Calls `visit` for each reference of a live object that is not NULL, wherever it leads. Ends early
+ * when `visit` returns something other than 0, and returns that. */
 int walk_references(void *object, place_visit *visit, void *context);
 
-/* The same without those that a traverse callback tells. */
+/* The same without the references that a traverse callback tells. */
 int walk_declared_references(void *object, place_visit *visit, void *context);
 
 /* Whether the object has an array of references that cannot be read. */
@@ -48,7 +48,8 @@ bool walk_declares(const void *object, size_t offset);
 /* "+8", "[3]" or "traverse". */
 void walk_append_place(struct report_line *line, struct place place);
 
-/* The type's name, cut if it is very long; `for_dot`: as part of a quoted text of that language. */
+/* The type's name, cut if it is very long; `for_dot`: inside a quoted string of the DOT language.
+ */
 void walk_append_type(struct report_line *line, unsigned type_number, bool for_dot);
 
 #endif
