@@ -32,7 +32,7 @@ static int write_node(const struct drawing *drawing, const void *object)
     return report_write_line(drawing->fd, &line);
 }
 
-static int write_edge(void *target, struct place place, void *context)
+static COLD int write_edge(void *target, struct place place, void *context)
 {
     struct drawing *drawing = context;
     struct report_line line = {.length = 0};

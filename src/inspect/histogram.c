@@ -106,7 +106,7 @@ static size_t column_width(const struct row *total, unsigned column)
     return title > number ? title : number;
 }
 
-static int write_titles(const struct row *total, int fd)
+static COLD int write_titles(const struct row *total, int fd)
 {
     struct report_line line = {.length = 0};
     for (unsigned column = 0; column < COLUMNS; column++) {
@@ -117,7 +117,7 @@ static int write_titles(const struct row *total, int fd)
     return report_write_line(fd, &line);
 }
 
-static int write_row(const struct row *row, const struct row *total, int fd)
+static COLD int write_row(const struct row *row, const struct row *total, int fd)
 {
     struct report_line line = {.length = 0};
     for (unsigned column = 0; column < COLUMNS; column++) {
@@ -143,7 +143,7 @@ static int write_all(struct histogram *histogram, int fd)
 }
 
 /* Tells of the thread that is missing at collections, and of collections that were skipped. */
-static int write_missing(int fd)
+static COLD int write_missing(int fd)
 {
     struct report_line line = {.length = 0};
     struct molt_gc_stats stats;

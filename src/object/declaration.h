@@ -4,13 +4,14 @@
 
 #include "molt_object.h"
 
+#include "base/attributes.h"
 #include "base/report.h"
 
 #include <stdbool.h>
 
 /* False: the declaration cannot be true. The line says why; it begins with the type's name, if it
  * has one. */
-bool declaration_is_valid(const molt_type *type, struct report_line *why);
+COLD bool declaration_is_valid(const molt_type *type, struct report_line *why);
 
 /* Whether the type's bitmap declares that word of 8 bytes to be a reference. */
 static inline bool declaration_has_word(const molt_type *type, size_t word)

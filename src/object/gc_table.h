@@ -96,13 +96,13 @@ bool gc_table_forget_old(const void *object, uint64_t header, const struct owner
 
 /* Each pool from which the heap takes tracked objects gets a table, if it has none. False: no
  * memory. */
-bool gc_table_complete(struct heap *heap);
+COLD bool gc_table_complete(struct heap *heap);
 
 /* Clears what a collection that was broken off has noted in the tables. Under gc_table_lock. */
-void gc_table_forget_collection(void);
+COLD void gc_table_forget_collection(void);
 
 /* While a forked child is repaired: makes the lists whole that a vanished thread was changing. */
-void gc_table_repair(void);
+COLD void gc_table_repair(void);
 
 /* The allocator's hook (alloc/hooks.h): as soon as no thread holds gc_table_lock, the pool's table
  * leaves all lists, its shared counts go with it, and the pool is given back. */

@@ -1,7 +1,6 @@
 /* owner.c: the list of owners, and what a forked child does with it. */
 #include "owner.h"
 
-#include "alloc/map.h" // map_heap
 #include "base/fork.h" // fork_survivors
 #include "os/os.h"     // os_thread_id
 
@@ -10,11 +9,6 @@ THREAD_LOCAL struct owner *owner_self;
 THREAD_LOCAL struct owner_suspension owner_suspension;
 _Atomic(struct owner *) owner_first;
 bool owner_running_lost;
-
-struct owner *owner_of_heap(unsigned heap_number)
-{
-    return map_heap(heap_number)->objects.owner;
-}
 
 void owner_call_all(void)
 {
@@ -46,6 +40,6 @@ void owner_repair(void)
         if (owner_state(owner) == OWNER_RUNNING)
             owner_running_lost = true;
         owner->lacks_table = true;
-        atomic_store(&owner->state, OWNER_DETACHED);
+        owner_set_state(owner, OWNER_DETACHED);
     }
 }

@@ -22,6 +22,7 @@
 #include "header.h"
 
 #include "alloc/heap.h"
+#include "alloc/map.h" // map_heap
 #include "base/attributes.h"
 #include "base/lock.h"
 
@@ -80,10 +81,13 @@ static inline void owner_call(struct owner *owner)
 void owner_call_all(void);
 
 /* The owner of a heap; NULL: it has none. */
-struct owner *owner_of_heap(unsigned heap_number);
+static inline struct owner *owner_of_heap(unsigned heap_number)
+{
+    return map_heap(heap_number)->objects.owner;
+}
 
 /* While a forked child is repaired: the owners of threads that are gone are detached. */
-void owner_repair(void);
+COLD void owner_repair(void);
 
 /* True in a forked child some of whose parent's threads vanished while RUNNING. Such a thread may
  * have been moving a reference, so an object may have more fields that refer to it than counts. */
@@ -128,6 +132,11 @@ static inline void owner_resume(unsigned *reason)
 static inline enum owner_state owner_state(const struct owner *owner)
 {
     return (enum owner_state)atomic_load(&owner->state);
+}
+
+static inline void owner_set_state(struct owner *owner, enum owner_state state)
+{
+    atomic_store(&owner->state, (uint8_t)state);
 }
 
 #endif

@@ -30,11 +30,6 @@ bool safepoint_arrive(struct owner *owner)
     return true;
 }
 
-static void set_state(struct owner *owner, enum owner_state state)
-{
-    atomic_store(&owner->state, (uint8_t)state);
-}
-
 /* Waits while `stopping`. The calling thread's owner is not RUNNING. */
 static void wait_until_resumed(void)
 {
@@ -57,11 +52,11 @@ static bool must_stop(void)
  * collector waits for this owner, or this thread sees `stopping`. */
 static void become_running(struct owner *owner, enum owner_state waiting)
 {
-    set_state(owner, OWNER_RUNNING);
+    owner_set_state(owner, OWNER_RUNNING);
     while (must_stop()) {
-        set_state(owner, waiting);
+        owner_set_state(owner, waiting);
         wait_until_resumed();
-        set_state(owner, OWNER_RUNNING);
+        owner_set_state(owner, OWNER_RUNNING);
     }
     safepoint_arrive(owner); /* the owner has stood still until now */
 }
@@ -84,7 +79,7 @@ static void reset_limit(struct owner *owner)
 
 void safepoint_rest(struct owner *owner)
 {
-    set_state(owner, OWNER_STOPPED);
+    owner_set_state(owner, OWNER_STOPPED);
     os_sleep_us(REST_US);
     become_running(owner, OWNER_STOPPED);
 }
@@ -106,26 +101,15 @@ void safepoint_poll(struct owner *owner)
  * reads the list after it has stored `stopping`: these are in the same order, too. */
 void safepoint_enter(struct owner *owner)
 {
-    set_state(owner, OWNER_RUNNING);
+    owner_set_state(owner, OWNER_RUNNING);
     while (must_stop()) {
-        set_state(owner, OWNER_DETACHED);
+        owner_set_state(owner, OWNER_DETACHED);
         lock_release(&owner->lock);
         wait_until_resumed();
         lock_acquire(&owner->lock);
-        set_state(owner, OWNER_RUNNING);
+        owner_set_state(owner, OWNER_RUNNING);
     }
     safepoint_arrive(owner); /* a former thread of the owner may have been missing */
-}
-
-void safepoint_leave(struct owner *owner)
-{
-    set_state(owner, OWNER_DETACHED);
-}
-
-void safepoint_block(struct owner *owner)
-{
-    safepoint_arrive(owner);
-    set_state(owner, OWNER_BLOCKED);
 }
 
 void safepoint_unblock(struct owner *owner)

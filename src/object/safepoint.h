@@ -30,10 +30,17 @@ bool safepoint_arrive(struct owner *owner);
 void safepoint_enter(struct owner *owner);
 
 /* The owner becomes DETACHED. Under its lock. */
-void safepoint_leave(struct owner *owner);
+static inline void safepoint_leave(struct owner *owner)
+{
+    owner_set_state(owner, OWNER_DETACHED);
+}
 
 /* The owner becomes BLOCKED; or RUNNING again, as soon as the world is not stopped. */
-void safepoint_block(struct owner *owner);
+static inline void safepoint_block(struct owner *owner)
+{
+    safepoint_arrive(owner);
+    owner_set_state(owner, OWNER_BLOCKED);
+}
 void safepoint_unblock(struct owner *owner);
 
 /* ---- Called by the thread that stops the world, one at a time ---- */
@@ -48,6 +55,6 @@ bool safepoint_world_is_mine(void);
 
 /* While a forked child is repaired: resumes the world if a vanished thread had stopped it. After
  * all repairs of what that thread may have left half done. */
-void safepoint_repair(void);
+COLD void safepoint_repair(void);
 
 #endif

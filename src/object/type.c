@@ -93,13 +93,12 @@ static uint16_t *merge_fields(const molt_type *type, uint32_t *count)
     return fields;
 }
 
-/* The size class for objects of `bytes` bytes at that alignment; 0: they are large. */
-static unsigned class_for(size_t bytes, size_t alignment, bool tracked)
+unsigned type_class_for(const struct descriptor *type, size_t bytes)
 {
     if (bytes > BLOCK_MAX)
         return 0;
-    unsigned size_class = object_class_of(bytes, tracked);
-    while ((size_class_bytes(size_class) & (alignment - 1)) != 0)
+    unsigned size_class = object_class_of(bytes, type->tracked);
+    while ((size_class_bytes(size_class) & (type->alignment - 1u)) != 0)
         size_class++;
     return size_class;
 }
@@ -131,14 +130,8 @@ static struct descriptor *describe_type(const molt_type *type)
         type->finalize == NULL && type->dispose == NULL && !descriptor->has_traverse;
     descriptor->is_simple = descriptor->is_plain && !descriptor->has_more;
     descriptor->is_bare = descriptor->is_plain && !has_refs;
-    descriptor->size_class =
-        (uint16_t)class_for(descriptor->size, descriptor->alignment, descriptor->tracked);
+    descriptor->size_class = (uint16_t)type_class_for(descriptor, descriptor->size);
     return descriptor;
-}
-
-unsigned type_class_for(const struct descriptor *type, size_t bytes)
-{
-    return class_for(bytes, type->alignment, type->tracked);
 }
 
 static void fill_cache(struct type_cache *cache, const struct descriptor *descriptor)
@@ -174,10 +167,8 @@ static const struct descriptor *register_locked(const molt_type *type, struct re
     return has_number_left(type, why) ? add_type(type) : NULL;
 }
 
-const struct descriptor *type_register(const molt_type *type)
+static COLD const struct descriptor *register_checked(const molt_type *type)
 {
-    if (is_registered(type))
-        return type_by_number(type_number(type_cache(type)));
     struct report_line why = {.length = 0};
     const struct descriptor *descriptor = NULL;
     if (declaration_is_valid(type, &why)) {
@@ -190,6 +181,12 @@ const struct descriptor *type_register(const molt_type *type)
         errno = EINVAL;
     }
     return descriptor;
+}
+
+const struct descriptor *type_register(const molt_type *type)
+{
+    return is_registered(type) ? type_by_number(type_number(type_cache(type)))
+                               : register_checked(type);
 }
 
 /* A vanished thread may not have filled the last type's cache yet. */

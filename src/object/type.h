@@ -51,7 +51,7 @@ const struct descriptor *type_register(const molt_type *type);
 unsigned type_class_for(const struct descriptor *type, size_t bytes);
 
 /* While a forked child is repaired. */
-void type_repair(void);
+COLD void type_repair(void);
 
 /* The number of types, and the highest type number. */
 unsigned type_count(void);

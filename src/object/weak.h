@@ -15,6 +15,8 @@
 
 #include "molt_object.h"
 
+#include "base/attributes.h"
+
 #include <stdbool.h>
 
 /* The object has died: its weak references give NULL from now on, and their callbacks run. */
@@ -30,6 +32,6 @@ void weak_call(molt_weak **due);
 bool weak_has(const void *object);
 
 /* While a forked child is repaired. */
-void weak_repair(void);
+COLD void weak_repair(void);
 
 #endif
