@@ -128,8 +128,7 @@ static bool is_in_run(const void *p)
     return arena_find_run(p, &start, &pages, &retired) && !retired;
 }
 
-/* The same for p outside all parts. It asks the records alone: what lies at p may not be readable.
- */
+/* The same for p outside all parts. Asks the records alone: memory at p may not be readable. */
 static enum kind judge_elsewhere(const void *p)
 {
     size_t bytes;

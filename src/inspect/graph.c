@@ -68,7 +68,7 @@ static int draw_from(struct drawing *drawing, void *object, unsigned depth)
         return pause_fail(ENOMEM);
     uint32_t number = snapshot_number(&drawing->snapshot, object);
     if (number == SNAPSHOT_NONE)
-        return pause_fail(EINVAL); /* it has no type */
+        return pause_fail(EINVAL); /* it has died meanwhile */
     drawing->level = snapshot_array(&drawing->snapshot, 0);
     drawing->queue = snapshot_array(&drawing->snapshot, 1);
     drawing->level[number] = 1;

@@ -163,7 +163,7 @@ static int explain(struct path_search *search, void *object, int fd)
     search->wanted = snapshot_number(&search->snapshot, object);
     if (search->wanted == SNAPSHOT_NONE) {
         error_if_no_object("molt_gc_why", object);
-        return pause_fail(EINVAL); /* it has no type */
+        return pause_fail(EINVAL); /* it has died meanwhile */
     }
     bool found = find_path(search);
     bool is_held = count_outside(search, object, search->wanted) != 0;

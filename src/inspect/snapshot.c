@@ -14,8 +14,7 @@ static bool is_live(const void *object)
 
 /* ---- Making ---- */
 
-/* Parts found so far. The first time they are only counted; once they have memory they are noted.
- */
+/* Parts found so far: only counted at first, and noted once there is memory for them. */
 struct filling {
     struct snapshot *snapshot;
     uint32_t parts;

@@ -36,8 +36,7 @@ struct snapshot {
 
 #define SNAPSHOT_NONE UINT32_MAX
 
-/* Takes a snapshot with that many arrays for the user. False: no memory. snapshot_free in any case.
- */
+/* Takes a snapshot with so many arrays. False: no memory. snapshot_free is due in any case. */
 bool snapshot_make(struct snapshot *snapshot, unsigned arrays);
 void snapshot_free(struct snapshot *snapshot);
 

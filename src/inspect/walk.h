@@ -48,8 +48,7 @@ bool walk_declares(const void *object, size_t offset);
 /* "+8", "[3]" or "traverse". */
 void walk_append_place(struct report_line *line, struct place place);
 
-/* The type's name, cut if it is very long; `for_dot`: inside a quoted string of the DOT language.
- */
+/* The type's name, cut if it is very long; `for_dot`: for inside a quoted string of DOT. */
 void walk_append_type(struct report_line *line, unsigned type_number, bool for_dot);
 
 #endif

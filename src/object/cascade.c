@@ -27,8 +27,7 @@ static ALWAYS_INLINE void *cascade_field(const struct cascade *cascade, uint32_t
     return type_field(cascade->fields, cascade->object, n);
 }
 
-/* Whether this is the last reference to the target, and the target belongs to the cascade. *pool:
- * the target's. */
+/* Whether the target dies with this reference and belongs to the cascade. *pool: the target's. */
 static ALWAYS_INLINE bool cascade_takes(const struct cascade *cascade, const void *target,
                                         struct pool **pool)
 {
@@ -53,8 +52,7 @@ static ALWAYS_INLINE void cascade_leave(struct cascade *cascade)
     cascade->top = dying_link_to_small(cascade->object);
 }
 
-/* Goes on with the object on top of the stack, if it belongs to the cascade and is in the middle of
- * its fields. */
+/* Goes on with the object on top of the stack, if that waits there and belongs to the cascade. */
 static ALWAYS_INLINE bool cascade_resume(struct cascade *cascade)
 {
     if (cascade->top == cascade->mark || cascade->field_count == 0)

@@ -344,8 +344,8 @@ void count_attach(const char *operation, const void *object)
     attach_thread();
 }
 
-/* A suspended thread may change a variable of the program, but no field of an object. Finding out
- * which it is takes no lock. */
+/* A suspended thread may change a variable, but no field of an object: which it is costs no lock.
+ */
 void molt_attach_slow(const void *changed)
 {
     if (!owner_must_not_count()) {

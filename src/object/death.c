@@ -260,7 +260,7 @@ static void drain_stack(void *object, uint64_t mark)
 
 static ALWAYS_INLINE bool dies_at_once(void)
 {
-    return dying.put_off == 0 && dying.depth < DEATH_NESTING;
+    return dying.deferrals == 0 && dying.depth < DEATH_NESTING;
 }
 
 void death_defer(void *object)
@@ -297,8 +297,7 @@ static NOINLINE void release_cascade(void *object, const struct descriptor *type
         drain_stack(next, mark);
 }
 
-/* The last reference to an object that the thread owns, without flags, shared counts and callbacks.
- */
+/* The last reference to an object of the thread without flags, shared counts and callbacks. */
 static NOINLINE void release_simple(void *object, const struct descriptor *type, struct pool *pool)
 {
     if (!has_references(type, object))
@@ -320,8 +319,7 @@ void molt_release_slow(void *object)
         if (LIKELY(type != NULL && shared_counts_are_none(pool))) {
             if (LIKELY(type->is_bare)) {
                 object_mark_dead(object, (unsigned)number);
-                push(pool,
-                     object); /* which needs no care for a forked child: no field is a reference */
+                push(pool, object); /* no field of it is a reference */
                 return;
             }
             if (type->is_simple) {
@@ -343,18 +341,18 @@ void death_of(void *object)
 
 void death_begin_defer(void)
 {
-    dying.put_off++;
+    dying.deferrals++;
 }
 
 void death_end_defer(void)
 {
-    if (--dying.put_off == 0 && dying.depth == 0 && dying.first != NULL)
+    if (--dying.deferrals == 0 && dying.depth == 0 && dying.first != NULL)
         drain_stack(NULL, dying.top);
 }
 
 void death_end_all(void)
 {
-    dying.put_off = dying.depth = 0;
+    dying.deferrals = dying.depth = 0;
     if (dying.first != NULL || dying.top != 0)
         drain_stack(NULL, 0);
 }

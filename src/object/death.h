@@ -34,8 +34,8 @@ void death_end_defer(void);
 /* Defers the death of an object whose last reference has been dropped. */
 void death_defer(void *object);
 
-/* For a thread that ends in a callback: all that it has deferred, or was in the middle of, is
- * brought to its end. */
+/* For a thread that ends in a callback: brings all that has begun to die, or is deferred, to its
+ * end. */
 void death_end_all(void);
 
 /* Finishes an object that a collection has condemned and whose references it has dropped. */

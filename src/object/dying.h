@@ -29,12 +29,12 @@
 #define KEPT_BITS (HEADER_OLD | HEADER_FINALIZED | HEADER_LARGE | 0xffff)
 
 struct dying {
-    uint64_t top;     /* link to the top of the stack */
-    void *first;      /* deferred objects, which are not on the stack yet: the first … */
-    void *last;       /* … and the last of their list */
-    unsigned put_off; /* death_begin_defer calls that have not been ended */
-    unsigned depth;   /* drains of the stack inside one another */
-    bool is_deleting; /* the thread is the collector, and drops references of condemned objects */
+    uint64_t top;       /* link to the top of the stack */
+    void *first;        /* deferred objects, which are not on the stack yet: the first … */
+    void *last;         /* … and the last of their list */
+    unsigned deferrals; /* death_begin_defer calls that have not been ended */
+    unsigned depth;     /* drains of the stack inside one another */
+    bool is_deleting;   /* the thread is the collector, and drops references of condemned objects */
 };
 
 /* The calling thread's. */

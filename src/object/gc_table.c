@@ -54,8 +54,7 @@ static void remove_from_lists(struct gc_table *table)
 
 /* ---- Pools that go, and the lock ---- */
 
-/* The pool's table leaves the lists; it and the shared counts are to be freed. Under
- * gc_table_lock. */
+/* The pool's table leaves the lists, to be freed with the shared counts. Under gc_table_lock. */
 static void forget_pool(struct pool *pool)
 {
     struct gc_table *table = pool->gc_table;

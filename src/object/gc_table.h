@@ -90,12 +90,11 @@ void gc_table_remove_large(struct large *large);
 /* The table may have young objects from now on. */
 void gc_table_add_young(struct gc_table *table);
 
-/* The generation of an old object is forgotten, since the object dies or is revived. False: the
- * table is stale instead, as the calling thread is not the owner. */
+/* Clears the generation of an old object that dies or is revived. False: the calling thread is not
+ * the owner, so the table is stale instead. */
 bool gc_table_forget_old(const void *object, uint64_t header, const struct owner *self);
 
-/* Each pool from which the heap takes tracked objects gets a table, if it has none. False: no
- * memory. */
+/* Makes the tables that the heap's pools of tracked objects lack. False: no memory. */
 COLD bool gc_table_complete(struct heap *heap);
 
 /* Clears what a collection that was broken off has noted in the tables. Under gc_table_lock. */
@@ -150,7 +149,6 @@ static inline void *gc_table_object(const struct gc_table *table, unsigned index
     return (void *)(table->start + index * table->block_bytes);
 }
 
-/* The words of a bitmap. */
 static inline uint64_t *gc_table_words(struct gc_table *table, enum gc_bit bitmap)
 {
     return (uint64_t *)(table + 1) + (size_t)bitmap * table->words;

@@ -69,8 +69,8 @@ static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
     if (block == NULL || !tracked)
         return block;
     size_t bytes = size_class_bytes(size_class);
-    note_new_bytes(
-        bytes > os_page_bytes() ? bytes : os_page_bytes()); /* the step in which a pool is carved */
+    /* Pools are carved in these steps. */
+    note_new_bytes(bytes > os_page_bytes() ? bytes : os_page_bytes());
     struct gc_table *table = gc_table_of_pool(map_pool(block));
     if (table == NULL) {
         object_block_undo_refill(size_class, block);

@@ -23,8 +23,8 @@ static const struct owner *owner_in_use(struct owner *const *self,
     return (suspension->traverses | suspension->blocks) != 0 ? suspension->owner : *self;
 }
 
-/* Keeps the owners of two threads: the calling one, and the one that forked, which has the
- * process's id for its own now. */
+/* Keeps the owners of the calling thread and of the one that forked, whose id is the process's now.
+ */
 void owner_repair(void)
 {
     const struct owner *own = owner_in_use(&owner_self, &owner_suspension);

@@ -10,12 +10,13 @@
  *                         ^
  *                         +-----> STOPPED: waits at a safepoint while the world is stopped
  *
- * All but RUNNING count as standing still (safepoint.h). Only the owner's thread changes the state.
+ * All but RUNNING count as standing still (safepoint.h). The owner's thread alone changes the
+ * state.
  *
  * `count` and `limit` bring a running thread to its slow path, and so to a safepoint: a new object
  * that finds count >= limit is made there. A thread that wants something of an owner stores what it
  * wants, and then -1 into the limit (owner_call). The owner's thread puts its own limit back before
- * it looks for what others want (reset_limit in safepoint.c), so no call is lost. */
+ * it asks what others want (reset_limit in safepoint.c), so no call is lost. */
 #ifndef OBJECT_OWNER_H
 #define OBJECT_OWNER_H
 
@@ -36,7 +37,7 @@ struct owner {
     struct heap *heap;       /* the heap that owns the objects */
     uint64_t self;           /* molt_self of the attached thread */
     uint64_t newborn;        /* header of a new object, but for its type */
-    int32_t count;           /* tracked objects made less those that died, since the last reset */
+    int32_t count;           /* tracked objects that its thread made, less those that died on it */
     _Atomic int32_t limit;   /* the count at which a new object takes the slow path; -1: called */
     _Atomic uint32_t thread; /* id of the attached thread */
     _Atomic uint8_t state;   /* enum owner_state */
@@ -54,7 +55,7 @@ struct owner {
     int32_t wait_at;               /* count at which it waits for a collection (gc/throttle.c) */
 };
 
-/* A tracked object is no more that was counted by the owner, which may be NULL. */
+/* A tracked object has died on the thread of the owner, which may be NULL. */
 static ALWAYS_INLINE void owner_count_down(struct owner *owner)
 {
     if (LIKELY(owner != NULL && owner->count > 0))
@@ -67,8 +68,7 @@ extern HIDDEN THREAD_LOCAL struct owner *owner_self;
 /* The first of all owners. The list only grows. */
 extern HIDDEN _Atomic(struct owner *) owner_first;
 
-/* Brings the owner's thread to a safepoint at its next new object. It sees there what the caller
- * has stored before. */
+/* Brings the owner's thread to a safepoint, where it sees what the caller has stored before. */
 static inline void owner_call(struct owner *owner)
 {
     atomic_store_explicit(&owner->limit, -1, memory_order_release);
@@ -77,7 +77,7 @@ static inline void owner_call(struct owner *owner)
 /* molt_self of a thread that has no owner: no header has this tag. */
 #define SELF_NONE ((uint64_t)MOLT_NOBODY << TAG_SHIFT)
 
-/* Calls all owners: for example because their limits have changed. */
+/* Calls all owners. */
 void owner_call_all(void);
 
 /* The owner of a heap; NULL: it has none. */
@@ -109,7 +109,7 @@ static inline bool owner_must_not_count(void)
     return (owner_suspension.traverses | owner_suspension.blocks) != 0;
 }
 
-/* Begins a suspension for a reason: one of the two numbers above. */
+/* Begins a suspension for one more reason: &owner_suspension.traverses or &….blocks. */
 static inline void owner_suspend(unsigned *reason)
 {
     if (!owner_must_not_count())
@@ -119,7 +119,7 @@ static inline void owner_suspend(unsigned *reason)
     molt_self = SELF_NONE;
 }
 
-/* Ends it. The thread has its owner again when no reason is left. */
+/* Ends it: the thread has its owner again when no reason is left. */
 static inline void owner_resume(unsigned *reason)
 {
     (*reason)--;

@@ -17,8 +17,7 @@
  * whose place objects may die merges its queued counts, too (count_merge_queue). */
 void safepoint_poll(struct owner *owner);
 
-/* A safepoint at which the thread sleeps for a moment and counts as standing still. For a thread
- * that waits for another one. */
+/* A safepoint at which the thread sleeps for a moment: for one that waits for another thread. */
 void safepoint_rest(struct owner *owner);
 
 /* Notes that the thread is at a safepoint, or has stood still until now. True: a collection has

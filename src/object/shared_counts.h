@@ -36,11 +36,10 @@ struct shared_counts {
 /* The shared counts with a word for the object, made if there are none. NULL: no memory. */
 struct shared_counts *shared_counts_make(const void *object);
 
-/* The pool or large object goes whose shared counts *at leads to: they are to be freed. Under
- * gc_table_lock. */
+/* A pool or large object goes, and its shared counts with it. Under gc_table_lock. */
 void shared_counts_gone(struct shared_counts **at);
 
-/* Shared counts that have left the queue as gone are to be freed. Under gc_table_lock. */
+/* The counts of a pool that is gone have left the queue. Under gc_table_lock. */
 void shared_counts_put_gone(struct shared_counts *counts);
 
 /* Frees those of pools that are gone; nothing in a visitor, whose thread holds gc_table_lock. */
@@ -61,7 +60,6 @@ static inline struct shared_counts *shared_counts_if_any(const void *object, uin
     return __atomic_load_n(at, __ATOMIC_ACQUIRE);
 }
 
-/* The object's word. */
 static inline _Atomic uint32_t *shared_counts_word(struct shared_counts *counts, const void *object)
 {
     return &counts->words[((uintptr_t)object - counts->start) * counts->reciprocal >> 32];

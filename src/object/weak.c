@@ -328,8 +328,7 @@ void weak_tell(void *object)
 
 /* ---- Repair ---- */
 
-/* Links forward are whole; those back are derived from them. Takes out those whose object is dead.
- */
+/* Derives the links back from those forward, and takes out those whose object is dead. */
 static void repair_chain(struct table *table, molt_weak **place)
 {
     molt_weak *next;

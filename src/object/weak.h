@@ -4,7 +4,7 @@
  * hash table finds them by the object's address; it has shards with a lock each. A weak reference
  * is in the table as long as its object lives: the thread that lets the object die takes it out,
  * under the lock, before the block is freed. molt_weak_get retains the object under the same lock.
- * So it never meets a freed block, and objects without weak references cost nothing.
+ * So it never meets a freed block; and an object without weak references pays nothing.
  *
  * The thread that let the object die also calls the callbacks, from a chain of its own of those
  * that are due. Another thread that frees a weak reference in that chain only marks it as
