@@ -15,11 +15,11 @@
  * (registry.h), and their former owner passes on the blocks that still reach it (remote.h), so a
  * pool's owner can be read without a lock.
  *
- * The owner is the heap, and the thread that has it. Only this thread changes the heap, but for
- * `pending` and for what a claim does in its place (claim.h). `slow_paths` tells a forked child
- * whether the heap was being changed, so that no thread may adopt it; and it tells another thread
- * whether what it has read of the lists holds (proof.h). The fast paths need no such mark: each
- * commits with one store. */
+ * A pool's owner is its heap, a heap's owner the thread that has it. Only the owner changes a heap,
+ * but for `pending` and for what a claim does in its place (claim.h). `slow_paths` tells a forked
+ * child whether the heap was being changed, so that no thread may adopt it; and it tells another
+ * thread whether what it has read of the lists holds (proof.h). The fast paths need no such mark:
+ * each commits with one store. */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 

@@ -75,7 +75,7 @@ static void insert_entry(struct table *into, uintptr_t address, size_t bytes, si
     __atomic_store_n(&entry->address, address, __ATOMIC_RELEASE);
 }
 
-static void replace_table(struct table *bigger)
+static void replace_huge_table(struct table *bigger)
 {
     struct table *old = table;
     for (size_t i = 0; old != NULL && i < old->capacity; i++)
@@ -100,7 +100,7 @@ static bool make_table_room(void)
     if (bigger == NULL)
         return false;
     bigger->capacity = capacity;
-    replace_table(bigger);
+    replace_huge_table(bigger);
     return true;
 }
 

@@ -111,7 +111,7 @@ static void join_neighbours(struct piece *span)
     }
 }
 
-/* Not worth keeping is a span that is above the whole budget, or one that is large but starts where
+/* A span is not worth keeping if it is above the whole budget, or if it is large but starts where
  * no large block can. */
 static bool is_worth_keeping(const char *start, size_t bytes)
 {

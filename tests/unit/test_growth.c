@@ -137,7 +137,7 @@ START_TEST(test_waiting_pools_make_room)
 END_TEST
 
 /* However often the same memory comes and goes, it goes back few times. */
-START_TEST(test_swaying_settles)
+START_TEST(test_swaying_costs_little)
 {
     size_t purged = 0;
     for (int i = 0; i < 200; i++) {
@@ -178,7 +178,7 @@ Suite *suite_growth(void)
     tcase_add_test(tests, test_cached_mappings_make_room_for_a_block_that_grows);
     tcase_add_test(tests, test_empty_pools_go);
     tcase_add_test(tests, test_waiting_pools_make_room);
-    tcase_add_test(tests, test_swaying_settles);
+    tcase_add_test(tests, test_swaying_costs_little);
     tcase_add_test(tests, test_filled_pages_stay);
     suite_add_tcase(suite, tests);
     return suite;

@@ -300,9 +300,9 @@ START_TEST(test_calloc_of_used_pages)
 }
 END_TEST
 
-/* ---- Looking at the clock ---- */
+/* ---- Ticks ---- */
 
-/* After much was released the next free of every class looks at the clock. */
+/* After much was released the next free of every class ticks. */
 START_TEST(test_arm)
 {
     char *a = molt_malloc(64), *b = molt_malloc(1000);
@@ -338,7 +338,7 @@ START_TEST(test_arm_malloc)
 }
 END_TEST
 
-/* Who has not looked for long looks at each call. */
+/* A heap that has not ticked for long ticks at each call. */
 START_TEST(test_quiet)
 {
     char *a = molt_malloc(64), *b = molt_malloc(1000);

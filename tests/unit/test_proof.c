@@ -251,7 +251,7 @@ START_TEST(test_free_wherever_it_waits)
     ck_assert(other.is_proved); /* in its own outbox */
     helper_end(&other);
     ck_assert_ptr_eq(remote_first(map_pool(kept)), kept);
-    expect_proved(&helper, kept, "on its way home");
+    expect_proved(&helper, kept, "on its way to its owner");
 
     for (unsigned i = COUNT / 2; i < COUNT + 1; i++) {
         ck_assert(!proof_is_free(map_pool(blocks[i]), blocks[i]));

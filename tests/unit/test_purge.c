@@ -29,7 +29,7 @@ static uintptr_t dirty_run(size_t pages)
     return start;
 }
 
-static void look_after(uint64_t ms)
+static void tick_after(uint64_t ms)
 {
     now += ms;
     purge_tick(now);
@@ -71,15 +71,15 @@ START_TEST(test_purge_spares_used_pages)
 }
 END_TEST
 
-/* One look marks the pages, one at least `decay` later returns them. */
+/* One tick marks the pages, one at least `decay` later returns them. */
 START_TEST(test_decay)
 {
     uintptr_t start = dirty_run(50);
-    look_after(0);
+    tick_after(0);
     ck_assert_uint_eq(arena_totals.idle_pages, 50);
-    look_after(options.decay - 1);
+    tick_after(options.decay - 1);
     ck_assert_uint_eq(arena_totals.idle_pages, 50);
-    look_after(options.decay);
+    tick_after(options.decay);
     ck_assert_uint_eq(arena_totals.idle_pages, 0);
     ck_assert_uint_eq(unit_resident_pages((void *)start, 50 * page), 0);
 }
@@ -90,33 +90,33 @@ START_TEST(test_used_pages_stay)
 {
     uintptr_t start = dirty_run(50);
     for (unsigned round = 0; round < 5; round++) {
-        look_after(options.decay);
+        tick_after(options.decay);
         uintptr_t again = arena_take_run(50, page, false);
         ck_assert_uint_eq(again, start);
         arena_release_run(again);
     }
     ck_assert_uint_eq(arena_totals.idle_pages, 50);
-    look_after(options.decay);
-    look_after(options.decay);
+    tick_after(options.decay);
+    tick_after(options.decay);
     ck_assert_uint_eq(arena_totals.idle_pages, 0);
 }
 END_TEST
 
-/* Where nobody has looked for `decay` and nothing was freed since, what is free was so all the
+/* Where `decay` has passed without a tick and nothing was freed since, what is free was so all the
  * time: it goes, although no sweep has seen it before. */
 START_TEST(test_after_sleep)
 {
-    look_after(0);
+    tick_after(0);
     uintptr_t start = dirty_run(50);
-    look_after(1);
+    tick_after(1);
     ck_assert_uint_eq(arena_totals.idle_pages, 50);
-    look_after(options.decay);
+    tick_after(options.decay);
     ck_assert_uint_eq(arena_totals.idle_pages, 0);
     ck_assert(unit_is_zero((void *)start, 50 * page));
 }
 END_TEST
 
-/* After a long pause much may be done, in portions: each look at the same time does one. */
+/* After a long pause much may be done, in portions: each tick at the same time does one. */
 START_TEST(test_portions)
 {
     enum { RUNS = 12 };
@@ -128,13 +128,13 @@ START_TEST(test_portions)
     }
     for (unsigned i = 0; i < RUNS; i++)
         arena_release_run(runs[i]);
-    look_after(1);
+    tick_after(1);
     now += 20 * options.decay;
-    size_t before = arena_totals.idle_pages, looks = 1;
-    for (; purge_tick(now); looks++, before = arena_totals.idle_pages)
+    size_t before = arena_totals.idle_pages, ticks = 1;
+    for (; purge_tick(now); ticks++, before = arena_totals.idle_pages)
         ck_assert_uint_le(before - arena_totals.idle_pages, PURGE_PORTION);
     ck_assert_uint_eq(arena_totals.idle_pages, 0);
-    ck_assert_uint_ge(looks, RUNS * pages / PURGE_PORTION);
+    ck_assert_uint_ge(ticks, RUNS * pages / PURGE_PORTION);
 }
 END_TEST
 
@@ -143,15 +143,15 @@ START_TEST(test_budget)
 {
     options.dirty = 40 * page;
     dirty_run(40);
-    look_after(1);
+    tick_after(1);
     ck_assert_uint_eq(arena_totals.idle_pages, 40);
     dirty_run(50);
-    look_after(1);
+    tick_after(1);
     ck_assert_uint_le(arena_totals.idle_pages, 40);
 }
 END_TEST
 
-/* A tenth of the time: a few pages a look, and all of them after enough looks. */
+/* A tenth of the time: a few pages a tick, and all of them after enough ticks. */
 START_TEST(test_quota)
 {
     uintptr_t runs[16];
@@ -164,10 +164,10 @@ START_TEST(test_quota)
         arena_release_run(runs[i]);
     size_t all = arena_totals.idle_pages, most = 0;
     ck_assert_uint_eq(all, COUNT_OF(runs) * pages);
-    look_after(options.decay);
-    for (unsigned look = 0; look < 3000; look++) {
+    tick_after(options.decay);
+    for (unsigned tick = 0; tick < 3000; tick++) {
         size_t before = arena_totals.idle_pages;
-        look_after(1);
+        tick_after(1);
         size_t purged = before - arena_totals.idle_pages;
         most = purged > most ? purged : most;
     }
@@ -178,8 +178,8 @@ END_TEST
 
 START_TEST(test_nothing_to_do)
 {
-    look_after(0);
-    look_after(100000);
+    tick_after(0);
+    tick_after(100000);
     ck_assert_uint_eq(purge_all(0), 0);
     ck_assert_uint_eq(arena_totals.purged_pages, 0);
 }

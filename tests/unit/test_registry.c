@@ -260,7 +260,7 @@ END_TEST
 
 /* Who frees a block of a heap that waits takes the pool over, if its thread allocates such blocks.
  */
-START_TEST(test_claim)
+START_TEST(test_steal_this)
 {
     struct legacy legacy;
     char *own = molt_malloc(100);
@@ -288,8 +288,8 @@ static void *leave_many(void *argument)
     return NULL;
 }
 
-/* Pools in all states are claimed: one that is full, one with free blocks, the ACTIVE one. */
-START_TEST(test_claim_in_any_state)
+/* Pools in all states are stolen: one that is full, one with free blocks, the ACTIVE one. */
+START_TEST(test_steal_this_in_any_state)
 {
     static char *blocks[POOL_BYTES / 1024 + 2];
     static char *full[POOL_BYTES / 1024 + 2];
@@ -316,7 +316,7 @@ START_TEST(test_claim_in_any_state)
 END_TEST
 
 /* Frees into a heap that waits go by way of its outbox from a thread that has no use for them. */
-START_TEST(test_no_claim)
+START_TEST(test_not_stolen)
 {
     struct legacy legacy;
     molt_free(molt_malloc(1));
@@ -397,7 +397,7 @@ START_TEST(test_reap_waits)
 }
 END_TEST
 
-/* The time counts from the parking, also for a thread that never looked at the clock. */
+/* The time counts from the parking, also for a thread that never ticked. */
 START_TEST(test_reap_counts_from_parking)
 {
     struct legacy legacy;
@@ -440,7 +440,7 @@ static void *be_quiet(void *argument)
     return NULL;
 }
 
-/* Their next free looks at the clock, once until they look again. */
+/* Their next free ticks; they are called once between two ticks. */
 START_TEST(test_call_quiet)
 {
     struct legacy legacy;
@@ -453,7 +453,7 @@ START_TEST(test_call_quiet)
     struct pool *pool = map_pool(legacy.block);
     uint64_t now = legacy.heap->ticked_ms;
     registry_call_quiet(thread_self.heap, now + 1);
-    ck_assert_uint_ne(pool->limit, 0); /* it has looked just now */
+    ck_assert_uint_ne(pool->limit, 0); /* it has ticked just now */
     registry_call_quiet(thread_self.heap, now + 1000);
     ck_assert_uint_eq(pool->limit, 0);
     ck_assert_uint_ne(map_pool(own)->limit, 0);
@@ -575,9 +575,9 @@ Suite *suite_registry(void)
     tcase_add_test(tests, test_first_free_waits_once);
     tcase_add_test(tests, test_steal);
     tcase_add_test(tests, test_nothing_to_steal);
-    tcase_add_test(tests, test_claim);
-    tcase_add_test(tests, test_claim_in_any_state);
-    tcase_add_test(tests, test_no_claim);
+    tcase_add_test(tests, test_steal_this);
+    tcase_add_test(tests, test_steal_this_in_any_state);
+    tcase_add_test(tests, test_not_stolen);
     tcase_add_test(tests, test_stolen_while_sent);
     tcase_add_test(tests, test_reap_all);
     tcase_add_test(tests, test_reap_waits);

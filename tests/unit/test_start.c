@@ -155,7 +155,7 @@ START_TEST(test_double_free)
     molt_free(start.blocks[0]);
     expect_double(start.blocks[0]); /* on its way */
     reap_all();
-    expect_double(start.blocks[0]); /* has come home */
+    expect_double(start.blocks[0]); /* the starter has it back */
     unit_expect_error(do_free, start.blocks[1] + 8, "invalid free of %p: 8 bytes inside",
                       (void *)(start.blocks[1] + 8));
     molt_free(start.blocks[1]);
@@ -189,7 +189,7 @@ START_TEST(test_free_without_heap)
 }
 END_TEST
 
-/* A look at the clock takes back what came home, also while all threads live on. */
+/* A tick reaps the starter, also while all threads live on. */
 START_TEST(test_reaped_beside_threads)
 {
     static struct start start;

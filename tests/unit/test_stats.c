@@ -66,7 +66,7 @@ START_TEST(test_each_layer)
     ck_assert_uint_eq(stats.run_bytes, 0);
     ck_assert_uint_eq(stats.cached_bytes, (5 << 20) + os_round_to_pages(100000));
     char *bigger = molt_malloc(2 << 20);
-    molt_free(bigger); /* too large for the cache, which a look at the clock may empty now */
+    molt_free(bigger); /* too large for the cache, which a tick may empty now */
     stats = now();
     ck_assert_uint_eq(stats.dirty_bytes + stats.cached_bytes,
                       (4 << 20) + os_round_to_pages(100000)); /* the mapping made room for it */
