@@ -6,7 +6,7 @@
 #include "malloc.h"
 
 #include "arena.h" // arena_lock
-#include "growth.h"
+#include "peak.h"
 #include "hole.h"
 #include "huge.h"
 #include "init.h"
@@ -59,7 +59,7 @@ static void *alloc_huge(size_t size, size_t alignment, bool zero)
     if (lock_is_mine(&huge_lock))
         return NULL;
     void *block = huge_alloc(size, alignment, zero);
-    growth_check(NULL);
+    peak_check(NULL);
     return block;
 }
 
@@ -71,7 +71,7 @@ static void *alloc_run(size_t size, size_t alignment, bool zero)
     if (heap == NULL)
         return run_alloc(NULL, size, alignment, zero);
     void *run = run_alloc(&heap->runs, size, alignment, zero);
-    growth_check(heap);
+    peak_check(heap);
     thread_leave(heap);
     return run;
 }
@@ -345,7 +345,7 @@ static void *resize_in_place(void *block, size_t bytes, size_t size)
     if (size <= RUN_MAX && size <= bytes)
         return still_fits(bytes, size) ? block : NULL;
     void *resized = huge_resize(block, size);
-    growth_check(NULL);
+    peak_check(NULL);
     return resized;
 }
 
@@ -365,7 +365,7 @@ static void *alloc_to_grow(size_t size)
     if (size <= RUN_MAX || lock_is_mine(&huge_lock))
         return NULL;
     void *block = huge_alloc_to_grow(size);
-    growth_check(NULL);
+    peak_check(NULL);
     if (perturb_is_on() && block != NULL)
         perturb_new(block, size);
     return block;

@@ -1,7 +1,7 @@
 /* refill.c: one source after the other. */
 #include "refill.h"
 
-#include "growth.h"
+#include "peak.h"
 #include "heap.h"
 #include "hole.h"
 #include "map.h"
@@ -29,7 +29,7 @@ static struct pool *new_pool(struct heap *heap, unsigned size_class)
         return NULL;
     if (*heap_active(heap, size_class) != 0) /* the class has filled a pool */
         pool_populate_ahead(pool);
-    growth_check(heap);
+    peak_check(heap);
     return pool;
 }
 
@@ -56,7 +56,7 @@ static bool refill_list(struct heap *heap, unsigned size_class, bool *zero)
 {
     struct pool *next = take_pool_with_free(heap, size_class);
     if (next == NULL && starter_give(heap, size_class)) {
-        growth_check(heap);
+        peak_check(heap);
         return true;
     }
     struct pool *pool = choose_pool(heap, next, size_class);

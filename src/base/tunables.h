@@ -52,9 +52,9 @@
 #define POPULATE_RUN_MAX ((size_t)256 << 10)
 
 /* When memory has grown beyond its peak by a part of it, or by a MiB if that is more, free memory
- * is given back first (growth.h). */
-#define GROWTH_PARTS 16
-#define GROWTH_STEP_MIN ((size_t)1 << 20)
+ * is given back first (peak.h). */
+#define PEAK_PARTS 16
+#define PEAK_STEP_MIN ((size_t)1 << 20)
 
 /* Blocks up to BLOCK_MAX bytes lie in pools, up to RUN_MAX in runs, larger ones have a mapping of
  * their own. */

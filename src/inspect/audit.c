@@ -9,7 +9,7 @@
 #include "alloc/arena.h" // arena_find_run
 #include "alloc/huge.h"  // huge_find
 #include "base/sort.h"
-#include "gc/pause.h"
+#include "gc/exclusive.h"
 #include "object/find.h" // object_dead_type
 #include "object/type.h"
 #include "os/os.h"
@@ -268,22 +268,22 @@ static int write_findings(struct audit *audit, int fd)
 static int run_audit(struct audit *audit, int fd)
 {
     if (audit->findings == NULL || !snapshot_make(&audit->snapshot, 0))
-        return pause_fail(ENOMEM);
+        return exclusive_fail(ENOMEM);
     snapshot_visit(&audit->snapshot, check_object, audit);
     return write_findings(audit, fd) == 0 ? (int)audit->count : -1;
 }
 
 int molt_gc_audit(int fd)
 {
-    struct pause pause;
-    int error = pause_begin_still(&pause);
+    struct exclusive exclusive;
+    int error = exclusive_begin_still(&exclusive);
     if (error != 0)
-        return pause_fail(error);
+        return exclusive_fail(error);
     struct audit audit = {.findings = os_map(os_round_to_pages(FINDINGS_BYTES))};
     int result = run_audit(&audit, fd);
     snapshot_free(&audit.snapshot);
     if (audit.findings != NULL)
         os_unmap(audit.findings, os_round_to_pages(FINDINGS_BYTES));
-    pause_end(&pause);
+    exclusive_end(&exclusive);
     return result;
 }

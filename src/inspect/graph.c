@@ -2,7 +2,7 @@
 #include "snapshot.h"
 #include "walk.h"
 
-#include "gc/pause.h"
+#include "gc/exclusive.h"
 #include "object/count.h" // count_of
 #include "object/error.h"
 
@@ -65,10 +65,10 @@ static int draw_queue(struct drawing *drawing, unsigned depth)
 static int draw_from(struct drawing *drawing, void *object, unsigned depth)
 {
     if (!snapshot_make(&drawing->snapshot, 2))
-        return pause_fail(ENOMEM);
+        return exclusive_fail(ENOMEM);
     uint32_t number = snapshot_number(&drawing->snapshot, object);
     if (number == SNAPSHOT_NONE)
-        return pause_fail(EINVAL); /* it has died meanwhile */
+        return exclusive_fail(EINVAL); /* it has died meanwhile */
     drawing->level = snapshot_array(&drawing->snapshot, 0);
     drawing->queue = snapshot_array(&drawing->snapshot, 1);
     drawing->level[number] = 1;
@@ -78,16 +78,16 @@ static int draw_from(struct drawing *drawing, void *object, unsigned depth)
 
 int molt_gc_graph(void *object, unsigned depth, int fd)
 {
-    struct pause pause;
+    struct exclusive exclusive;
     struct drawing drawing = {.fd = fd};
     if (object == NULL)
-        return pause_fail(EINVAL);
+        return exclusive_fail(EINVAL);
     error_if_no_object("molt_gc_graph", object);
-    int error = pause_begin_still(&pause);
+    int error = exclusive_begin_still(&exclusive);
     if (error != 0)
-        return pause_fail(error);
+        return exclusive_fail(error);
     int result = draw_from(&drawing, object, depth);
     snapshot_free(&drawing.snapshot);
-    pause_end(&pause);
+    exclusive_end(&exclusive);
     return result;
 }

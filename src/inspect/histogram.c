@@ -4,7 +4,7 @@
 
 #include "alloc/object_block.h"
 #include "base/sort.h"
-#include "gc/pause.h"
+#include "gc/exclusive.h"
 #include "gc/straggler.h" // straggler_append_missing
 #include "object/gc_table.h"
 #include "object/type.h"
@@ -162,18 +162,18 @@ static COLD int write_missing(int fd)
 
 int molt_gc_report(int fd)
 {
-    struct pause pause;
-    int error = pause_begin(&pause);
+    struct exclusive exclusive;
+    int error = exclusive_begin(&exclusive);
     if (error != 0)
-        return pause_fail(error);
+        return exclusive_fail(error);
     struct histogram histogram = {.row_count = type_count() + 1};
     size_t bytes = os_round_to_pages(histogram.row_count * sizeof(struct row));
     histogram.rows = os_map(bytes);
     if (histogram.rows != NULL)
         count_all(&histogram);
-    pause_end(&pause);
+    exclusive_end(&exclusive);
     if (histogram.rows == NULL)
-        return pause_fail(ENOMEM);
+        return exclusive_fail(ENOMEM);
     int result = write_all(&histogram, fd);
     if (result == 0)
         result = write_missing(fd);

@@ -9,7 +9,7 @@
 #include "snapshot.h"
 #include "walk.h"
 
-#include "gc/pause.h"
+#include "gc/exclusive.h"
 #include "object/count.h" // count_of
 #include "object/error.h"
 
@@ -163,7 +163,7 @@ static int explain(struct path_search *search, void *object, int fd)
     search->wanted = snapshot_number(&search->snapshot, object);
     if (search->wanted == SNAPSHOT_NONE) {
         error_if_no_object("molt_gc_why", object);
-        return pause_fail(EINVAL); /* it has died meanwhile */
+        return exclusive_fail(EINVAL); /* it has died meanwhile */
     }
     bool found = find_path(search);
     bool is_held = count_outside(search, object, search->wanted) != 0;
@@ -175,14 +175,14 @@ static int explain(struct path_search *search, void *object, int fd)
 
 int molt_gc_why(void *object, int fd)
 {
-    struct pause pause;
+    struct exclusive exclusive;
     struct path_search search = {.next = 0};
     if (object == NULL)
-        return pause_fail(EINVAL);
+        return exclusive_fail(EINVAL);
     error_if_no_object("molt_gc_why", object);
-    int error = pause_begin_still(&pause);
+    int error = exclusive_begin_still(&exclusive);
     if (error != 0)
-        return pause_fail(error);
+        return exclusive_fail(error);
     int result;
     if (snapshot_make(&search.snapshot, 3)) {
         search.inside = snapshot_array(&search.snapshot, 0);
@@ -190,9 +190,9 @@ int molt_gc_why(void *object, int fd)
         search.queue = snapshot_array(&search.snapshot, 2);
         result = explain(&search, object, fd);
     } else {
-        result = pause_fail(ENOMEM);
+        result = exclusive_fail(ENOMEM);
     }
     snapshot_free(&search.snapshot);
-    pause_end(&pause);
+    exclusive_end(&exclusive);
     return result;
 }

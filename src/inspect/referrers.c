@@ -4,7 +4,7 @@
 #include "snapshot.h"
 #include "walk.h"
 
-#include "gc/pause.h"
+#include "gc/exclusive.h"
 #include "object/header.h"
 
 struct referrers {
@@ -49,10 +49,10 @@ static void append_referrers(struct report_line *line, const struct referrers *r
 
 void referrers_append(struct report_line *line, const void *p)
 {
-    struct pause pause;
+    struct exclusive exclusive;
     struct snapshot snapshot;
     struct referrers referrers = {.wanted = p};
-    if (pause_try_begin(&pause) != 0)
+    if (exclusive_try_begin(&exclusive) != 0)
         return;
     if (snapshot_make(&snapshot, 0)) {
         snapshot_visit(&snapshot, search_fields, &referrers);
@@ -60,5 +60,5 @@ void referrers_append(struct report_line *line, const void *p)
             append_referrers(line, &referrers);
     }
     snapshot_free(&snapshot);
-    pause_end(&pause);
+    exclusive_end(&exclusive);
 }

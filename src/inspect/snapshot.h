@@ -9,7 +9,8 @@
  * The snapshot, and the arrays that its user needs by number, are one mapping: the heap stays as it
  * is.
  *
- * Everything here between pause_begin_still, or pause_try_begin, and pause_end (gc/pause.h). */
+ * Everything here between exclusive_begin_still, or exclusive_try_begin, and exclusive_end
+ * (gc/exclusive.h). */
 #ifndef INSPECT_SNAPSHOT_H
 #define INSPECT_SNAPSHOT_H
 

@@ -2,7 +2,7 @@
 #include "walk.h"
 
 #include "gc/generation.h"
-#include "gc/pause.h"
+#include "gc/exclusive.h"
 #include "object/error.h"
 #include "object/gc_table.h"
 #include "object/type.h"
@@ -10,21 +10,21 @@
 #include <errno.h>
 
 /* False: the world cannot be stopped; errno tells why. */
-static bool begin_visit(struct pause *pause)
+static bool begin_visit(struct exclusive *exclusive)
 {
-    int error = pause_begin_still(pause);
+    int error = exclusive_begin_still(exclusive);
     if (error != 0)
-        pause_fail(error);
+        exclusive_fail(error);
     return error == 0;
 }
 
 static size_t visit_all(int generation, molt_visit *visit, void *arg)
 {
-    struct pause pause;
-    if (!begin_visit(&pause))
+    struct exclusive exclusive;
+    if (!begin_visit(&exclusive))
         return 0;
     size_t count = generation_visit(generation, visit, arg);
-    pause_end(&pause);
+    exclusive_end(&exclusive);
     return count;
 }
 
@@ -79,13 +79,13 @@ size_t molt_gc_referrers(void *object, molt_visit *visit, void *arg)
 size_t molt_gc_referents(void *object, molt_visit *visit, void *arg)
 {
     struct visitor visitor = {.visit = visit, .arg = arg};
-    struct pause pause;
+    struct exclusive exclusive;
     if (object == NULL)
         return 0;
     error_if_no_object("molt_gc_referents", object);
-    if (!begin_visit(&pause))
+    if (!begin_visit(&exclusive))
         return 0;
     type_visit(type_of(object), object, tell_visitor, &visitor);
-    pause_end(&pause);
+    exclusive_end(&exclusive);
     return visitor.count;
 }

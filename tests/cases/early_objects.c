@@ -55,8 +55,8 @@ static void before_constructors(void)
     CHECK(finalized == 1);
 }
 
-__attribute__((section(".preinit_array"), used)) static void (*const early)(void) =
-    before_constructors;
+__attribute__((section(".preinit_array"),
+               used)) static void (*const early)(void) = before_constructors;
 
 int main(void)
 {

@@ -26,7 +26,7 @@ static const struct {
     {"run", suite_run},
     {"span", suite_span},
     {"huge", suite_huge},
-    {"growth", suite_growth},
+    {"peak", suite_peak},
     {"hole", suite_hole},
     {"heap", suite_heap},
     {"remote", suite_remote},

@@ -1,4 +1,4 @@
-/* test_growth.c: beyond the peak, free memory goes back before more is taken. */
+/* test_peak.c: beyond the peak, free memory goes back before more is taken. */
 #include "suites.h"
 #include "unit.h"
 
@@ -166,9 +166,9 @@ START_TEST(test_filled_pages_stay)
 }
 END_TEST
 
-Suite *suite_growth(void)
+Suite *suite_peak(void)
 {
-    Suite *suite = suite_create("growth");
+    Suite *suite = suite_create("peak");
     TCase *tests = tcase_create("growth");
     tcase_add_checked_fixture(tests, set_up, NULL);
     tcase_add_test(tests, test_free_pages_make_room_for_a_huge_block);

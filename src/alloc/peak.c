@@ -1,5 +1,5 @@
-/* growth.c: the peak, and the steps beyond it. */
-#include "growth.h"
+/* peak.c: the peak, and the steps beyond it. */
+#include "peak.h"
 
 #include "arena.h"
 #include "heap.h"
@@ -60,10 +60,10 @@ static COLD void raise_peak(struct heap *heap, size_t from, size_t to)
         atomic_store_explicit(&peak, to + excess, memory_order_relaxed);
 }
 
-void growth_check(struct heap *heap)
+void peak_check(struct heap *heap)
 {
-    size_t from = atomic_load_explicit(&peak, memory_order_relaxed), step = from / GROWTH_PARTS;
-    size_t to = from + (step > GROWTH_STEP_MIN ? step : GROWTH_STEP_MIN);
+    size_t from = atomic_load_explicit(&peak, memory_order_relaxed), step = from / PEAK_PARTS;
+    size_t to = from + (step > PEAK_STEP_MIN ? step : PEAK_STEP_MIN);
     if (UNLIKELY(resident() >= to))
         raise_peak(heap, from, to);
 }
