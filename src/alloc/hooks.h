@@ -1,4 +1,4 @@
-/* hooks.h: what src/object has done when a heap changes. It fills the table in before the first
+/* hooks.h: the functions of src/object that are called when a heap changes. src/object fills the table in before the first
  * object is made; until then no hook is called. */
 #ifndef ALLOC_HOOKS_H
 #define ALLOC_HOOKS_H

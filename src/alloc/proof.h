@@ -12,7 +12,8 @@
  *   in the list of a heap that has it from the starter (starter.h);
  *
  * a live block is in none of them, whatever its bytes are. The pool's list is changed by its
- * owner's thread, which may be another one, at any time and without a lock. A walk through the list
+ * owner's thread at any time and without a lock, and that may be another thread than the one that
+ * asks. A walk through the list
  * proves nothing if it went through a block that has just been given out, since the program writes
  * that block's bytes. Whether a block was given out meanwhile is told afterwards:
  *

@@ -1,4 +1,4 @@
-/* remote.h: blocks that a thread frees which does not own their pool.
+/* remote.h: blocks that are freed by another thread than the one that owns their pool.
  *
  *   freeing thread                              owner
  *   outbox slot: a chain of blocks   --CAS-->   pool->remote   (address | count << 48)

@@ -1,7 +1,7 @@
 /* repair.h: the allocator in a forked child (base/fork.h).
  *
- *   - A structure that a thread was changing under a lock, and that is gone in the child, is
- * derived again from what is true at every instruction: the page bits, the table of huge blocks.
+ *   - What a vanished thread was changing under a lock is derived again from what is true at every
+ *     instruction: the page bits, the table of huge blocks.
  *   - The heaps of the threads that are gone are parked. A heap whose thread was inside a slow path
  *     is dead: its blocks stay readable, and frees of them are ignored.
  *   - Blocks that such a thread was just handing over to another heap are lost. */

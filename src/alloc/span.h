@@ -7,10 +7,11 @@
  *   area   |block|block|  kept  |block|block that grows|  address space, unmapped ...     |block|
  *                                                       room to grow without being moved
  *
- * All spans lie in the area (area.h). Spans of freed blocks are kept (span_cache.h): a new block
- * takes the start of the smallest that is large enough, and leaves the rest; if none is, the
- * largest is made larger. A block that must be moved all the same is moved by whole THPs, to a
- * place with seven times its size of address space behind it.
+ * Spans lie in the area (area.h); one that is smaller than a THP, or finds no place there, lies
+ * where the kernel puts it. Spans of freed blocks are kept (span_cache.h): a new block takes the
+ * start of the smallest that is large enough, and leaves the rest; if none is, the largest is made
+ * larger. A block that must be moved all the same is moved by whole THPs, to a place with seven
+ * times its size of address space behind it.
  *
  * All functions but span_set_counted are called with huge_lock held. */
 #ifndef ALLOC_SPAN_H

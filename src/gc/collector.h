@@ -1,7 +1,7 @@
 /* collector.h: the collector: the one thread that collects, or walks over all objects, and how it
- * stops the others. One that only reads objects makes a pause (exclusive.h). Threads that keep it
- * from stopping the world are stragglers (straggler.h); those that make garbage faster than it
- * frees it are throttled (throttle.h); the program may defer it (deferral.h). */
+ * stops the others. A thread that only reads objects becomes the collector by exclusive.h. Threads
+ * that keep it from stopping the world are stragglers (straggler.h); those that make garbage faster
+ * than it frees it are throttled (throttle.h); the program may defer it (deferral.h). */
 #ifndef GC_COLLECTOR_H
 #define GC_COLLECTOR_H
 

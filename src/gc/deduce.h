@@ -2,18 +2,18 @@
  *
  *   deduce_gather   candidates = the tracked objects of a generation and of younger ones
  *   subtract        gc_refs[x] = count(x) - references to x from candidates
- *   push_roots      a candidate with gc_refs[x] > 0 is referred to from elsewhere: a root
+ *   push_roots      a candidate with gc_refs[x] != 0 is referred to from elsewhere: a root
  *   mark            reachable = roots, and the candidates that reachable ones refer to (mark.h)
  *
  * The unreachable candidates are garbage. (Lins 1992; the phases are those of CPython's collector.)
  *
- *   candidates   table->white until deduce returns, when it becomes the garbage alone
- *   white        marks.white (numbering.h): not known to be reachable; in the end the garbage
+ *   candidates   the bits GC_WHITE of their tables; when deduce returns these are the garbage alone
+ *   white        marks.white (numbering.h): not known to be reachable, while deduce works
  *   gray         waits in mark.c: reachable, to be traversed
  *   black        all other candidates: reachable, and traversed or a leaf
  *
- * Nothing is written to objects but HEADER_OLD and dropped references of the collector; the rest is
- * in scratch memory. Everything here under gc_table_lock, in a stopped world. */
+ * Objects are written to for HEADER_OLD, and where references of the collector are dropped; their
+ * tables for generations and GC_WHITE. All else is in scratch memory. Everything here under gc_table_lock, in a stopped world. */
 #ifndef GC_DEDUCE_H
 #define GC_DEDUCE_H
 

@@ -1,8 +1,8 @@
 /* straggler.h: stragglers: threads that come to no safepoint in time, so that an attempt to stop
  * the world for a collection fails.
  *
- * Nothing can be freed without such a thread, since it may be moving references that no count tells
- * of. So the collector backs off: each failed attempt in a row doubles the number of new objects
+ * No cyclic garbage can be freed without such a thread, since it may be moving references that no
+ * count tells of. So the collector backs off: each failed attempt in a row doubles the number of new objects
  * until the next one. Where memory has grown much meanwhile, one attempt is patient; a thread that
  * has not come then is stuck, and is not waited for like that again. A warning tells of it, once.
  *

@@ -5,7 +5,7 @@
  *   |   tag   |      count       | flags |  type   |    flags: LARGE UNTRACKED FINALIZED OLD
  *   +---------+------------------+-------+---------+
  *
- * The tag names the object's owner, the only thread that may count it with plain instructions: an
+ * The tag names the object's owner, whose thread alone may count it with plain instructions: an
  * owner's tag is twice the number of its heap, so it is even. A count that overflows adds 1 to the
  * tag; no owner has that odd tag, so the object is immortal from then on. The inline functions of
  * molt_object.h compare a header's tag with that of the thread, and leave an object with any other

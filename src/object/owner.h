@@ -11,7 +11,7 @@
  *                         +-----> STOPPED: waits at a safepoint while the world is stopped
  *
  * All but RUNNING count as standing still (safepoint.h). The owner's thread alone changes the
- * state.
+ * state; in a forked child owner_repair detaches the owners of threads that are gone.
  *
  * `count` and `limit` bring a running thread to its slow path, and so to a safepoint: a new object
  * that finds count >= limit is made there. A thread that wants something of an owner stores what it

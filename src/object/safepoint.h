@@ -1,6 +1,8 @@
 /* safepoint.h: stopping the world: one thread makes all others that use objects stand still.
  *
- * A thread comes to a safepoint on the slow path of molt_new, and in molt_gc_safepoint. The thread
+ * A running thread comes to a safepoint on the slow path of molt_new, in molt_gc_safepoint, and
+ * where it waits to become the collector; one that attaches, or leaves a blocking region, comes
+ * from a state that counts as one. The thread
  * that stops the world calls all owners (owner_call), which brings each to that slow path at its
  * next new object, and waits until no owner but its own is RUNNING. Another owner that becomes
  * RUNNING waits in turn until the world is resumed. The stop lock is held all the while. */
