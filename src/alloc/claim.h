@@ -10,7 +10,8 @@
  *        chains in the outbox)
  *      a fence for all threads (membarrier)                sees all of this before whatever it does
  *      is the thread asleep, outside of any handler?
- *        no slow path under way, still closed?             (it has slept since before the fence)
+ *      a fence for all threads                             what it did before it slept is seen
+ *      no slow path under way, still closed?
  *      claim = TAKEN
  *      works on the heap, for less than a millisecond      wakes up: the fast paths are closed, so
  *                                                            it takes a slow one, and waits there
