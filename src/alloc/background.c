@@ -116,7 +116,7 @@ static void *background_main(void *unused)
     do {
         while (atomic_load(&is_wanted) && !(is_alone = !work_until_calm()))
             wait_for_release();
-        atomic_store(&is_running, false); /* an option set since is_wanted was read started none */
+        atomic_store(&is_running, false); /* background_adjust started none until here */
     } while (!is_alone && atomic_load(&is_wanted) && !atomic_exchange(&is_running, true));
     return unused;
 }

@@ -86,8 +86,8 @@ static unsigned fewest_on_page(const struct pool *pool)
     return fewest > 0 ? fewest : 1;
 }
 
-/* The list leads all over the pool, to cache lines that are in no cache: so all are fetched at
- * once. */
+/* The list leads all over the pool, to memory that is in no cache: so all of the pool is prefetched
+ * at once. */
 static void prefetch_blocks(const struct pool *pool)
 {
     size_t step = pool_block_bytes(pool) < CACHE_LINE ? CACHE_LINE : pool_block_bytes(pool);
