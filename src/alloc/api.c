@@ -134,7 +134,8 @@ static int write_option(const char *name, const char *value, size_t length)
 int molt_ctl(const char *name, void *old, size_t *old_len, const void *new_, size_t new_len)
 {
     int error = name == NULL || (old != NULL && old_len == NULL) ? EINVAL : 0;
-    if (error == 0 && !init_done()) /* so that $MOLT does not undo this later */
+    if (error == 0 &&
+        !init_done()) /* else the first allocation, which reads $MOLT, would undo this */
         error = ENOMEM;
     if (error == 0 && old_len != NULL)
         error = read_option(name, old, old_len);

@@ -48,8 +48,8 @@ static uint32_t tightest_arena(unsigned pages)
     return best;
 }
 
-/* longest[] is an upper bound, and a range may be long
- * enough but badly aligned: each failure lowers the bound or raises what is asked for. */
+/* longest[] is an upper bound, and a range may be long enough but badly aligned: each failure
+ * lowers the bound or raises what is asked for. */
 uint32_t fit_find(unsigned pages, unsigned alignment, unsigned *first)
 {
     unsigned wanted = pages;

@@ -79,7 +79,7 @@ static unsigned whole_pages(const struct pool *pool)
     return (unsigned)(bytes >> os_page_shift);
 }
 
-/* The fewest blocks that can be all those on one page. */
+/* The smallest number of blocks that touch a page. */
 static unsigned fewest_on_page(const struct pool *pool)
 {
     unsigned fewest = (unsigned)(os_page_bytes() / pool_block_bytes(pool));
@@ -96,8 +96,8 @@ static void prefetch_blocks(const struct pool *pool)
         __builtin_prefetch((const void *)(pool->start + at));
 }
 
-/* How many blocks of the list touch each page. False if a link is none, or leads out of the pool:
- * the program has written to a free block. */
+/* How many blocks of the list touch each page. False if a word is no link, or leads out of the
+ * pool: the program has written to a free block. */
 static bool count_free(const struct pool *pool, unsigned free_on[POOL_PAGES_MAX])
 {
     const struct block *block = block_list_first(pool->list), *last = NULL;

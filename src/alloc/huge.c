@@ -197,7 +197,7 @@ void *huge_alloc_to_grow(size_t size)
 
 size_t huge_bytes(const void *p)
 {
-    bool is_mine = lock_is_mine(&huge_lock); /* a signal handler: the table is whole all the same */
+    bool is_mine = lock_is_mine(&huge_lock); /* a signal handler: the table is always whole */
     if (!is_mine)
         lock_acquire(&huge_lock);
     const struct entry *entry = find_entry(p, 0);

@@ -1,8 +1,9 @@
 /* malloc.c: the slow paths, and realloc.
  *
  * Every slow path first asks whether the process has forked, then enters the thread's heap. A
- * signal handler that interrupted the same thread's slow path may not enter it: it frees as a
- * stranger would and allocates huge blocks, unless it interrupted just that. */
+ * signal handler that interrupted its own thread's slow path must not enter the heap: it frees a
+ * block as another thread does, and allocates huge blocks, unless it interrupted the making of one.
+ */
 #include "malloc.h"
 
 #include "arena.h" // arena_lock
@@ -272,11 +273,12 @@ NOINLINE void free_drained(struct pool *pool)
     fork_check();
     struct heap *heap = thread_enter_existing();
     if (heap == NULL) {
-        pool->left = 1; /* in a signal handler: later */
+        pool->left = 1; /* a signal handler: the pool's next free does the rest */
         if (thread_self.heap == NULL)
             return;
         heap_begin_slow(thread_self.heap);
-        heap_end_slow(thread_self.heap); /* `left` has not only counted down (proof.h) */
+        heap_end_slow(
+            thread_self.heap); /* `left` was set, not counted down: so proof.h does not trust it */
         return;
     }
     heap_pool_drained(heap, pool);

@@ -120,7 +120,7 @@ static bool open_window(uintptr_t base, unsigned shift, bool reserved, size_t ad
     map.arena_max = (uint32_t)((slot_count(shift) - first_slot()) / ARENA_POOLS);
     map.pools = tables + layout.pools;
     /* free() reads pools and mask without order. No other thread can have a block to free yet: the
-     * mask comes last for those that free NULL. */
+     * mask is stored last, for threads that free NULL. */
     set_reach(reach, reach - first_slot());
     __atomic_store_n(&map.bytes, (size_t)map.arena_max << ARENA_SHIFT, __ATOMIC_RELEASE);
     return true;

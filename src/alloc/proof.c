@@ -82,7 +82,9 @@ static enum answer is_in_pool(const struct pool *pool, const void *p)
     if (!is_found) {
         struct state before = read_state(pool);
         is_found = is_linked(pool, before.head, p);
-        is_certain = is_inside ? is_found : is_unchanged(pool, before); /* it may be in no list */
+        is_certain =
+            is_inside ? is_found
+                      : is_unchanged(pool, before); /* inside, p may be in no list for a moment */
     }
     if (!is_certain || !still_counts(owner, slow_paths) || pool_heap(pool) != owner->number)
         return UNKNOWN;

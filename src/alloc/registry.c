@@ -24,7 +24,7 @@ static void set_heap_state(struct heap *heap, enum heap_state state)
 static void add_parked(struct heap *heap)
 {
     heap_begin_slow(heap);
-    atomic_store_explicit(&heap->thread, NULL, memory_order_relaxed); /* cannot be stolen */
+    atomic_store_explicit(&heap->thread, NULL, memory_order_relaxed); /* cannot be claimed */
     heap->next_parked = 0;
     heap->prev_parked = parked_last;
     set_heap_state(heap, HEAP_PARKED);
@@ -181,7 +181,7 @@ void registry_call_quiet(const struct heap *caller, uint64_t now_ms)
     lock_release(&registry_lock);
 }
 
-/* If a thread that is gone had stolen the heap of the thread that forked, this heap is dead, and
+/* If a thread that is gone had claimed the heap of the thread that forked, this heap is dead, and
  * the thread adopts another. */
 static void repair_claim(struct thread *survivor)
 {

@@ -57,7 +57,7 @@ static void hand_over_chain(struct pool *pool, struct block *first, struct block
             misuse_report("free", first);
         block_set_next(last, (const struct block *)(old & ADDRESS_MASK));
         new = (uintptr_t)first | ((old >> COUNT_SHIFT) + count) << COUNT_SHIFT;
-        /* Acquire: a 0 that the owner stored comes after its last look at pending_next and
+        /* Acquire: before the owner stores a 0 that is read here, it has read pending_next and
          * remote_last. */
     } while (!atomic_compare_exchange_weak_explicit(&pool->remote, &old, new, memory_order_acq_rel,
                                                     memory_order_relaxed));
