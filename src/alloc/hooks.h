@@ -1,5 +1,5 @@
-/* hooks.h: the functions of src/object that are called when a heap changes. src/object fills the table in before the first
- * object is made; until then no hook is called. */
+/* hooks.h: the functions of src/object that are called when a heap changes. src/object fills the
+ * table in before the first object is made; until then no hook is called. */
 #ifndef ALLOC_HOOKS_H
 #define ALLOC_HOOKS_H
 

@@ -138,9 +138,9 @@ static void advise_thp(const struct span *span, bool zero)
     if (span->bytes < THP_HUGE_MIN || !options.thp)
         return;
     if (!zero)
-        os_allow_huge_pages(span->start, span->bytes);
+        os_allow_thp(span->start, span->bytes);
     else if (span->carried > 0)
-        os_forbid_huge_pages(span->start, span->bytes);
+        os_forbid_thp(span->start, span->bytes);
 }
 
 /* Asks for THPs for a block that grows, and is written as it grows. The last THP is filled in
@@ -151,7 +151,7 @@ static void advise_growing(const struct span *span, size_t step)
     bool is_large = span->bytes >= SPAN_SLACK_PARTS * THP_BYTES;
     bool has_small_steps = step <= span->bytes / SPAN_SLACK_PARTS;
     if (options.thp && span->bytes >= THP_BYTES && (is_large || has_small_steps))
-        os_allow_huge_pages(span->start, span->bytes);
+        os_allow_thp(span->start, span->bytes);
 }
 
 /* The block's bytes for a size: whole pages. 0: there cannot be so many. */

@@ -185,7 +185,7 @@ static bool reserve_window(void)
         char *range = reserve_aligned(bytes, probe);
         if (range == NULL)
             continue;
-        os_forbid_huge_pages(range, bytes);
+        os_forbid_thp(range, bytes);
         if (open_window((uintptr_t)range + offset, shift, true, SIZE_MAX)) {
             if (offset > 0)
                 os_unmap(range, offset);
@@ -334,7 +334,7 @@ static bool commit_arena(uint32_t number, bool *taken)
         return os_commit(start, ARENA_BYTES);
     if (os_map_at(start, ARENA_BYTES, taken) == NULL)
         return false;
-    os_forbid_huge_pages(start, ARENA_BYTES);
+    os_forbid_thp(start, ARENA_BYTES);
     return true;
 }
 
@@ -345,7 +345,7 @@ bool map_drop_arena(uint32_t number)
         return os_unmap(start, ARENA_BYTES);
     bool dropped = os_decommit(start, ARENA_BYTES);
     if (dropped)
-        os_forbid_huge_pages(start, ARENA_BYTES);
+        os_forbid_thp(start, ARENA_BYTES);
     return dropped;
 }
 

@@ -29,7 +29,7 @@ bool thp_is_wanted(const struct arena *arena, unsigned page, size_t used_bytes, 
 bool thp_fill(void *start, struct lock *held)
 {
     lock_release(held);
-    bool filled = os_fill_huge_page(start, THP_BYTES);
+    bool filled = os_fill_thp(start, THP_BYTES);
     lock_acquire(held);
     refused = filled ? 0 : refused + 1;
     return filled;

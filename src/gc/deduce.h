@@ -13,7 +13,8 @@
  *   black        all other candidates: reachable, and traversed or a leaf
  *
  * Objects are written to for HEADER_OLD, and where references of the collector are dropped; their
- * tables for generations and GC_WHITE. All else is in scratch memory. Everything here under gc_table_lock, in a stopped world. */
+ * tables for generations and GC_WHITE. All else is in scratch memory. Everything here under
+ * gc_table_lock, in a stopped world. */
 #ifndef GC_DEDUCE_H
 #define GC_DEDUCE_H
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define KEPT_BYTES ((size_t)320 << 10)
-#define HUGE_FROM ((size_t)2 << 20) /* the size of a huge page */
+#define THP_FROM_BYTES ((size_t)2 << 20) /* the size of a THP */
 
 static void *kept;         /* the mapping for small collections, or NULL: not mapped yet */
 static void *taken;        /* the mapping for a large collection, or NULL: none is in use */
@@ -21,8 +21,8 @@ void *scratch_take(size_t zeroed, size_t more)
     }
     taken_bytes = os_round_to_pages(zeroed + more); /* first: a forked child may have to unmap it */
     taken = os_map(taken_bytes);
-    if (taken != NULL && zeroed >= HUGE_FROM)
-        os_allow_huge_pages(taken, zeroed & ~(HUGE_FROM - 1));
+    if (taken != NULL && zeroed >= THP_FROM_BYTES)
+        os_allow_thp(taken, zeroed & ~(THP_FROM_BYTES - 1));
     return taken;
 }
 

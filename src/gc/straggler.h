@@ -2,9 +2,10 @@
  * the world for a collection fails.
  *
  * No cyclic garbage can be freed without such a thread, since it may be moving references that no
- * count tells of. So the collector backs off: each failed attempt in a row doubles the number of new objects
- * until the next one. Where memory has grown much meanwhile, one attempt is patient; a thread that
- * has not come then is stuck, and is not waited for like that again. A warning tells of it, once.
+ * count tells of. So the collector backs off: each failed attempt in a row doubles the number of
+ * new objects until the next one. Where memory has grown much meanwhile, one attempt is patient; a
+ * thread that has not come then is stuck, and is not waited for like that again. A warning tells of
+ * it, once.
  *
  * When the straggler comes to a safepoint it lingers there until another thread has collected, or
  * for 50 ms: so collections also happen beside a thread that is too late each time. */

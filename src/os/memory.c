@@ -200,19 +200,19 @@ void os_probe_purge(void)
     purge_clears = purged_page_is_zero();
 }
 
-/* ---- Huge pages, and several pages at once ---- */
+/* ---- Transparent huge pages (THP), and several pages at once ---- */
 
-void os_allow_huge_pages(void *address, size_t bytes)
+void os_allow_thp(void *address, size_t bytes)
 {
     memory_advise(address, bytes, MADV_HUGEPAGE); /* EINVAL: the kernel has none */
 }
 
-void os_forbid_huge_pages(void *address, size_t bytes)
+void os_forbid_thp(void *address, size_t bytes)
 {
     memory_advise(address, bytes, MADV_NOHUGEPAGE); /* EINVAL: the kernel has none */
 }
 
-bool os_fill_huge_page(void *address, size_t bytes)
+bool os_fill_thp(void *address, size_t bytes)
 {
     unsigned char last = 0;
     if (!memory_advise(address, bytes, MADV_HUGEPAGE))

@@ -140,16 +140,16 @@ bool os_move(void *address, size_t old_bytes, void *to, size_t new_bytes);
 /* Gives the memory back and keeps the mapping. True only if it reads as zero from now on. */
 bool os_purge(void *address, size_t bytes);
 
-/* Asks for transparent huge pages in a range where the system leaves that to the program. */
-void os_allow_huge_pages(void *address, size_t bytes);
+/* Asks for transparent huge pages (THPs) in a range where the system leaves that to the program. */
+void os_allow_thp(void *address, size_t bytes);
 
-/* Keeps transparent huge pages out of a range for as long as it is mapped, so that one touched byte
+/* Keeps THPs out of a range for as long as it is mapped, so that one touched byte
  * costs one page. */
-void os_forbid_huge_pages(void *address, size_t bytes);
+void os_forbid_thp(void *address, size_t bytes);
 
-/* Puts one huge page behind an aligned range that has no memory yet. False if the kernel has none
+/* Puts one THP behind an aligned range that has no memory yet. False if the kernel has none
  * to give. */
-bool os_fill_huge_page(void *address, size_t bytes);
+bool os_fill_thp(void *address, size_t bytes);
 
 /* Has the kernel put memory behind a range at once, which takes less time than a fault for each
  * page. Where the kernel does not, the faults come one by one. */

@@ -36,7 +36,7 @@ static void *use_heap(void *argument)
         blocks[at][0] = blocks[at][size / 2] = blocks[at][size - 1] = (unsigned char)at;
         sizes[at] = size;
         if (i % 64 == 0)
-            sleep_ms(1); /* looks at the clock find that time has passed */
+            sleep_ms(1); /* ticks find that time has passed */
     }
     for (size_t i = 0; i < BLOCKS; i++) {
         free(blocks[i]);

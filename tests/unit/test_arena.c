@@ -255,7 +255,7 @@ START_TEST(test_no_huge_pages_where_there_are_none)
     *p = 1;
     char *used = (char *)(((uintptr_t)p + THP_BYTES - 1) & ~(THP_BYTES - 1));
     used[page] = 1;
-    ck_assert(!os_fill_huge_page(used, THP_BYTES));
+    ck_assert(!os_fill_thp(used, THP_BYTES));
     ck_assert_uint_eq(unit_resident_pages(used, THP_BYTES), 2);
 }
 END_TEST

@@ -110,7 +110,7 @@ bool unit_has_huge_pages(const char *test)
 {
     char *p = unit_map_aligned(2 * THP_BYTES, THP_BYTES);
     p[THP_BYTES] = 1;
-    bool has = unit_resident_pages(p, 2 * THP_BYTES) == 1 && os_fill_huge_page(p, THP_BYTES);
+    bool has = unit_resident_pages(p, 2 * THP_BYTES) == 1 && os_fill_thp(p, THP_BYTES);
     if (!has)
         printf("skipped %s: no huge pages, or for everybody\n", test);
     return has;
