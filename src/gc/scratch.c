@@ -1,12 +1,12 @@
 /* scratch.c: the mapping that is kept, and those of large collections. */
 #include "scratch.h"
 
+#include "base/tunables.h"
 #include "os/os.h"
 
 #include <string.h>
 
 #define KEPT_BYTES ((size_t)320 << 10)
-#define THP_FROM_BYTES ((size_t)2 << 20) /* the size of a THP */
 
 static void *kept;         /* the mapping for small collections, or NULL: not mapped yet */
 static void *taken;        /* the mapping for a large collection, or NULL: none is in use */
@@ -21,8 +21,8 @@ void *scratch_take(size_t zeroed, size_t more)
     }
     taken_bytes = os_round_to_pages(zeroed + more); /* first: a forked child may have to unmap it */
     taken = os_map(taken_bytes);
-    if (taken != NULL && zeroed >= THP_FROM_BYTES)
-        os_allow_thp(taken, zeroed & ~(THP_FROM_BYTES - 1));
+    if (taken != NULL && zeroed >= THP_BYTES)
+        os_allow_thp(taken, zeroed & ~(THP_BYTES - 1));
     return taken;
 }
 
