@@ -26,10 +26,17 @@ void generation_promote_one(struct gc_table *table, unsigned index)
     promote_bits(table, index / 64, UINT64_C(1) << (index % 64), GENERATION_OLD);
 }
 
+/* Also one that is dying. A free block has a link where the header was, whose bits say nothing. */
+static bool is_old(const void *object)
+{
+    uint64_t header = header_of(object);
+    return header_tag(header) != BLOCK_MARK && (header & HEADER_OLD) != 0;
+}
+
 static void refresh_table(struct gc_table *table)
 {
     for_each_bit (i, table, GC_OLD)
-        if ((header_of(gc_table_object(table, i)) & HEADER_OLD) == 0)
+        if (!is_old(gc_table_object(table, i)))
             gc_table_forget(table, i);
     atomic_store_explicit(&table->is_stale, false, memory_order_relaxed);
     if (!link_is_linked(&table->young))

@@ -1132,24 +1132,46 @@ START_TEST(test_finalizer_that_revives_nothing)
 }
 END_TEST
 
-/* A new object is young where an old one, or a frozen one, has died with another thread. */
+enum { ELSEWHERE = 3000 }; /* objects of some pools */
+
+static void *retain_all_there(void *nodes)
+{
+    for (size_t i = 0; i < ELSEWHERE; i++)
+        molt_retain(((struct node **)nodes)[i]);
+    return NULL;
+}
+
+static void *release_all_there(void *nodes)
+{
+    for (size_t i = 0; i < ELSEWHERE; i++)
+        molt_release(((struct node **)nodes)[i]);
+    return NULL;
+}
+
+/* A new object is young where an old one, or a frozen one, has died with another thread, also if a
+ * collection has looked at the place while it was free. */
 START_TEST(test_new_where_one_died_elsewhere)
 {
-    struct node *nodes[100];
-    for (size_t i = 0; i < COUNT_OF(nodes); i++)
+    bool is_frozen = _i % 2 != 0, looks = _i / 2 != 0;
+    struct node *nodes[ELSEWHERE];
+    for (size_t i = 0; i < ELSEWHERE; i++)
         nodes[i] = leaf(0);
-    if (_i == 0)
-        molt_gc_collect(2);
-    else
+    if (is_frozen)
         molt_gc_freeze();
-    for (size_t i = 0; i < COUNT_OF(nodes); i++)
-        release_last(nodes[i], true);
-    ck_assert_uint_eq(disposed_nodes(), COUNT_OF(nodes));
-    for (size_t i = 0; i < 50; i++) /* more than the pool has, so that their places are taken */
-        make_garbage(COUNT_OF(nodes));
+    else
+        molt_gc_collect(2);
+    unit_in_thread(retain_all_there, nodes);
+    for (size_t i = 0; i < ELSEWHERE; i++)
+        molt_release(nodes[i]);
+    unit_in_thread(release_all_there, nodes);
+    ck_assert_uint_eq(disposed_nodes(), ELSEWHERE);
+    if (looks)
+        ck_assert_int_eq(molt_gc_collect(0), 0);
+    for (size_t i = 0; i < 50; i++) /* more than the pools have, so that their places are taken */
+        make_garbage(100);
     ck_assert_uint_eq(molt_gc_frozen_count(), 0);
-    expect_objects(50 * COUNT_OF(nodes), 0, 0);
-    ck_assert_int_eq(molt_gc_collect(0), 50 * COUNT_OF(nodes));
+    expect_objects(50 * 100, 0, 0);
+    ck_assert_int_eq(molt_gc_collect(0), 50 * 100);
 }
 END_TEST
 
@@ -1516,7 +1538,7 @@ Suite *suite_gc(void)
     tcase_add_test(finalizers, test_generation_of_the_revived);
     tcase_add_loop_test(finalizers, test_age_of_the_revived, 0, 12);
     tcase_add_loop_test(finalizers, test_finalizer_that_revives_nothing, 0, 2);
-    tcase_add_loop_test(finalizers, test_new_where_one_died_elsewhere, 0, 2);
+    tcase_add_loop_test(finalizers, test_new_where_one_died_elsewhere, 0, 4);
     tcase_add_test(finalizers, test_finalizer_collects);
     tcase_add_test(finalizers, test_finalizer_breaks_the_ring);
     tcase_add_test(finalizers, test_revived_by_new_objects);
