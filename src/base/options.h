@@ -23,6 +23,14 @@ enum option_type {
 
 enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
 
+#ifdef MOLT_DEBUG
+#define OPTION_TABLE_DEBUG(X)            \
+    X(validate, OPTION_SWITCH, 1, false, \
+      "check between the phases of a collection what the collector relies on")
+#else
+#define OPTION_TABLE_DEBUG(X)
+#endif
+
 /* X(name, type, default, fixed, description). A fixed option cannot change once memory has been
  * allocated. */
 #define OPTION_TABLE(X)                                                                            \
@@ -52,7 +60,8 @@ enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
     X(strict, OPTION_SWITCH, 0, true, "an unknown option or a bad value ends the program")         \
     X(verbose, OPTION_SWITCH, 0, true, "say on standard error that molt is loaded, and how")       \
     X(fail_os, OPTION_COUNT, 0, true,                                                              \
-      "for tests: the n-th and later requests for memory to the OS fail (0: none)")
+      "for tests: the n-th and later requests for memory to the OS fail (0: none)")                \
+    OPTION_TABLE_DEBUG(X)
 
 /* The values, in bytes or milliseconds. */
 struct options {

@@ -8,6 +8,7 @@
 #include "incremental.h" // incremental_end
 #include "scratch.h"     // scratch_give
 #include "throttle.h"    // throttle_note_progress
+#include "validate.h"
 
 #include "base/report.h"
 #include "object/count.h"
@@ -188,6 +189,7 @@ static int run_program_code(struct collection *collection, struct gc_table **whi
         release_white(*white);
         return EBUSY;
     }
+    validate_tables(collection->generation);
     if (collection->says_uncollectable)
         copy_white_to_due(*white);
     struct deduction deduction = {.collected = collection->generation, .held = 1};
@@ -324,6 +326,7 @@ int collect(struct collection *collection)
 {
     if (!stop_and_lock(collection->stop_ms))
         return EBUSY;
+    validate_tables(collection->generation);
     return collect_tables(collection, deduce_gather(collection->generation));
 }
 
@@ -341,4 +344,5 @@ void collect_abandon(void)
     gc_table_forget_collection();
     incremental_end();
     scratch_give();
+    validate_note_broken_off();
 }

@@ -5,6 +5,7 @@
 #include "generation.h"
 #include "mark.h"
 #include "numbering.h"
+#include "validate.h"
 
 #include "object/count.h"
 #include "object/error.h"
@@ -303,15 +304,18 @@ bool deduce(struct gc_table *tables, struct deduction *deduction)
 {
     if (tables == NULL)
         return true;
+    validate_candidates(tables);
     if (!numbering_begin(tables))
         return false;
     size_t candidates = subtract_tables(tables, deduction->held);
+    validate_numbers(tables);
     generation_promote(tables, deduction->collected);
     mark_begin();
     for_each_table (table, tables) {
         push_roots(table);
         mark_all();
     }
+    validate_marks(tables);
     deduction->candidates += candidates;
     deduction->reachable = candidates - store_white(tables);
     numbering_end(tables);

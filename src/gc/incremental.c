@@ -2,8 +2,8 @@
 #include "incremental.h"
 
 #include "generation.h"
+#include "validate.h"
 
-#include "base/assert.h"
 #include "object/count.h"
 #include "object/type.h"
 #include "os/os.h"
@@ -72,20 +72,6 @@ static bool shadow_is_white(const struct shadow *shadow, unsigned block)
     return (shadow->whites[block / 64] >> (block % 64) & 1) != 0;
 }
 
-/* The equations of struct shadow. */
-static COLD bool shadows_are_valid(void)
-{
-    for (const struct shadow *shadow = cycle.all; shadow != NULL; shadow = shadow->next) {
-        for (unsigned w = 0; w < shadow->words; w++)
-            if ((shadow->whites[w] & shadow->grays[w]) != 0 ||
-                (shadow->grays[w] != 0) != ((shadow->gray_words >> w & 1) != 0))
-                return false;
-        if (shadow->gray_words != 0 && !shadow->is_listed && shadow->table != NULL)
-            return false;
-    }
-    return true;
-}
-
 /* ---- Begin and end ---- */
 
 static bool add_chunk(void)
@@ -136,6 +122,7 @@ static bool add_shadow(struct gc_table *table)
 
 bool incremental_begin(void)
 {
+    validate_tables(GENERATION_OLD);
     if (!add_chunk())
         return false;
     cycle.next = gc_table_all.next;
@@ -370,7 +357,6 @@ static void take_suspects(struct shadow *shadow, size_t objects, struct componen
 
 static size_t begin_phase(enum phase phase)
 {
-    DEBUG_ASSERT(shadows_are_valid());
     cycle.phase = phase;
     cycle.at = cycle.all;
     return 0;
@@ -414,6 +400,13 @@ static size_t work_on_phase(struct component *component, size_t objects)
     }
 }
 
+/* As long as tables lead to their shadows. */
+static void check_cycle(void)
+{
+    if (cycle.phase < UNLINK)
+        validate_shadows(cycle.all, cycle.gray);
+}
+
 struct gc_table *incremental_slice(size_t objects, uint64_t deadline_ns, size_t *candidates)
 {
     struct component component = {.tables = NULL};
@@ -424,6 +417,7 @@ struct gc_table *incremental_slice(size_t objects, uint64_t deadline_ns, size_t 
     }
     for_each_table (table, component.tables)
         table->is_gathered = false;
+    check_cycle();
     *candidates = cycle.objects;
     if (cycle.phase == IDLE)
         incremental_end();

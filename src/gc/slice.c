@@ -9,6 +9,7 @@
 #include "incremental.h"
 #include "pacing.h"
 #include "straggler.h"
+#include "validate.h"
 
 #include "base/options.h"
 #include "object/gc_table.h" // gc_table_lock_acquire
@@ -49,6 +50,7 @@ static int work_on_slice(struct collection *slice)
 {
     size_t candidates = 0;
     gc_table_lock_acquire();
+    validate_tables(GENERATION_YOUNG);
     struct gc_table *tables = NULL;
     bool runs = incremental_is_running() || incremental_begin();
     if (runs)

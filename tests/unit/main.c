@@ -50,6 +50,7 @@ static const struct {
     {"straggler", suite_straggler},
     {"deferral", suite_deferral},
     {"deduce", suite_deduce},
+    {"validate", suite_validate},
     {"value", suite_value},
     {"value_containers", suite_value_containers},
     {"value_stress", suite_value_stress},

@@ -42,6 +42,7 @@ Suite *suite_gc(void);
 Suite *suite_straggler(void);
 Suite *suite_deferral(void);
 Suite *suite_deduce(void);
+Suite *suite_validate(void);
 Suite *suite_value(void);
 Suite *suite_value_containers(void);
 Suite *suite_value_stress(void);
