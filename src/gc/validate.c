@@ -20,7 +20,9 @@
 #define OVERWRITTEN \
     "the library's memory has been overwritten, or a list was changed without its lock"
 
-static bool broken_off; /* condemned objects may be left */
+/* A collection was broken off: condemned objects may be left, and headers that say old of objects
+ * that it did not come to promote. */
+static bool broken_off;
 
 void validate_note_broken_off(void)
 {
@@ -126,7 +128,7 @@ static void check_age(struct gc_table *table, unsigned block)
              "has been overwritten");
     if (!header_is_tracked(header) || is_old)
         return;
-    if ((header & HEADER_OLD) != 0)
+    if ((header & HEADER_OLD) != 0 && !broken_off)
         fail(object, "is old by its header, and counts as young",
              "its header has been overwritten, or its age was forgotten alone");
     if (!link_is_linked(&table->young))
