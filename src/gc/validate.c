@@ -20,9 +20,7 @@
 #define OVERWRITTEN \
     "the library's memory has been overwritten, or a list was changed without its lock"
 
-/* A collection was broken off: condemned objects may be left, and headers that say old of objects
- * that it did not come to promote. */
-static bool broken_off;
+static bool broken_off; /* objects may be left condemned, or promoted in part */
 
 void validate_note_broken_off(void)
 {
@@ -136,13 +134,20 @@ static void check_age(struct gc_table *table, unsigned block)
              "its table was not added to the young ones when the object was made");
 }
 
+/* The ring is filled after a collection: one that was broken off leaves the table in the young one,
+ * which collections of the middle generation look at as well. */
+static bool may_have_middle(const struct gc_table *table)
+{
+    return link_is_linked(&table->middle) || (broken_off && link_is_linked(&table->young));
+}
+
 /* Bits that go together, of 64 blocks. */
 static void check_bits(struct gc_table *table, unsigned w)
 {
     uint64_t old = gc_table_words(table, GC_OLD)[w], middle = gc_table_words(table, GC_MIDDLE)[w];
     uint64_t frozen = gc_table_words(table, GC_FROZEN)[w];
     uint64_t wrong = ((middle | frozen) & ~old) | (middle & frozen) |
-                     (link_is_linked(&table->middle) ? 0 : middle) |
+                     (may_have_middle(table) ? 0 : middle) |
                      ((old | middle | frozen) & ~gc_table_existing(table, w));
     if (wrong != 0)
         fail(gc_table_object(table, w * 64 + (unsigned)__builtin_ctzll(wrong)),

@@ -39,8 +39,7 @@ void validate_marks(struct gc_table *tables);
 /* All of a cycle, and those that are listed as gray. */
 void validate_shadows(const struct shadow *all, const struct shadow *gray);
 
-/* A collection was broken off: what it had condemned stays so, and what it had found reachable may
- * be old by its header alone. */
+/* A collection was broken off: what it had condemned, or promoted in part, stays so. */
 void validate_note_broken_off(void);
 
 #else

@@ -13,6 +13,7 @@
 #include "object/header.h"
 #include "object/gc_table.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -235,7 +236,7 @@ static void teller_clear(void *object)
 
 MOLT_TYPE(teller_type, struct teller, .traverse = teller_traverse, .clear = teller_clear);
 
-enum { SUBTRACT = 1, SUBTRACT_AGAIN, MARK = 4 };
+enum { SUBTRACT = 1, SUBTRACT_AGAIN, MARK = 4, TELLINGS };
 
 static void kill_it(struct node *a)
 {
@@ -293,6 +294,36 @@ START_TEST(test_telling)
     unit_expect_abort(collect_all, NULL, tellings[_i].said);
     teller->odd_call = 0;
     ck_assert_int_eq(molt_gc_collect(2), tellings[_i].is_garbage);
+}
+END_TEST
+
+static void end_thread(struct node *a)
+{
+    (void)a;
+    pthread_exit(NULL);
+}
+
+static void *collect_young(void *unused)
+{
+    molt_gc_collect(0);
+    return unused;
+}
+
+/* A young collection whose thread ends in any of its tellings leaves nothing that is wrong. */
+START_TEST(test_broken_off)
+{
+    if (!validates("test_broken_off"))
+        return;
+    struct telling telling = {.odd_call = (unsigned)_i, .tells_else = true, .then = end_thread};
+    make_teller(&telling);
+    molt_gc_blocking_begin();
+    unit_in_thread(collect_young, NULL);
+    molt_gc_blocking_end();
+    ck_assert_uint_eq(teller->calls, telling.odd_call);
+    for (int generation = 2; generation >= 0; generation--)
+        ck_assert_int_eq(molt_gc_collect(generation), 0);
+    for (int generation = 0; generation <= 2; generation++)
+        ck_assert_int_eq(molt_gc_collect(generation), 0);
 }
 END_TEST
 
@@ -493,6 +524,7 @@ Suite *suite_validate(void)
     tcase_add_loop_test(all, test_damage, 0, CASES(damages));
     tcase_add_loop_test(all, test_damage_unseen, 0, CASES(damages));
     tcase_add_loop_test(all, test_telling, 0, CASES(tellings));
+    tcase_add_loop_test(all, test_broken_off, SUBTRACT, IN_DEBUG ? TELLINGS + 1 : SUBTRACT + 1);
     tcase_add_test(all, test_candidates);
     tcase_add_loop_test(all, test_shadows, 0, CASES(shadow_damages));
     tcase_add_test(all, test_slices);
