@@ -177,12 +177,14 @@ static inline size_t gc_table_count(struct gc_table *table, enum gc_bit bitmap)
     return count;
 }
 
-/* The block's object, if there is one, is young from now on. */
+/* The block's object, if there is one, is young from now on. Old goes last: in a child that is
+ * forked in between the other bits would be those of the next object that gets old there. */
 static inline void gc_table_forget(struct gc_table *table, unsigned index)
 {
-    gc_table_unset(table, GC_OLD, index);
-    gc_table_unset(table, GC_MIDDLE, index);
     gc_table_unset(table, GC_FROZEN, index);
+    gc_table_unset(table, GC_MIDDLE, index);
+    atomic_signal_fence(memory_order_release);
+    gc_table_unset(table, GC_OLD, index);
 }
 
 /* Blocks [0, gc_table_carved) exist; a pool's others have not been carved yet. */
