@@ -19,7 +19,7 @@ UNIT_WRAPPED := os_yield molt_new molt_new_extra molt_malloc molt_calloc molt_re
                 malloc_aligned object_block_refill scratch_take os_map
 UNIT_LDFLAGS := $(UNIT_WRAPPED:%=-Wl,--wrap=%)
 
-# All of an archive: constructors fill in hooks, which nothing names.
+# All of an archive: hooks lie in sections, whose files no symbol names.
 whole = -Wl,--whole-archive $(1) -Wl,--no-whole-archive
 
 # unit_variant NAME, the variant's compiler flags, directory of the result

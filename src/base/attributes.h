@@ -25,6 +25,16 @@
  * ThreadSanitizer does not watch it. */
 #define READS_RACES __attribute__((no_sanitize("thread"), noinline))
 
+/* For a constant that a lower layer declares and an upper one defines, with no symbol between them:
+ * it lies alone in a section, whose start the linker gives a name. So it is there before any
+ * constructor has run. The lower layer declares
+ *
+ *     extern HIDDEN const TYPE name AT_SECTION_START("molt_name");
+ *
+ * and the upper one defines a static constant of that type IN_SECTION("molt_name"). */
+#define AT_SECTION_START(section_name) __asm__("__start_" section_name)
+#define IN_SECTION(section_name) __attribute__((section(section_name), used, retain))
+
 /* Makes the compiler compute the value up to here before it adds anything to it. */
 #define KEEP_ORDER(value) __asm__("" : "+r"(value))
 

@@ -1,7 +1,6 @@
 /* process.c: the hooks through which the object layer reaches the collector (object/hooks.h). */
-#include "process.h"
-
 #include "gc.h"
+#include "hooks.h"       // process_report
 #include "incremental.h" // incremental_table_gone
 #include "pacing.h"      // pacing_limit
 #include "repair.h"
@@ -16,12 +15,10 @@
 
 #include <stdlib.h> // atexit
 
-int (*process_report)(int fd);
-
 static void process_ends(void)
 {
     gc_collect_at_exit();
-    if (!options.objects || process_report == NULL)
+    if (!options.objects)
         return;
     blocking_end_all();
     process_report(report_stderr());
@@ -36,17 +33,12 @@ static void process_uses_objects(void)
         atexit(process_ends);
 }
 
-/* Constructors of other libraries may have made objects before this one. */
-__attribute__((constructor)) static void fill_hooks(void)
-{
-    object_hooks.first_owner = process_uses_objects;
-    object_hooks.new_object = gc_new_object;
-    object_hooks.limit = pacing_limit;
-    object_hooks.late_thread = straggler_has_come;
-    object_hooks.keep_late_thread = straggler_linger;
-    object_hooks.thread_ends = thread_end_detach;
-    object_hooks.gc_table_gone = incremental_table_gone;
-    if (atomic_load(&owner_first) != NULL)
-        process_uses_objects();
-    owner_call_all();
-}
+static const struct object_hooks gc_hooks IN_SECTION("molt_object_hooks") = {
+    .first_owner = process_uses_objects,
+    .new_object = gc_new_object,
+    .limit = pacing_limit,
+    .late_thread = straggler_has_come,
+    .keep_late_thread = straggler_linger,
+    .thread_ends = thread_end_detach,
+    .gc_table_gone = incremental_table_gone,
+};

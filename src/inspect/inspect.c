@@ -1,13 +1,10 @@
-/* inspect.c: fills in the hooks by which the layers below call this one. */
+/* inspect.c: defines the hooks by which the layers below call this one. */
 #include "referrers.h"
 
-#include "gc/process.h" // process_report
+#include "gc/hooks.h"
 #include "object/hooks.h"
 
 #include "molt_object.h"
 
-__attribute__((constructor)) static void fill_hooks(void)
-{
-    object_hooks.append_referrers = referrers_append;
-    process_report = molt_gc_report;
-}
+static append_referrers *const append IN_SECTION("molt_append_referrers") = referrers_append;
+static process_report_to *const report IN_SECTION("molt_process_report") = molt_gc_report;

@@ -11,35 +11,17 @@
 
 #include <string.h>
 
-/* As long as nothing is collected. What other threads bring this owner to merge from now on, they
- * merge themselves. */
-static bool detach_at_once(struct heap *heap)
-{
-    struct owner *owner = heap->objects.owner;
-    if (owner != NULL && owner == owner_self) {
-        owner_self = NULL;
-        molt_self = SELF_NONE;
-        atomic_store(&owner->state, OWNER_DETACHED);
-    }
-    return false;
-}
-
-static bool thread_ends(struct heap *heap)
-{
-    return object_hooks.thread_ends != NULL ? object_hooks.thread_ends(heap) : detach_at_once(heap);
-}
-
 static bool is_first_owner(void)
 {
     return atomic_load_explicit(&owner_first, memory_order_acquire) == NULL;
 }
 
 /* Before a heap is set up for objects, even if its thread gets no owner then: the allocator calls
- * thread_ends of every such heap. Two threads may do this at once. */
+ * that hook of every such heap. Two threads may do this at once. */
 static void fill_alloc_hooks(void)
 {
     hooks.pool_gone = gc_table_pool_gone;
-    hooks.thread_ends = thread_ends;
+    hooks.thread_ends = object_hooks.thread_ends;
 }
 
 static struct owner *make_owner(struct heap *heap)
@@ -47,7 +29,7 @@ static struct owner *make_owner(struct heap *heap)
     struct owner *owner = molt_malloc(sizeof *owner);
     if (owner == NULL)
         return NULL;
-    if (is_first_owner() && object_hooks.first_owner != NULL)
+    if (is_first_owner())
         object_hooks.first_owner();
     memset(owner, 0, sizeof *owner);
     owner->lock = (struct lock)LOCK_INIT(RANK_OWNER);

@@ -10,7 +10,7 @@ void molt_gc_safepoint(void)
     struct owner *owner = owner_self;
     if (owner == NULL || safepoint_world_is_mine())
         return;
-    if (UNLIKELY(safepoint_arrive(owner)) && object_hooks.keep_late_thread != NULL)
+    if (UNLIKELY(safepoint_arrive(owner)))
         object_hooks.keep_late_thread(owner);
     safepoint_poll(owner);
     count_merge_queue(owner);

@@ -57,8 +57,7 @@ void error_fatal(const void *p, const char *format, ...)
     va_start(arguments, format);
     report_begin_fatal(format, arguments);
     va_end(arguments);
-    if (object_hooks.append_referrers != NULL)
-        object_hooks.append_referrers(&referrers, p);
+    object_append_referrers(&referrers, p);
     report_end_fatal(&referrers);
 }
 

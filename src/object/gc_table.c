@@ -44,8 +44,7 @@ static void free_gone_tables(void)
 
 static void remove_from_lists(struct gc_table *table)
 {
-    if (object_hooks.gc_table_gone != NULL)
-        object_hooks.gc_table_gone(table);
+    object_hooks.gc_table_gone(table);
     link_remove(&table->all);
     link_remove(&table->young);
     link_remove(&table->middle);

@@ -1,9 +1,10 @@
 /* hooks.h: the calls by which src/object tells the layers above, and asks them.
  *
- * The collector (src/gc) fills in all hooks but the last, the walks over all objects (src/inspect)
- * the last one, each by a constructor of the library: so no file of src/object names a layer above.
- * Constructors of other libraries may make objects before that. Until then a hook is NULL and is
- * left out: nothing is collected, and an error's line tells no referrers. */
+ * The collector defines object_hooks (gc/process.c), the walks over all objects
+ * object_append_referrers (inspect/inspect.c), each in a section that only the linker leads to
+ * (attributes.h): so no file of src/object names a layer above. Both are constant, since objects
+ * may be made, and threads may end and fork, before any constructor of the library has run: in
+ * .preinit_array, or in a static initialiser of a program that is linked with libmolt.a. */
 #ifndef OBJECT_HOOKS_H
 #define OBJECT_HOOKS_H
 
@@ -40,11 +41,13 @@ struct object_hooks {
 
     /* The table leaves the list of all tables. Under gc_table_lock. */
     void (*gc_table_gone)(struct gc_table *table);
-
-    /* Appends the fields that refer to p, for the line that stops a program. */
-    void (*append_referrers)(struct report_line *line, const void *p);
 };
 
-extern HIDDEN struct object_hooks object_hooks;
+extern HIDDEN const struct object_hooks object_hooks AT_SECTION_START("molt_object_hooks");
+
+/* Appends the fields that refer to p, for the line that stops a program. */
+typedef void append_referrers(struct report_line *line, const void *p);
+extern HIDDEN append_referrers *const object_append_referrers
+    AT_SECTION_START("molt_append_referrers");
 
 #endif

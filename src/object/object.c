@@ -116,8 +116,7 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
     safepoint_poll(owner);
     if (!atomic_load_explicit(&object_is_deferred, memory_order_relaxed))
         count_merge_queue(owner);
-    if (object_hooks.new_object != NULL)
-        object_hooks.new_object(owner, descriptor->tracked);
+    object_hooks.new_object(owner, descriptor->tracked);
 
     size_t bytes = (descriptor->size + extra + 7) & ~(size_t)7;
     unsigned number = type_number(type_cache(type));

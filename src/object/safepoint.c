@@ -25,8 +25,7 @@ bool safepoint_arrive(struct owner *owner)
         return false;
     atomic_store(&owner->is_missing, false);
     atomic_store(&owner->is_stuck, false);
-    if (object_hooks.late_thread != NULL)
-        object_hooks.late_thread(owner);
+    object_hooks.late_thread(owner);
     return true;
 }
 
@@ -61,18 +60,13 @@ static void become_running(struct owner *owner, enum owner_state waiting)
     safepoint_arrive(owner); /* the owner has stood still until now */
 }
 
-static int32_t limit_now(void)
-{
-    return object_hooks.limit != NULL ? object_hooks.limit() : INT32_MAX;
-}
-
 /* Puts the owner's own limit back in the place of a call's -1 (owner_call). By an exchange: it
  * acquires the call that it replaces, so the owner sees what the caller wants; a call that comes
  * later stays. The limit may itself be what has changed, so the loop asks for it again. */
 static void reset_limit(struct owner *owner)
 {
-    while (atomic_load_explicit(&owner->limit, memory_order_relaxed) != limit_now())
-        atomic_exchange_explicit(&owner->limit, limit_now(), memory_order_acq_rel);
+    while (atomic_load_explicit(&owner->limit, memory_order_relaxed) != object_hooks.limit())
+        atomic_exchange_explicit(&owner->limit, object_hooks.limit(), memory_order_acq_rel);
 }
 
 #define REST_US 200

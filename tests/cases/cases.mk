@@ -35,11 +35,15 @@ $(CASES_LINKED:%=$(CASES_OUT)/%): \
     CASE_LINK = -L$(CASES_OUT) -l$(@F) -Wl,-rpath,'$$ORIGIN'
 
 # Cases that call molt by its own names.
-CASES_MOLT := objects_cxx early_objects fork_objects fork_rings
+CASES_MOLT := objects_cxx early_objects early_exit fork_objects fork_rings
 $(CASES_MOLT:%=$(CASES_OUT)/%): $(BUILD)/libmolt.so $(wildcard include/*)
 $(CASES_MOLT:%=$(CASES_OUT)/%): CASES_FLAGS += -Wpedantic -Iinclude
 $(CASES_MOLT:%=$(CASES_OUT)/%): \
     CASE_LINK = -L$(BUILD) -lmolt -Wl,-rpath,$(abspath $(BUILD))
+
+# Its constructor runs before those of the library, which is in the archive.
+$(CASES_OUT)/early_exit: $(BUILD)/libmolt.a
+$(CASES_OUT)/early_exit: CASE_LINK = $(BUILD)/libmolt.a
 
 # A plugin that is linked with it, of a program that is not.
 $(CASES_OUT)/libmolt_plugin.so: $(BUILD)/libmolt.so $(wildcard include/*)

@@ -7,7 +7,6 @@
 #include "alloc/pool.h"
 #include "base/tunables.h"
 #include "object/header.h"
-#include "object/hooks.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -1533,36 +1532,6 @@ START_TEST(test_clear_callback)
 }
 END_TEST
 
-/* More than one page of small objects, and a large one. */
-static void *use_all_hooks(void *unused)
-{
-    struct node *list = NULL;
-    for (int i = 0; i < 1000; i++)
-        list = node_take(&node_type, i, list, NULL);
-    molt_release(list);
-    molt_release(molt_new_extra(&node_type, 100000));
-    molt_gc_safepoint();
-    return unused;
-}
-
-static void release_dead(void *dead)
-{
-    molt_release(dead);
-}
-
-/* Constructors of other libraries may use objects before the layers above are there. */
-START_TEST(test_before_the_hooks_are_filled_in)
-{
-    object_hooks = (struct object_hooks){NULL};
-    unit_in_thread(use_all_hooks, NULL);
-    use_all_hooks(NULL);
-    struct node *dead = node_new(&node_type, 1, NULL, NULL);
-    molt_release(dead);
-    unit_expect_error(release_dead, dead, "release of %p: the object (struct node) is dead\n",
-                      (void *)dead);
-}
-END_TEST
-
 Suite *suite_object(void)
 {
     Suite *suite = suite_create("object");
@@ -1616,7 +1585,6 @@ Suite *suite_object(void)
     tcase_add_test(counts, test_is_object);
     tcase_add_test(counts, test_is_object_of_a_copy);
     tcase_add_test(counts, test_is_object_before_there_are_any);
-    tcase_add_test(counts, test_before_the_hooks_are_filled_in);
     suite_add_tcase(suite, counts);
     TCase *deep = tcase_create("deep");
     tcase_set_timeout(deep, 60);
