@@ -7,11 +7,11 @@
 #include "malloc.h"
 
 #include "arena.h" // arena_lock
-#include "peak.h"
 #include "hole.h"
 #include "huge.h"
 #include "init.h"
 #include "misuse.h"
+#include "peak.h"
 #include "perturb.h"
 #include "proof.h"
 #include "refill.h"

@@ -1,11 +1,11 @@
 /* refill.c: one source after the other. */
 #include "refill.h"
 
-#include "peak.h"
 #include "heap.h"
 #include "hole.h"
 #include "map.h"
 #include "misuse.h"
+#include "peak.h"
 #include "registry.h" // registry_steal
 #include "remote.h"   // remote_collect
 #include "starter.h"

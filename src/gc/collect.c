@@ -15,8 +15,8 @@
 #include "object/death.h"
 #include "object/dying.h" // dying.is_deleting
 #include "object/error.h"
-#include "object/safepoint.h"
 #include "object/gc_table.h"
+#include "object/safepoint.h"
 #include "object/type.h"
 #include "object/weak.h"
 

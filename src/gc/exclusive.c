@@ -3,9 +3,9 @@
 
 #include "collector.h"
 
+#include "object/gc_table.h"
 #include "object/owner.h"
 #include "object/safepoint.h"
-#include "object/gc_table.h"
 
 #include <errno.h>
 

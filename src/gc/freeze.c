@@ -1,7 +1,7 @@
 /* freeze.c: the permanent generation, which no collection traverses. */
+#include "exclusive.h"
 #include "generation.h"
 #include "pacing.h" // pacing_reset_counts
-#include "exclusive.h"
 
 size_t molt_gc_frozen_count(void)
 {

@@ -1,8 +1,8 @@
 /* visit.c: telling the program of all objects, and of which refers to which. */
 #include "walk.h"
 
-#include "gc/generation.h"
 #include "gc/exclusive.h"
+#include "gc/generation.h"
 #include "object/error.h"
 #include "object/gc_table.h"
 #include "object/type.h"

@@ -1,9 +1,9 @@
 /* attach.c: making a heap's owner, once, and attaching the thread that has the heap now. */
 #include "attach.h"
 
+#include "gc_table.h" // gc_table_complete
 #include "hooks.h"
 #include "safepoint.h" // safepoint_enter
-#include "gc_table.h"  // gc_table_complete
 
 #include "alloc/hooks.h"
 #include "alloc/object_block.h" // object_heap

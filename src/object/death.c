@@ -6,8 +6,8 @@
 #include "dying.h"
 #include "error.h"
 #include "find.h"
-#include "owner.h"
 #include "gc_table.h"
+#include "owner.h"
 #include "type.h"
 #include "weak.h"
 

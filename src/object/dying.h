@@ -11,9 +11,9 @@
 #ifndef OBJECT_DYING_H
 #define OBJECT_DYING_H
 
+#include "gc_table.h"
 #include "header.h"
 #include "owner.h"
-#include "gc_table.h"
 
 #include "alloc/map.h"
 #include "base/attributes.h"

@@ -4,8 +4,8 @@
 #ifndef OBJECT_FIND_H
 #define OBJECT_FIND_H
 
-#include "header.h"
 #include "gc_table.h"
+#include "header.h"
 
 #include <stddef.h>
 #include <stdint.h>

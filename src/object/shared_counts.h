@@ -9,8 +9,8 @@
 #ifndef OBJECT_SHARED_COUNTS_H
 #define OBJECT_SHARED_COUNTS_H
 
-#include "header.h"
 #include "gc_table.h" // large_of
+#include "header.h"
 
 #include "alloc/map.h"
 #include "alloc/pool.h"
