@@ -147,6 +147,9 @@ class TestInstall(RunnersCase):
 
     def setUp(self):
         super().setUp()
+        # A shell cannot trap what was ignored when it began, as under nohup.
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            self.addCleanup(signal.signal, number, signal.signal(number, signal.SIG_DFL))
         self.policy = self.directory / "policy-rc.d"
         self.asked = self.directory / "asked"
         self.script("dpkg-query", "#!/bin/sh\nexit 1\n")
