@@ -23,7 +23,7 @@ enum option_type {
 
 enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
 
-#ifdef MOLT_DEBUG
+#ifdef MOLT_VALIDATE
 #define OPTION_TABLE_DEBUG(X)            \
     X(validate, OPTION_SWITCH, 1, false, \
       "check between the phases of a collection what the collector relies on")

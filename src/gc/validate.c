@@ -1,7 +1,7 @@
 /* validate.c: the checks. */
 #include "validate.h"
 
-#ifdef MOLT_DEBUG
+#ifdef MOLT_VALIDATE
 
 #include "gc_refs.h"
 #include "generation.h"

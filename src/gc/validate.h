@@ -1,5 +1,5 @@
 /* validate.h: what the collector relies on, looked at between its phases. In debug builds, while
- * MOLT=validate is on; in others these functions are empty.
+ * MOLT=validate is on; in others, also in the sanitized ones, these functions are empty.
  *
  *   collector stops the world ──► validate_tables      lists, records, ages
  *   gather                    ──► validate_candidates  white bits and their list
@@ -20,7 +20,9 @@
 
 struct shadow;
 
-#ifdef MOLT_DEBUG
+#ifdef MOLT_VALIDATE
+
+#define IN_VALIDATE 1 /* this build has the option `validate` */
 
 /* Before a collection of that generation: the lists of tables, and the tables, where no collection
  * has left a note. The generation's objects are looked at one by one. */
@@ -43,6 +45,8 @@ void validate_shadows(const struct shadow *all, const struct shadow *gray);
 void validate_note_broken_off(void);
 
 #else
+
+#define IN_VALIDATE 0
 
 static inline void validate_tables(int generation)
 {

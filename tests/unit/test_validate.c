@@ -4,7 +4,7 @@
 #include "suites.h"
 #include "unit.h"
 
-#include "base/assert.h" // IN_DEBUG
+#include "base/assert.h" // IN_VALIDATE
 #include "base/options.h"
 #include "gc/gc_refs.h"
 #include "gc/incremental.h"
@@ -20,9 +20,9 @@
 /* Else says that the test is skipped. */
 static bool validates(const char *test)
 {
-    if (!IN_DEBUG)
+    if (!IN_VALIDATE)
         printf("skipped %s: only debug builds validate\n", test);
-    return IN_DEBUG;
+    return IN_VALIDATE;
 }
 
 static void set_option(const char *name, const char *value)
@@ -510,12 +510,12 @@ END_TEST
 START_TEST(test_option)
 {
     ck_assert_int_eq(options_set("validate", 8, "0", 1, true),
-                     IN_DEBUG ? OPTION_DONE : OPTION_UNKNOWN);
+                     IN_VALIDATE ? OPTION_DONE : OPTION_UNKNOWN);
 }
 END_TEST
 
 /* Skipped once. */
-#define CASES(array) (IN_DEBUG ? (int)COUNT_OF(array) : 1)
+#define CASES(array) (IN_VALIDATE ? (int)COUNT_OF(array) : 1)
 
 Suite *suite_validate(void)
 {
@@ -524,7 +524,7 @@ Suite *suite_validate(void)
     tcase_add_loop_test(all, test_damage, 0, CASES(damages));
     tcase_add_loop_test(all, test_damage_unseen, 0, CASES(damages));
     tcase_add_loop_test(all, test_telling, 0, CASES(tellings));
-    tcase_add_loop_test(all, test_broken_off, SUBTRACT, IN_DEBUG ? TELLINGS + 1 : SUBTRACT + 1);
+    tcase_add_loop_test(all, test_broken_off, SUBTRACT, IN_VALIDATE ? TELLINGS + 1 : SUBTRACT + 1);
     tcase_add_test(all, test_candidates);
     tcase_add_loop_test(all, test_shadows, 0, CASES(shadow_damages));
     tcase_add_test(all, test_slices);
