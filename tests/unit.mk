@@ -89,7 +89,7 @@ check-debug: $(addprefix $(BUILD)/debug/,unit $(MODELS) libmolt.so) $(BUILD)/tes
 	    "$(BUILD)/debug/model --seed 8 --ops 300000" \
 	    "$(BUILD)/debug/model --threads 4 --seed 9 --ops 300000" \
 	    "LD_PRELOAD=$(abspath $(BUILD)/debug/libmolt.so) $(BUILD)/tests/model-preload --threads 4 --seconds 3" \
-	    "$(BUILD)/debug/objects --seed 10 --streams 40" \
+	    "$(BUILD)/debug/objects --seed 10 --streams 12" \
 	    $(call collections,debug,3) \
 	    "BUILD=$(BUILD) tests/cases/run $(BUILD)/debug/libmolt.so" \
 	    "tests/programs/run --quick $(DEBUG_PROGRAMS:%=--only %) $(BUILD)/debug/libmolt.so"
