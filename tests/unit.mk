@@ -107,8 +107,8 @@ check-asan check-tsan check-ubsan: check-%: $(addprefix $(BUILD)/%/,unit $(MODEL
 	    "$(BUILD)/$*/objects --nodes 3 --seed 7 --streams 20" \
 	    $(call collections,$*,2)
 
-# At the same time, each one's output in one piece.
+# At the same time, each one's output in one piece; the one that takes longest first.
 check-sanitizers:
-	+@$(MAKE) --no-print-directory -Otarget check-asan check-tsan check-ubsan
+	+@$(MAKE) --no-print-directory -Otarget check-tsan check-asan check-ubsan
 
 .PHONY: check-unit check-model check-objects check-debug check-asan check-tsan check-ubsan check-sanitizers
