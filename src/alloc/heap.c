@@ -192,7 +192,7 @@ static void release_empty(struct heap *heap, struct pool *pool)
     if (pool->gc_table != NULL || pool->shared_counts != NULL) {
         pool_set_state(pool, POOL_PARTIAL); /* src/object counts no live blocks in it */
         __atomic_store_n(&pool->left, 0, __ATOMIC_RELAXED);
-        hooks.pool_gone(pool);
+        __atomic_load_n(&hooks.pool_gone, __ATOMIC_RELAXED)(pool);
     } else {
         heap_release_pool(pool);
     }

@@ -93,7 +93,8 @@ void thread_init(void)
 static void park_at_exit(void *argument)
 {
     struct heap *heap = argument;
-    if (heap->has_objects && hooks.thread_ends(heap)) { /* not claimed: it has objects */
+    bool (*thread_ends)(struct heap *) = __atomic_load_n(&hooks.thread_ends, __ATOMIC_RELAXED);
+    if (heap->has_objects && thread_ends(heap)) { /* not claimed: it has objects */
         ask_for_parking(heap);
         return;
     }

@@ -17,11 +17,11 @@ static bool is_first_owner(void)
 }
 
 /* Before a heap is set up for objects, even if its thread gets no owner then: the allocator calls
- * that hook of every such heap. Two threads may do this at once. */
+ * that hook of every such heap. Two threads may do this at once, and store the same. */
 static void fill_alloc_hooks(void)
 {
-    hooks.pool_gone = gc_table_pool_gone;
-    hooks.thread_ends = object_hooks.thread_ends;
+    __atomic_store_n(&hooks.pool_gone, gc_table_pool_gone, __ATOMIC_RELAXED);
+    __atomic_store_n(&hooks.thread_ends, object_hooks.thread_ends, __ATOMIC_RELAXED);
 }
 
 static struct owner *make_owner(struct heap *heap)
