@@ -689,7 +689,7 @@ static void use_strings(void)
     }
 }
 
-/* ---- Scenarios: pools, sides, shares, owners ---- */
+/* ---- Scenarios: pools, GC tables, shared counts, owners ---- */
 
 /* A size that no pool has yet; then its pool goes. */
 static void make_and_trim(void)
@@ -910,12 +910,12 @@ static const struct scenario scenarios[] = {
     {"callbacks", NULL, use_object, NULL, add_and_remove, NULL, false},
     {"a type", NULL, use_object, NULL, make_first, make_one_too, false},
     {"interned strings", NULL, intern_some, NULL, intern_more, use_strings, false},
-    {"a pool with a side", NULL, use_object, NULL, make_and_trim, NULL, false},
+    {"a pool with a GC table", NULL, use_object, NULL, make_and_trim, NULL, false},
     {"a large object", NULL, use_object, NULL, make_large, NULL, false},
-    {"shares", make_shared, use_object, NULL, count_shared, use_shared, false},
-    {"shares that are queued", give_two_references, use_object, NULL, release_given, use_shared,
+    {"shared counts", make_shared, use_object, NULL, count_shared, use_shared, false},
+    {"shared counts in a queue", give_two_references, use_object, NULL, release_given, use_shared,
      false},
-    {"a queue that is settled", NULL, make_handed, release_handed, settle, use_handed, false},
+    {"a queue that is merged", NULL, make_handed, release_handed, settle, use_handed, false},
     {"an owner", NULL, NULL, NULL, use_object, NULL, false},
     {"an owner that ends", NULL, use_object, NULL, detach, NULL, false},
     {"a tree", make_shared, plant, NULL, fell, use_shared, false},
