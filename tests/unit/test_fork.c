@@ -1,15 +1,14 @@
 /* test_fork.c: a child that is forked while another thread is at any of its instructions.
  *
- * A worker does something with the processor's trap flag set. After each instruction of the library
- * its handler stops it, and the main thread forks, in turns by fork() and by _Fork(): the child has
+ * A worker does something in single steps (step.h). After each instruction of the library it is
+ * stopped, and the main thread forks, in turns by fork() and by _Fork(): the child has
  * everything as that one instruction has left it. There it uses all that there is: what it had,
  * what the worker was changing as far as others may know of it, and new things of each kind.
  *
  * A scenario has some 300 children, so where it takes more instructions not each is tried, and not
- * the same in every run; FORKS=N sets another number.
- *
- * For x86-64; under sanitizers it would take too long. */
+ * the same in every run; FORKS=N sets another number. */
 #include "objects.h"
+#include "step.h"
 #include "suites.h"
 #include "unit.h"
 
@@ -32,14 +31,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 #include <unistd.h>
-
-#if defined(__x86_64__)
-#define TRAP_FLAG 0x100
-#else
-#define TRAP_FLAG 0
-#endif
 
 enum { CHILD_SECONDS = 20, CHILDREN = 3, FORKS_USUAL = 300 };
 
@@ -318,7 +310,6 @@ static struct {
     void (*prepare)(void), (*act)(void);
     void (*meanwhile)(void); /* by the main thread between the two */
     atomic_int stage;
-    atomic_bool stepping;
 } worker;
 
 enum { STARTING, READY, ACTING, HELD, DONE, END };
@@ -334,31 +325,11 @@ static void await(int stage)
         sched_yield();
 }
 
-extern char __executable_start[], etext[];
-
-static bool is_own_code(uintptr_t address)
-{
-    return address >= (uintptr_t)__executable_start && address < (uintptr_t)etext;
-}
-
 /* The worker has done an instruction. */
-static void on_trap(int signal_number, siginfo_t *info, void *context)
+static void hold(void)
 {
-    (void)signal_number, (void)info, (void)context;
-#if defined(__x86_64__)
-    int saved = errno;
-    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
-    if (!atomic_load(&worker.stepping)) {
-        registers[REG_EFL] &= ~(greg_t)TRAP_FLAG;
-        return;
-    }
-    registers[REG_EFL] |= TRAP_FLAG;
-    if (is_own_code((uintptr_t)registers[REG_RIP])) {
-        reach(HELD);
-        await(ACTING);
-    }
-    errno = saved;
-#endif
+    reach(HELD);
+    await(ACTING);
 }
 
 static void *work(void *unused)
@@ -367,21 +338,12 @@ static void *work(void *unused)
         worker.prepare();
     reach(READY);
     await(ACTING);
-    atomic_store(&worker.stepping, true);
-    raise(SIGTRAP);
+    step_begin(hold);
     worker.act();
-    atomic_store(&worker.stepping, false);
+    step_end();
     reach(DONE);
     await(END);
     return unused;
-}
-
-static bool can_step(const char *test)
-{
-    bool can = TRAP_FLAG != 0 && !unit_is_sanitized();
-    if (!can)
-        printf("skipped %s: single steps on x86-64 alone, and without sanitizers\n", test);
-    return can;
 }
 
 /* How many instructions of the library the worker does; forks before every `stride`th, 0: none. */
@@ -935,10 +897,8 @@ static unsigned forks_wanted(void)
 START_TEST(test_at_any_instruction)
 {
     const struct scenario *scenario = &scenarios[_i];
-    if (!can_step(scenario->name))
+    if (!step_is_possible(scenario->name))
         return;
-    struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
-    sigaction(SIGTRAP, &action, NULL);
     make_mine();
     if (scenario->set_up != NULL)
         scenario->set_up();
