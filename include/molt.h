@@ -98,7 +98,8 @@ MOLT_API bool molt_is_malloc(void);
 /* Returns free memory to the OS at once, also free pages of partly used pools and what threads hold
  * that sleep in a system call; what other running threads hold stays with them. Of the free pages
  * in arenas `keep_bytes` stay; if that is not 0, freed huge blocks that are kept for the next ones
- * stay too. 1 if any memory went back, else 0. */
+ * stay too. 1 if any memory went back, else 0; also in a signal handler that interrupted one of
+ * molt's functions. */
 MOLT_API int molt_trim(size_t keep_bytes);
 
 /* Sums over the whole process, counted when they are asked for: while other threads allocate and

@@ -44,7 +44,7 @@ static void dig_pool(struct heap *heap, struct pool *pool, bool idle, size_t *qu
 static bool dig_class(struct heap *heap, unsigned size_class, bool idle, size_t *quota)
 {
     struct pool *active = map_pool_by_number(heap->active[size_class]);
-    if (active != NULL && active->dig_round != heap->dig_round)
+    if (active != NULL && active->dig_round != heap->dig_round && heap_may_shorten_lists(heap))
         dig_pool(heap, active, idle, quota);
     uint32_t *first = &heap->partial[size_class];
     for (struct pool *pool = map_pool_by_number(*first);

@@ -5,6 +5,7 @@
 #include "hole.h"
 #include "hooks.h"
 #include "map.h"
+#include "thread_self.h"
 
 #include "base/assert.h"
 
@@ -363,6 +364,11 @@ void heap_note_released(struct heap *heap, size_t bytes)
     heap->tick_due = true;
 }
 
+bool heap_may_shorten_lists(const struct heap *heap)
+{
+    return heap != thread_self.heap || !os_may_be_in_handler();
+}
+
 void heap_release_if_empty(struct heap *heap, unsigned size_class)
 {
     struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
@@ -374,6 +380,8 @@ void heap_release_if_empty(struct heap *heap, unsigned size_class)
 
 void heap_release_empty(struct heap *heap)
 {
+    if (!heap_may_shorten_lists(heap))
+        return;
     for (unsigned size_class = 0; size_class < class_end(heap); size_class++)
         heap_release_if_empty(heap, size_class);
 }

@@ -252,7 +252,13 @@ COLD bool heap_class_is_valid(struct heap *heap, unsigned size_class);
 /* Gives an empty pool that hangs nowhere back to the arenas. */
 void heap_release_pool(struct pool *pool);
 
-/* Gives ACTIVE pools without live blocks back to the arenas: the pool of the class, or all. */
+/* Whether blocks may leave the list of an ACTIVE pool other than by malloc. Not while the caller
+ * may be a signal handler that has interrupted a fast path of the heap's thread: that path has read
+ * the list's first blocks, and is about to write one of them back. */
+bool heap_may_shorten_lists(const struct heap *heap);
+
+/* Gives ACTIVE pools without live blocks back to the arenas: the pool of the class, or, where their
+ * lists may be shortened, all. */
 void heap_release_if_empty(struct heap *heap, unsigned size_class);
 void heap_release_empty(struct heap *heap);
 

@@ -138,6 +138,7 @@ static void *alloc(size_t size, size_t alignment, bool zero)
 NOINLINE void *malloc_slow(size_t size)
 {
     if (size > TABLE_MAX && size <= BLOCK_MAX && thread_self.small_limit != 0) {
+        atomic_signal_fence(memory_order_acquire); /* as in pop_below */
         struct block *block = pop(&thread_self.heap->free[size_class_of(size)]);
         if (LIKELY(block != NULL)) {
             block->link = 0;

@@ -57,12 +57,14 @@ static ALWAYS_INLINE struct block *pop(struct block_list *list)
 }
 
 /* A block of the thread's list for a size below the limit; NULL sends the caller to the slow path.
- * The limit is one of thread_self's, which are 0 without a heap. */
+ * The limit is one of thread_self's, which are 0 without a heap. It is read first: a signal handler
+ * that interrupts here may give the thread its heap. */
 static ALWAYS_INLINE struct block *pop_below(size_t limit, size_t size)
 {
-    struct heap *heap = thread_self.heap;
     if (UNLIKELY(size >= limit))
         return NULL;
+    atomic_signal_fence(memory_order_acquire);
+    struct heap *heap = thread_self.heap;
     return pop(&heap->free[heap->class_of[size]]);
 }
 

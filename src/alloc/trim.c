@@ -51,6 +51,8 @@ static void dig_pools(void)
 size_t trim(size_t keep_bytes)
 {
     fork_check();
+    if (thread_is_reentered())
+        return 0;
     size_t before = purged_pages();
     release_pools();
     dig_pools();

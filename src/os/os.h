@@ -63,6 +63,10 @@ long os_environment(const char *name, char *buffer, size_t size);
 unsigned os_thread_id(void);
 unsigned os_process_id(void);
 
+/* Whether the caller may be a signal handler: it blocks a signal. A handler runs with its own
+ * signal blocked, unless it was set up with SA_NODEFER. */
+bool os_may_be_in_handler(void);
+
 /* Whether the calling thread is the last one; false where /proc does not tell. */
 bool os_is_last_thread(void);
 

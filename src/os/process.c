@@ -7,6 +7,8 @@
 
 #include <elf.h> // AT_…
 #include <errno.h>
+#include <signal.h> // SIG_BLOCK
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h> // MADV_NORMAL
 #include <sys/resource.h>
@@ -172,6 +174,13 @@ unsigned os_thread_id(void)
 unsigned os_process_id(void)
 {
     return (unsigned)SYSCALL(getpid);
+}
+
+bool os_may_be_in_handler(void)
+{
+    uint64_t blocked = 0;
+    SYSCALL(rt_sigprocmask, SIG_BLOCK, NULL, &blocked, sizeof blocked);
+    return blocked != 0;
 }
 
 /* Returns the n-th field behind the process's name, which stands in parentheses and may contain

@@ -57,6 +57,7 @@ static const struct {
     {"sort", suite_sort},
     {"inspect", suite_inspect},
     {"safepoint", suite_safepoint},
+    {"handler", suite_handler},
     {"fork", suite_fork},
 };
 

@@ -49,6 +49,7 @@ Suite *suite_value_stress(void);
 Suite *suite_sort(void);
 Suite *suite_inspect(void);
 Suite *suite_safepoint(void);
+Suite *suite_handler(void);
 Suite *suite_fork(void);
 
 /* The program run again as `unit --script`: see test_os_failures.c. */
