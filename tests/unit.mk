@@ -51,8 +51,12 @@ $(BUILD)/tests/model-preload: tests/model/model.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -std=gnu17 $(WARNINGS) -fno-builtin -DMODEL_STANDARD_NAMES $< -o $@ \
 	    -pthread -ldl
 
+# Each suite by itself, those that take longest first.
+UNIT_SUITES := $(UNIT_SOURCES:tests/unit/test_%.c=%)
+units = $(UNIT_SUITES:%="$(BUILD)/$(1)/unit %")
+
 check-unit: $(BUILD)/release/unit
-	$<
+	@tests/steps $(call units,release)
 
 # By one thread, by some and by many; all at once, and in slices.
 collections = \

@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import unittest
@@ -32,9 +33,10 @@ gate: ; @echo 'ok   remote'; echo 'FAIL lifo: 5, recorded 4'; echo '1 passed, 1 
 """
 
 
-def heed_interrupts() -> None:
+def heed_signals() -> None:
     """As in a shell's foreground, wherever the test itself runs."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class RunnersCase(support.InTemporaryDirectory):
@@ -48,7 +50,7 @@ class RunnersCase(support.InTemporaryDirectory):
         environment = {name: str(value) for name, value in variables.items()}
         return subprocess.run([str(word) for word in command], cwd=ROOT, env=os.environ | environment,
                               text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=support.patience(30), preexec_fn=heed_interrupts)
+                              timeout=support.patience(30), preexec_fn=heed_signals)
 
 
 class TestAll(RunnersCase):
@@ -94,7 +96,7 @@ class TestAll(RunnersCase):
     def test_says_where_it_was_interrupted(self):
         process = subprocess.Popen(
             [ROOT / "tests/all"], cwd=ROOT, start_new_session=True, text=True, stdout=subprocess.PIPE,
-            preexec_fn=heed_interrupts,
+            preexec_fn=heed_signals,
             env=os.environ | {"PARTS": "totals waits quiet", "MAKE": str(self.script(
                 "make", '#!/bin/sh\ncase $* in *waits*) echo FAILED one; echo waiting; exec sleep 999 ;; esac\n'
                         'echo 3 passed, 0 failed\n'))})
@@ -120,6 +122,26 @@ class TestSteps(RunnersCase):
     def test_takes_variables_before_the_command(self):
         done = self.run_in_root("tests/steps", "A=1 sh -c 'echo $A'")
         self.assertEqual((done.returncode, done.stdout.splitlines()[1:]), (0, ["1"]))
+
+    def test_prints_in_the_given_order(self):
+        done = self.run_in_root("tests/steps", "echo 1; sleep 0.3; echo 2", "echo 3", "echo 4; exit 5")
+        lines = [line for line in done.stdout.splitlines() if not re.match("--|   [0-9]+ s$", line)]
+        self.assertEqual((done.returncode, lines), (1, ["1", "2", "3", "4", "!! exit 5"]))
+
+    def test_its_end_is_that_of_the_steps(self):
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number=number):
+                fifo = self.directory / f"fifo{number}"
+                os.mkfifo(fifo)
+                process = subprocess.Popen([ROOT / "tests/steps", f"exec 3>'{fifo}'; sleep 999; sleep 999"],
+                                           start_new_session=True, stdout=subprocess.DEVNULL,
+                                           preexec_fn=heed_signals)
+                self.addCleanup(process.kill)
+                with open(fifo, encoding="utf-8") as end:
+                    process.send_signal(number)
+                    ready, _, _ = select.select([end], [], [], support.patience(10))
+                    self.assertEqual(ready, [end])  # no one has it open any more
+                self.assertEqual(process.wait(timeout=support.patience(10)), 128 + number)
 
 
 class TestPatience(RunnersCase):
