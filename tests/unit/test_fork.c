@@ -1,6 +1,6 @@
 /* test_fork.c: a child that is forked while another thread is at any of its instructions.
  *
- * A worker does something in single steps (step.h). After each instruction of the library it is
+ * A worker does something in single steps (step.h). At an instruction of the library it is
  * stopped, and the main thread forks, in turns by fork() and by _Fork(): the child has
  * everything as that one instruction has left it. There it uses all that there is: what it had,
  * what the worker was changing as far as others may know of it, and new things of each kind.
@@ -310,6 +310,8 @@ static struct {
     void (*prepare)(void), (*act)(void);
     void (*meanwhile)(void); /* by the main thread between the two */
     atomic_int stage;
+    unsigned instructions;  /* of the library, done by act */
+    unsigned stride, first; /* it is held before which of them: each stride-th; 0: none */
 } worker;
 
 enum { STARTING, READY, ACTING, HELD, DONE, END };
@@ -325,11 +327,19 @@ static void await(int stage)
         sched_yield();
 }
 
-/* The worker has done an instruction. */
-static void hold(void)
+static bool is_to_be_held(void)
 {
-    reach(HELD);
-    await(ACTING);
+    return worker.stride != 0 && worker.instructions % worker.stride == worker.first;
+}
+
+/* The worker has done an instruction. */
+static void count_and_hold(void)
+{
+    if (is_to_be_held()) {
+        reach(HELD);
+        await(ACTING);
+    }
+    worker.instructions++;
 }
 
 static void *work(void *unused)
@@ -338,7 +348,7 @@ static void *work(void *unused)
         worker.prepare();
     reach(READY);
     await(ACTING);
-    step_begin(hold);
+    step_begin(count_and_hold);
     worker.act();
     step_end();
     reach(DONE);
@@ -346,12 +356,21 @@ static void *work(void *unused)
     return unused;
 }
 
+/* Where the worker, which takes many instructions, has come to. */
+static int stage_after_acting(void)
+{
+    while (atomic_load(&worker.stage) == ACTING)
+        usleep(100);
+    return atomic_load(&worker.stage);
+}
+
 /* How many instructions of the library the worker does; forks before every `stride`th, 0: none. */
 static unsigned step_through(unsigned stride)
 {
     pthread_t thread;
-    unsigned instructions = 0, forks = 0;
-    unsigned first = stride != 0 ? (unsigned)getpid() % stride : 0;
+    worker.instructions = 0;
+    worker.stride = stride;
+    worker.first = stride != 0 ? (unsigned)getpid() % stride : 0;
     reach(STARTING);
     ck_assert_int_eq(pthread_create(&thread, NULL, work, NULL), 0);
     await(READY);
@@ -360,15 +379,8 @@ static unsigned step_through(unsigned stride)
     if (is_blocked)
         molt_gc_blocking_begin();
     reach(ACTING);
-    for (;;) {
-        int stage;
-        while ((stage = atomic_load(&worker.stage)) == ACTING)
-            sched_yield();
-        if (stage == DONE)
-            break;
-        if (stride != 0 && instructions % stride == first)
-            fork_child(forks++, instructions);
-        instructions++;
+    for (unsigned forks = 0; stage_after_acting() == HELD; forks++) {
+        fork_child(forks, worker.instructions);
         reach(ACTING);
     }
     while (wait_for_child())
@@ -377,7 +389,7 @@ static unsigned step_through(unsigned stride)
         molt_gc_blocking_end();
     reach(END);
     pthread_join(thread, NULL);
-    return instructions;
+    return worker.instructions;
 }
 
 /* First in a process of its own, to know how many instructions it will be. */
