@@ -156,7 +156,7 @@ format-check:
 
 check-shell:
 	shellcheck -x .ci/run tests/all tests/install tests/library tests/headers tests/examples tests/patience \
-	    tests/steps tests/cases/run tests/uses/run \
+	    tests/parallel.sh tests/steps tests/cases/run tests/uses/run \
 	    tests/programs/run tests/programs/*.sh tests/world/*.sh findings/*.sh
 
 tidy:

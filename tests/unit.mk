@@ -95,12 +95,12 @@ check-debug: $(addprefix $(BUILD)/debug/,unit $(MODELS) libmolt.so) $(BUILD)/tes
 	@tests/steps \
 	    "$(BUILD)/debug/objects --seed 10 --streams 12" \
 	    "BUILD=$(BUILD) tests/cases/run $(BUILD)/debug/libmolt.so" \
+	    "tests/programs/run --quick $(DEBUG_PROGRAMS:%=--only %) $(BUILD)/debug/libmolt.so" \
 	    $(call units,debug) \
 	    "$(BUILD)/debug/model --seed 8 --ops 300000" \
 	    "$(BUILD)/debug/model --threads 4 --seed 9 --ops 300000" \
 	    "LD_PRELOAD=$(abspath $(BUILD)/debug/libmolt.so) $(BUILD)/tests/model-preload --threads 4 --seconds 3" \
-	    $(call collections,debug,3) \
-	    "tests/programs/run --quick $(DEBUG_PROGRAMS:%=--only %) $(BUILD)/debug/libmolt.so"
+	    $(call collections,debug,3)
 
 SANITIZED := tsan asan ubsan
 CHECK_SANITIZED := $(SANITIZED:%=check-%) check-sanitizers
