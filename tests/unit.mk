@@ -51,8 +51,7 @@ $(BUILD)/tests/model-preload: tests/model/model.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -std=gnu17 $(WARNINGS) -fno-builtin -DMODEL_STANDARD_NAMES $< -o $@ \
 	    -pthread -ldl
 
-# A step for each suite; those that take longest come first. `fork` is skipped under ASan and TSan, and
-# UBSan, which would take two minutes, finds no more in it than in the others.
+# A step for each suite; those that take longest come first.
 UNIT_TESTS  := $(filter tests/unit/test_%,$(UNIT_SOURCES))
 UNIT_LONG   := fork object_memory os_failures incremental object straggler malloc value
 UNIT_SUITES := $(UNIT_LONG) $(filter-out $(UNIT_LONG),$(UNIT_TESTS:tests/unit/test_%.c=%))
@@ -111,6 +110,7 @@ check-debug: export FORKS = 60
 $(CHECK_SANITIZED): export TSAN_OPTIONS = suppressions=tests/tsan.supp history_size=7
 $(CHECK_SANITIZED): export ASAN_OPTIONS = detect_leaks=0 allocator_may_return_null=1
 
+# `fork` is for the other builds: it skips ASan's and TSan's, and takes as long as all of UBSan's others.
 sanitized = \
     $(call units,$(1),fork) \
     "$(BUILD)/$(1)/model --seed 5 --ops 100000" \
