@@ -42,13 +42,15 @@ static void free_gone_tables(void)
     }
 }
 
+/* The list of all comes last: in a child that is forked in between, each other list still holds
+ * some of the tables in that one, as its repair and walks over all tables suppose. */
 static void remove_from_lists(struct gc_table *table)
 {
     object_hooks.gc_table_gone(table);
-    link_remove(&table->all);
     link_remove(&table->young);
     link_remove(&table->middle);
     link_remove(&table->stale);
+    link_remove(&table->all);
 }
 
 /* ---- Pools that go, and the lock ---- */

@@ -6,7 +6,8 @@
  * what the worker was changing as far as others may know of it, and new things of each kind.
  *
  * A scenario has some 300 children, so where it takes more instructions not each is tried, and not
- * the same in every run; FORKS=N sets another number. */
+ * the same in every run; FORKS=N sets another number. Some scenarios are about the few instructions
+ * of a change, which are all tried in each run. */
 #include "objects.h"
 #include "step.h"
 #include "suites.h"
@@ -15,6 +16,7 @@
 #include "alloc/map.h"
 #include "alloc/object_block.h"
 #include "base/tunables.h"
+#include "object/gc_table.h"
 #include "object/hooks.h"
 #include "object/owner.h"
 
@@ -309,8 +311,9 @@ static void fork_child(unsigned number, unsigned instruction)
 static struct {
     void (*prepare)(void), (*act)(void);
     void (*meanwhile)(void); /* by the main thread between the two */
+    bool (*stops)(void);     /* NULL: after each instruction; else where this says so */
     atomic_int stage;
-    unsigned instructions;  /* of the library, done by act */
+    unsigned instructions;  /* of the library, done by act, where it may stop */
     unsigned stride, first; /* it is held before which of them: each stride-th; 0: none */
 } worker;
 
@@ -335,6 +338,8 @@ static bool is_to_be_held(void)
 /* The worker has done an instruction. */
 static void count_and_hold(void)
 {
+    if (worker.stops != NULL && !worker.stops())
+        return;
     if (is_to_be_held()) {
         reach(HELD);
         await(ACTING);
@@ -364,7 +369,8 @@ static int stage_after_acting(void)
     return atomic_load(&worker.stage);
 }
 
-/* How many instructions of the library the worker does; forks before every `stride`th, 0: none. */
+/* How many instructions of the library the worker may be stopped after; forks before every
+ * `stride`th, 0: none. */
 static unsigned step_through(unsigned stride)
 {
     pthread_t thread;
@@ -743,6 +749,51 @@ static void detach(void)
         continue;
 }
 
+/* ---- Scenarios: the lists of GC tables ---- */
+
+/* Each instruction under the lock is tried. */
+static void stop_under_table_lock(void)
+{
+    worker.stops = gc_table_lock_is_mine;
+}
+
+static void *going;
+
+static void make_lone(void)
+{
+    molt_release(molt_new_extra(&node_type, 1000));
+}
+
+static void trim(void)
+{
+    molt_trim(0);
+}
+
+static void make_going(void)
+{
+    going = molt_new_extra(&node_type, 50000);
+}
+
+static void release_going(void)
+{
+    molt_release(going);
+}
+
+static bool is_in_all(const struct gc_table *table)
+{
+    const struct link *link = gc_table_all.next;
+    while (link != &gc_table_all && link != &table->all)
+        link = link->next;
+    return link == &table->all;
+}
+
+static void use_young(void)
+{
+    molt_gc_objects(-1, NULL, NULL); /* the child is repaired */
+    for (struct link *link = gc_table_young.next; link != &gc_table_young; link = link->next)
+        EXPECT(is_in_all(LINK_OWNER(link, struct gc_table, young)));
+}
+
 /* ---- Scenarios: objects that change and die ---- */
 
 static struct node *tree;
@@ -898,6 +949,10 @@ static const struct scenario scenarios[] = {
     {"huge blocks", NULL, NULL, NULL, use_huge, NULL, false},
     {"first blocks", NULL, NULL, NULL, start, use_starter, false},
     {"an arena past the reach", fill_reach, NULL, NULL, pass_reach, use_past_reach, false},
+    {"a GC table goes with its pool", stop_under_table_lock, make_lone, NULL, trim, use_young,
+     false},
+    {"a GC table goes with a large object", stop_under_table_lock, make_going, NULL, release_going,
+     use_young, false},
 };
 
 static unsigned forks_wanted(void)
@@ -919,7 +974,9 @@ START_TEST(test_at_any_instruction)
     worker.act = scenario->act;
     use_scenario = scenario->in_child;
     is_blocked = scenario->is_blocked;
-    unsigned stride = (count_instructions() + forks_wanted() - 1) / forks_wanted();
+    unsigned count = count_instructions();
+    unsigned forks = worker.stops != NULL ? count : forks_wanted();
+    unsigned stride = (count + forks - 1) / forks;
     unsigned instructions = step_through(stride);
     printf("%s: %u instructions, each %u.\n", scenario->name, instructions, stride);
     if (failure[0] != '\0')
