@@ -3,6 +3,8 @@
 
 #include "object/safepoint.h" // safepoint_world_is_mine
 
+#include <string.h>
+
 static void promote_bits(struct gc_table *table, unsigned w, uint64_t bits, int collected)
 {
     gc_table_words(table, GC_OLD)[w] |= bits;
@@ -43,11 +45,15 @@ static void refresh_table(struct gc_table *table)
         ring_add(&gc_table_young, &table->young);
 }
 
+/* A table leaves the stale ones when all is right: a child that is forked in between goes on. */
 void generation_refresh(void)
 {
     struct link *link;
-    while ((link = ring_pop(&gc_table_stale)) != NULL)
+    while ((link = gc_table_stale.next) != &gc_table_stale) {
         refresh_table(LINK_OWNER(link, struct gc_table, stale));
+        atomic_signal_fence(memory_order_release);
+        link_remove(link);
+    }
 }
 
 /* New objects come to active pools alone, so only their tables stay in the young ring. After a
@@ -110,7 +116,6 @@ void generation_unfreeze(void)
     generation_refresh();
     for (struct link *link = gc_table_all.next; link != &gc_table_all; link = link->next) {
         struct gc_table *table = LINK_OWNER(link, struct gc_table, all);
-        for (unsigned w = 0; w < table->words; w++)
-            gc_table_words(table, GC_FROZEN)[w] = 0;
+        memset(gc_table_words(table, GC_FROZEN), 0, table->words * sizeof(uint64_t));
     }
 }

@@ -16,6 +16,7 @@
 #include "alloc/map.h"
 #include "alloc/object_block.h"
 #include "base/tunables.h"
+#include "gc/generation.h"
 #include "object/gc_table.h"
 #include "object/hooks.h"
 #include "object/owner.h"
@@ -794,6 +795,52 @@ static void use_young(void)
         EXPECT(is_in_all(LINK_OWNER(link, struct gc_table, young)));
 }
 
+/* Two old nodes of a thread that has ended. Where one dies on another thread its table is stale. */
+static struct node *left[2];
+
+static void *make_left(void *unused)
+{
+    for (size_t i = 0; i < COUNT_OF(left); i++)
+        left[i] = node_take(&node_type, 0, NULL, NULL);
+    return unused;
+}
+
+static struct gc_table *left_table(void)
+{
+    return map_pool(left[1])->gc_table;
+}
+
+static void make_stale(void)
+{
+    pthread_t thread;
+    stop_under_table_lock();
+    ck_assert_int_eq(pthread_create(&thread, NULL, make_left, NULL), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert(molt_gc_collect(2) >= 0);
+    molt_release(left[0]);
+    ck_assert(left_table()->is_stale);
+}
+
+/* As a collection begins; the main thread uses no objects meanwhile. */
+static void refresh(void)
+{
+    gc_table_lock_acquire();
+    generation_refresh();
+    gc_table_lock_release();
+}
+
+/* The table is where the next collection finds it, and after that the dead node counts as young. */
+static void use_stale(void)
+{
+    struct gc_table *table = left_table();
+    unsigned dead = gc_table_index(table, left[0]);
+    molt_gc_objects(-1, NULL, NULL); /* the child is repaired */
+    EXPECT(link_is_linked(&table->young) || link_is_linked(&table->stale));
+    EXPECT(molt_gc_collect(0) >= 0);
+    EXPECT(!gc_table_test(table, GC_OLD, dead) && !table->is_stale);
+    EXPECT(molt_is_object(left[1]) && molt_refcount(left[1]) == 1);
+}
+
 /* ---- Scenarios: objects that change and die ---- */
 
 static struct node *tree;
@@ -953,6 +1000,7 @@ static const struct scenario scenarios[] = {
      false},
     {"a GC table goes with a large object", stop_under_table_lock, make_going, NULL, release_going,
      use_young, false},
+    {"a stale GC table", make_stale, use_object, NULL, refresh, use_stale, true},
 };
 
 static unsigned forks_wanted(void)
