@@ -4,12 +4,11 @@
 #include "suites.h"
 #include "unit.h"
 
-#include "base/assert.h" // IN_VALIDATE
 #include "base/options.h"
 #include "gc/gc_refs.h"
 #include "gc/incremental.h"
 #include "gc/numbering.h"
-#include "gc/validate.h"
+#include "gc/validate.h" // IN_VALIDATE
 #include "object/header.h"
 #include "object/gc_table.h"
 
