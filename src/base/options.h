@@ -57,6 +57,8 @@ enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
     X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \
     X(objects, OPTION_SWITCH, 0, false,                                                            \
       "write the live objects by type to standard error at exit, after a last collection")         \
+    X(prof_memory, OPTION_BYTES, (uint64_t)32 << 20, false,                                        \
+      "memory of the heap profiler's own, at most this many bytes")                                \
     X(strict, OPTION_SWITCH, 0, true, "an unknown option or a bad value ends the program")         \
     X(verbose, OPTION_SWITCH, 0, true, "say on standard error that molt is loaded, and how")       \
     X(fail_os, OPTION_COUNT, 0, true,                                                              \

@@ -59,6 +59,7 @@ static const struct {
     {"safepoint", suite_safepoint},
     {"handler", suite_handler},
     {"fork", suite_fork},
+    {"profile_stack", suite_profile_stack},
 };
 
 static int list_suites(void)

@@ -51,6 +51,7 @@ Suite *suite_inspect(void);
 Suite *suite_safepoint(void);
 Suite *suite_handler(void);
 Suite *suite_fork(void);
+Suite *suite_profile_stack(void);
 
 /* The program run again as `unit --script`: see test_os_failures.c. */
 int os_failures_script(void);
