@@ -27,8 +27,12 @@ MOLT_CFLAGS := -std=gnu17 $(WARNINGS) -fPIC -fvisibility=hidden -fno-builtin-mal
                -foptimize-sibling-calls -fno-plt -fexceptions -fno-semantic-interposition \
                -U_FORTIFY_SOURCE
 # -z nodelete: threads' destructors may run after dlclose.
-LDFLAGS_SO := -shared -Wl,-soname,$(SONAME) -Wl,--version-script,preload/molt.map \
-              -Wl,-z,nodelete,-z,now,-z,relro,-z,defs -Wl,--hash-style=gnu -Wl,--as-needed
+LDFLAGS_SO = -shared -Wl,-soname,$(SONAME) -Wl,--version-script,preload/molt.map \
+              -Wl,-z,nodelete,-z,now,-z,relro,-z,defs -Wl,--hash-style=gnu -Wl,--as-needed \
+              $(LDFLAGS_TEXT)
+# Where molt's code is, for profile/unwind.c, which leaves it out of stacks.
+LDFLAGS_TEXT := '-Wl,--defsym,molt_text_start=ADDR(.text)' \
+                '-Wl,--defsym,molt_text_end=ADDR(.text)+SIZEOF(.text)'
 
 SOURCES := $(sort $(wildcard src/*/*.c))
 PRELOAD := $(sort $(wildcard preload/*.c))
@@ -78,9 +82,10 @@ $(BUILD)/libmolt.so: $(BUILD)/$(SONAME)
 # The archive has one member: a program that takes malloc from it must not take malloc_usable_size
 # from libc. Only the names that libmolt.so exports leave it, and all but molt's own are weak: a
 # program may have its own. The nothrow forms of operator new stay with the C++ library: there they
-# catch what the throwing forms throw, whoever defines those.
-$(BUILD)/obj/release/molt.o: $(release_OBJECTS) $(release_PRELOAD)
-	$(LD) -r $^ -o $@
+# catch what the throwing forms throw, whoever defines those. The script joins all code, and names
+# its start and end as for libmolt.so.
+$(BUILD)/obj/release/molt.o: $(release_OBJECTS) $(release_PRELOAD) preload/archive.ld
+	$(LD) -r -T preload/archive.ld $(filter %.o,$^) -o $@
 	$(NM) --defined-only --extern-only --format=just-symbols $@ | grep -v '^molt_' > $@.weak
 	$(OBJCOPY) --localize-hidden --weaken-symbols=$@.weak \
 	    --wildcard --localize-symbol='_Zn*nothrow_t' $@

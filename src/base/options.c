@@ -51,6 +51,11 @@ static const struct unit switch_words[] = {
 static const struct unit gc_words[] = {
     {"generational", GC_GENERATIONAL}, {"incremental", GC_INCREMENTAL}, {NULL, 0}};
 
+static const struct unit stack_words[] = {
+    {"auto", STACK_AUTO},     {"tables", STACK_TABLES}, {"libunwind", STACK_LIBUNWIND},
+    {"libgcc", STACK_LIBGCC}, {"fp", STACK_FP},         {NULL, 0},
+};
+
 static bool equals(const char *text, size_t length, const char *word)
 {
     return strlen(word) == length && memcmp(text, word, length) == 0;
@@ -76,10 +81,25 @@ static const struct unit *units_of(enum option_type type)
     }
 }
 
+/* Returns the words that are the type's values; NULL: they are numbers. */
+static const struct unit *words_of(enum option_type type)
+{
+    switch (type) {
+    case OPTION_SWITCH:
+        return switch_words;
+    case OPTION_GC:
+        return gc_words;
+    case OPTION_STACK:
+        return stack_words;
+    default:
+        return NULL;
+    }
+}
+
 static bool parse_value(enum option_type type, const char *text, size_t length, uint64_t *out)
 {
-    if (type == OPTION_SWITCH || type == OPTION_GC) {
-        const struct unit *words = type == OPTION_GC ? gc_words : switch_words;
+    const struct unit *words = words_of(type);
+    if (words != NULL) {
         const struct unit *word = find_word(words, text, length);
         if (word != NULL)
             *out = word->factor;
@@ -124,8 +144,8 @@ long options_get(const char *name, size_t name_length, char *buffer, size_t size
     if (option == NULL)
         return -1;
     struct report_line line = {.length = 0};
-    if (option->type == OPTION_GC)
-        report_append(&line, "%s", gc_words[*option->value].text);
+    if (option->type == OPTION_GC || option->type == OPTION_STACK)
+        report_append(&line, "%s", words_of(option->type)[*option->value].text);
     else
         report_append(&line, "%zu%s", (size_t)*option->value,
                       option->type == OPTION_TIME ? "ms" : "");
@@ -248,6 +268,8 @@ static const char *valid_values(enum option_type type)
         return "a time, a number with ms, s or nothing (ms) behind it, up to 18446744073709551s";
     case OPTION_GC:
         return "generational or incremental";
+    case OPTION_STACK:
+        return "auto, tables, libunwind, libgcc or fp";
     default:
         return "a number from 0 to 18446744073709551615";
     }

@@ -19,9 +19,11 @@ enum option_type {
     OPTION_TIME,   /* a number with ms or s behind it; kept in milliseconds */
     OPTION_COUNT,  /* a plain number */
     OPTION_GC,     /* enum gc_mode, by name */
+    OPTION_STACK,  /* enum stack_mode, by name */
 };
 
 enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
+enum stack_mode { STACK_AUTO, STACK_TABLES, STACK_LIBUNWIND, STACK_LIBGCC, STACK_FP };
 
 #ifdef MOLT_VALIDATE
 #define OPTION_TABLE_DEBUG(X)            \
@@ -59,6 +61,8 @@ enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
       "write the live objects by type to standard error at exit, after a last collection")         \
     X(prof_memory, OPTION_BYTES, (uint64_t)32 << 20, false,                                        \
       "memory of the heap profiler's own, at most this many bytes")                                \
+    X(prof_stack, OPTION_STACK, STACK_AUTO, false,                                                 \
+      "how the heap profiler finds who allocates: auto, tables, libunwind, libgcc or fp")          \
     X(strict, OPTION_SWITCH, 0, true, "an unknown option or a bad value ends the program")         \
     X(verbose, OPTION_SWITCH, 0, true, "say on standard error that molt is loaded, and how")       \
     X(fail_os, OPTION_COUNT, 0, true,                                                              \

@@ -44,6 +44,10 @@ uint64_t os_random(void);
  * where /proc does not tell. */
 bool os_is_secure(void);
 
+/* Returns an address above all frames of the process's first thread, whose stack is mapped up to
+ * there; 0 where /proc does not tell. */
+uintptr_t os_stack_top(void);
+
 /* Returns RLIMIT_AS in bytes; SIZE_MAX if there is none. */
 size_t os_address_limit(void);
 

@@ -97,6 +97,12 @@ uint64_t os_random(void)
     return seed ^ seed >> 33;
 }
 
+/* The kernel puts the random bytes above the frames. */
+uintptr_t os_stack_top(void)
+{
+    return (uintptr_t)told.random;
+}
+
 /* ---- Limits ---- */
 
 static size_t soft_limit(int resource)

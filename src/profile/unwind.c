@@ -1,7 +1,9 @@
 /* unwind.c: the unwinders, and what is left out of what they find. */
 #include "unwind.h"
 
+#include "image.h"
 #include "stack.h" // STACK_DEPTH_MAX
+#include "walk.h"
 
 #include "base/attributes.h"
 #include "base/options.h"
@@ -87,45 +89,111 @@ static unwinder *open_libgcc(void)
     return unwind_backtrace != NULL && unwind_get_ip != NULL ? by_libgcc : NULL;
 }
 
-/* ---- Choosing one ---- */
-
-static _Atomic(unwinder *) chosen;
-static THREAD_LOCAL bool inside; /* the unwinder has called malloc, or a signal handler has */
-
-void unwind_prepare(void)
-{
-    uintptr_t frames[1];
-    unwinder *found = open_libunwind();
-    if (found == NULL)
-        found = open_libgcc();
-    if (found != NULL)
-        found(frames, 1); /* what it does in its first call alone it does outside of malloc */
-    atomic_store_explicit(&chosen, found, memory_order_release);
-}
+/* ---- molt's own walk ---- */
 
 static bool is_own(uintptr_t address)
 {
     return address > (uintptr_t)molt_text_start && address <= (uintptr_t)molt_text_end;
 }
 
-unsigned unwind_capture(uintptr_t frames[], unsigned max)
+/* Begins at the frame of the function that this becomes a part of. */
+static ALWAYS_INLINE void begin_here(struct walk *walk)
+{
+    uintptr_t address, sp, fp;
+#if defined(__x86_64__)
+    __asm__ volatile("mov %%rbp, %2\n\tmov %%rsp, %1\n\tlea 0f(%%rip), %0\n0:"
+                     : "=&r"(address), "=&r"(sp), "=&r"(fp));
+#elif defined(__aarch64__)
+    __asm__ volatile("mov %2, x29\n\tmov %1, sp\n\tadr %0, 0f\n0:"
+                     : "=&r"(address), "=&r"(sp), "=&r"(fp));
+#endif
+    walk_begin(walk, address, sp, fp);
+}
+
+/* Frames of molt's keep no chain, so they are left by the tables in any case. */
+static ALWAYS_INLINE unsigned walk_up(uintptr_t *frames, unsigned max, bool step(struct walk *walk))
+{
+    struct walk walk;
+    unsigned depth = 0;
+    begin_here(&walk);
+    bool goes_on = walk_step(&walk);
+    while (goes_on && is_own(walk.address))
+        goes_on = walk_step(&walk);
+    for (; goes_on && depth < max; goes_on = step(&walk))
+        frames[depth++] = walk.address + walk.is_exact;
+    return depth;
+}
+
+static NOINLINE unsigned by_tables(uintptr_t *frames, unsigned max)
+{
+    return walk_up(frames, max, walk_step);
+}
+
+static NOINLINE unsigned by_fp(uintptr_t *frames, unsigned max)
+{
+    return walk_up(frames, max, walk_step_by_chain);
+}
+
+/* ---- Choosing one ---- */
+
+static _Atomic(unwinder *) chosen;
+static THREAD_LOCAL bool inside; /* the unwinder has called malloc, or a signal handler has */
+
+static unwinder *find_unwinder(void)
+{
+    bool finds_all = image_prepare();
+    unwinder *found = NULL;
+    if (options.prof_stack == STACK_FP)
+        return by_fp;
+    if (options.prof_stack == STACK_TABLES || (options.prof_stack == STACK_AUTO && finds_all))
+        return by_tables;
+    if (options.prof_stack != STACK_LIBGCC)
+        found = open_libunwind();
+    if (found == NULL)
+        found = open_libgcc();
+    return found != NULL ? found : by_tables;
+}
+
+void unwind_prepare(void)
+{
+    uintptr_t frames[1];
+    unwinder *found = find_unwinder();
+    found(frames, 1); /* what it does in its first call alone it does outside of malloc */
+    atomic_store_explicit(&chosen, found, memory_order_release);
+}
+
+/* Calls a library's unwinder, which needs some KiB of stack. */
+static NOINLINE unsigned call_library(unwinder *unwind, uintptr_t frames[], unsigned max)
 {
     uintptr_t all[OWN_FRAMES_MAX + STACK_DEPTH_MAX];
-    unwinder *unwind = atomic_load_explicit(&chosen, memory_order_acquire);
-    char *stack = __builtin_frame_address(0);
-    if (unwind == NULL || inside || !os_is_readable(stack - STACK_NEEDED, 1))
-        return 0;
-    int saved = errno;
-    inside = true;
-    atomic_signal_fence(memory_order_seq_cst);
-    unsigned wanted = max < STACK_DEPTH_MAX ? max + OWN_FRAMES_MAX : sizeof all / sizeof all[0];
-    unsigned depth = unwind(all, wanted), own = 0;
-    atomic_signal_fence(memory_order_seq_cst);
-    inside = false;
-    errno = saved;
+    unsigned depth = unwind(all, max + OWN_FRAMES_MAX), own = 0;
     while (own < depth && is_own(all[own]))
         own++;
     unsigned found = depth - own < max ? depth - own : max;
     memcpy(frames, all + own, found * sizeof *frames);
     return found;
+}
+
+static unsigned capture(unwinder *unwind, uintptr_t frames[], unsigned max)
+{
+    bool is_library = unwind != by_tables && unwind != by_fp;
+    char *stack = __builtin_frame_address(0);
+    if (is_library && os_is_readable(stack - STACK_NEEDED, 1))
+        return call_library(unwind, frames, max);
+    return is_library ? by_tables(frames, max) : unwind(frames, max);
+}
+
+unsigned unwind_capture(uintptr_t frames[], unsigned max)
+{
+    unwinder *unwind = atomic_load_explicit(&chosen, memory_order_acquire);
+    if (unwind == NULL || inside)
+        return 0;
+    int saved = errno;
+    inside = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    unsigned depth = capture(unwind, frames, max < STACK_DEPTH_MAX ? max : STACK_DEPTH_MAX);
+    atomic_signal_fence(memory_order_seq_cst);
+    inside = false;
+    errno = saved;
+    return depth;
 }

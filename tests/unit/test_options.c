@@ -71,6 +71,11 @@ START_TEST(test_gc)
     ck_assert_int_eq(set("gc", "1"), OPTION_BAD_VALUE);
     ck_assert_int_eq(set("gc", ""), OPTION_BAD_VALUE);
     expect("gc", "generational", &options.gc, GC_GENERATIONAL);
+    expect("prof_stack", "fp", &options.prof_stack, STACK_FP);
+    expect("prof_stack", "libgcc", &options.prof_stack, STACK_LIBGCC);
+    expect("prof_stack", "libunwind", &options.prof_stack, STACK_LIBUNWIND);
+    expect("prof_stack", "tables", &options.prof_stack, STACK_TABLES);
+    expect("prof_stack", "auto", &options.prof_stack, STACK_AUTO);
 }
 END_TEST
 
@@ -258,6 +263,7 @@ START_TEST(test_bad_values_are_told)
     expect_words("dirty=16777216T", "up to 16777215T");
     expect_words("stats=2", "0 or 1, no or yes, off or on, false or true");
     expect_words("gc=fast", "generational or incremental");
+    expect_words("prof_stack=all", "auto, tables, libunwind, libgcc or fp");
     expect_words("gc_slice=1s", "a number from 0 to 18446744073709551615");
 }
 END_TEST

@@ -1,0 +1,148 @@
+/* image.c: finds images by the loader's _dl_find_object, which is made for unwinding: it takes no
+ * lock and may be called in signal handlers (glibc 2.35 and later). Elsewhere those images are
+ * found that cannot be unloaded. */
+#include "image.h"
+
+#include "base/attributes.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+/* ---- The index ---- */
+
+struct index_entry {
+    int32_t function; /* both from the start of the index */
+    int32_t entry;
+};
+
+/* In the encoding that all linkers write. */
+struct index {
+    uint8_t version;          /* 1 */
+    uint8_t table_encoding;   /* 0x1b: int32_t from its own place */
+    uint8_t count_encoding;   /* 3: uint32_t */
+    uint8_t entries_encoding; /* 0x3b: int32_t from the start of the index */
+    int32_t table;
+    uint32_t count;
+    struct index_entry entries[];
+};
+
+static const uint8_t usual_head[4] = {1, 0x1b, 3, 0x3b};
+
+const uint8_t *image_entry(const struct image *image, uintptr_t address)
+{
+    const struct index *index = image->index;
+    int64_t offset = (int64_t)(address - (uintptr_t)index);
+    uint32_t low = 0, high = index->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (index->entries[middle].function <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 ? (const uint8_t *)index + index->entries[low - 1].entry : NULL;
+}
+
+static bool fill_image(struct image *image, uintptr_t start, uintptr_t end, const void *index)
+{
+    uint64_t head[2] = {0};
+    if (index == NULL || memcmp(index, usual_head, sizeof usual_head) != 0)
+        return false;
+    memcpy(head, index, offsetof(struct index, entries));
+    *image = (struct image){.start = start, .end = end, .index = index};
+    image->identity = ((uintptr_t)index ^ head[0] ^ head[1] << 17) * UINT64_C(0x9e3779b97f4a7c15);
+    return true;
+}
+
+/* ---- Images ---- */
+
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+static int (*find_object)(void *address, struct dl_find_object *found);
+
+static bool find_by_loader(uintptr_t address, struct image *image)
+{
+    struct dl_find_object found;
+    return find_object((void *)address, &found) == 0 &&
+           fill_image(image, (uintptr_t)found.dlfo_map_start, (uintptr_t)found.dlfo_map_end,
+                      found.dlfo_eh_frame);
+}
+
+static bool prepare_loader(void)
+{
+    *(void **)&find_object = dlsym(RTLD_DEFAULT, "_dl_find_object");
+    return find_object != NULL;
+}
+#else
+static bool find_by_loader(uintptr_t address, struct image *image)
+{
+    (void)address, (void)image;
+    return false;
+}
+
+static bool prepare_loader(void)
+{
+    return false;
+}
+#endif
+
+/* Images that are never unloaded: the program, and the one that molt is in. */
+enum { NOTED_MAX = 2 };
+static struct image noted[NOTED_MAX];
+static _Atomic(unsigned) noted_count;
+
+/* Notes an image from its first segment to its last. */
+static int note_image(struct dl_phdr_info *info, size_t size, void *count)
+{
+    uintptr_t start = UINTPTR_MAX, end = 0, own = (uintptr_t)&noted;
+    const void *index = NULL;
+    unsigned *next = count;
+    (void)size;
+    for (const ElfW(Phdr) *segment = info->dlpi_phdr; segment < info->dlpi_phdr + info->dlpi_phnum;
+         segment++) {
+        uintptr_t at = info->dlpi_addr + segment->p_vaddr;
+        if (segment->p_type == PT_LOAD) {
+            start = at < start ? at : start;
+            end = at + segment->p_memsz > end ? at + segment->p_memsz : end;
+        } else if (segment->p_type == PT_GNU_EH_FRAME) {
+            index = (const void *)at;
+        }
+    }
+    if (*info->dlpi_name == '\0' || (own >= start && own < end))
+        *next += fill_image(&noted[*next], start, end, index);
+    return *next == NOTED_MAX;
+}
+
+static bool find_noted(uintptr_t address, struct image *image)
+{
+    unsigned count = atomic_load_explicit(&noted_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) {
+        if (address >= noted[i].start && address < noted[i].end) {
+            *image = noted[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool (*_Atomic finder)(uintptr_t address, struct image *image) = find_noted;
+
+bool image_prepare(void)
+{
+    bool has_loader = prepare_loader();
+    unsigned count = 0;
+    if (has_loader) {
+        atomic_store_explicit(&finder, find_by_loader, memory_order_release);
+    } else if (atomic_load_explicit(&noted_count, memory_order_relaxed) == 0) {
+        dl_iterate_phdr(note_image, &count);
+        atomic_store_explicit(&noted_count, count, memory_order_release);
+    }
+    return has_loader;
+}
+
+bool image_find(uintptr_t address, struct image *image)
+{
+    return atomic_load_explicit(&finder, memory_order_acquire)(address, image);
+}

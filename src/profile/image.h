@@ -1,0 +1,29 @@
+/* image.h: the programs and libraries in memory, and the entries of their unwind tables.
+ *
+ * The tables (.eh_frame, in the format of the Linux Standard Base) are there for exceptions of C++
+ * and are part of nearly all programs and libraries, whatever language they are written in. An
+ * index
+ * (.eh_frame_hdr) is sorted by address. */
+#ifndef PROFILE_IMAGE_H
+#define PROFILE_IMAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct image {
+    uintptr_t start, end; /* where it is in memory */
+    const void *index;
+    uint64_t identity; /* differs from that of an image that was there before */
+};
+
+/* Finds out how images are found; not inside malloc. Returns whether those that are loaded later
+ * are found, too. */
+bool image_prepare(void);
+
+/* Finds the image that has the address. Takes no lock, neither of molt's nor of the loader's. */
+bool image_find(uintptr_t address, struct image *image);
+
+/* Returns the entry that may be the address's function's; NULL if there is none. */
+const uint8_t *image_entry(const struct image *image, uintptr_t address);
+
+#endif
