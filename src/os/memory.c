@@ -237,10 +237,11 @@ void os_populate(void *address, size_t bytes)
 /* ---- Looking ---- */
 
 /* The kernel reads a signal mask from the address, then refuses because ~0 is no operation on it:
- * EFAULT tells that it could not read. */
+ * EFAULT tells that it could not read. At 0 it would read nothing. */
 static bool is_readable_word(uintptr_t address)
 {
-    return SYSCALL(rt_sigprocmask, ~0, address & ~(uintptr_t)7, NULL, 8) != -EFAULT;
+    uintptr_t word = address & ~(uintptr_t)7;
+    return word != 0 && SYSCALL(rt_sigprocmask, ~0, word, NULL, 8) != -EFAULT;
 }
 
 bool os_is_readable(const void *p, size_t bytes)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,6 +109,27 @@ START_TEST(test_facts)
 }
 END_TEST
 
+/* ---- Memory that can be read ---- */
+
+START_TEST(test_readable)
+{
+    size_t page = os_page_bytes();
+    char *p = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(p + page, page);
+    for (size_t i = 0; i < 20; i++) {
+        ck_assert(os_is_readable(p + i, page - i));
+        ck_assert(!os_is_readable(p + i, page - i + 1));
+        ck_assert(os_is_readable(p + page - 1 - i, 1));
+        ck_assert(!os_is_readable(p + page + i, 1));
+        ck_assert(os_is_readable(p + 2 * page + i, 8));
+        ck_assert(!os_is_readable(p + i, 2 * page)); /* both ends can be */
+        ck_assert(!os_is_readable((void *)i, 1));
+        ck_assert(!os_is_readable((void *)(UINTPTR_MAX - i), 1));
+        ck_assert(!os_is_readable((void *)(UINTPTR_MAX - i), 64));
+    }
+}
+END_TEST
+
 /* ---- The clock ---- */
 
 static uint64_t libc_now_ns(clockid_t clock)
@@ -170,6 +192,7 @@ Suite *suite_os(void)
     suite_add_tcase(suite, files);
     TCase *facts = tcase_create("facts");
     tcase_add_test(facts, test_facts);
+    tcase_add_test(facts, test_readable);
     tcase_add_test(facts, test_clock);
     tcase_add_test(facts, test_finds_in_the_image);
     suite_add_tcase(suite, facts);
