@@ -105,33 +105,57 @@ bool walk_step_by_chain(struct walk *walk)
            go_to(walk, address, walk->fp + 2 * sizeof fp, fp);
 }
 
+/* ---- Code without a rule ---- */
+
+static bool read_code(uintptr_t address, void *code, size_t bytes)
+{
+    bool can_read = os_is_readable((const void *)address, bytes);
+    if (can_read)
+        memcpy(code, (const void *)address, bytes);
+    return can_read;
+}
+
+/* Whether the code is what signal handlers return to: it makes the system call rt_sigreturn. */
+static bool is_signal_return(uintptr_t address)
+{
+#if defined(__x86_64__)
+    static const uint8_t expected[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+#elif defined(__aarch64__)
+    static const uint8_t expected[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4};
+#endif
+    uint8_t code[sizeof expected];
+    return read_code(address, code, sizeof code) && memcmp(code, expected, sizeof code) == 0;
+}
+
 /* Whether the instruction before the address is a call. */
 static bool follows_call(uintptr_t address)
 {
     uint8_t code[8];
-    if (!os_is_readable((const void *)(address - sizeof code), sizeof code))
+    if (!read_code(address - sizeof code, code, sizeof code))
         return false;
-    memcpy(code, (const void *)(address - sizeof code), sizeof code);
 #if defined(__x86_64__)
-    if (code[3] == 0xe8) /* call rel32 */
-        return true;
-    for (int at = 1; at <= 6; at++) /* ff /2: call of a register or of a word in memory */
-        if (code[at] == 0xff && (code[at + 1] & 0x38) == 0x10)
-            return true;
-    return false;
+    bool is_call = code[3] == 0xe8; /* of an address */
+    for (int at = 1; at <= 6; at++) /* of a register, or of a word in memory */
+        is_call = is_call || (code[at] == 0xff && (code[at + 1] & 0x38) == 0x10);
+    return is_call;
 #elif defined(__aarch64__)
     uint32_t instruction;
     memcpy(&instruction, code + 4, sizeof instruction);
     return (instruction & 0xfc000000) == 0x94000000 || /* bl */
-           (instruction & 0xfefff000) == 0xd63f0000;   /* blr, blraa and their like */
+           (instruction & 0xfefff000) == 0xd63f0000;   /* blr and its like */
 #endif
 }
 
-/* The frame pointer may be used for something else. */
-static bool step_by_likely_chain(struct walk *walk)
+/* The frame pointer may be used for something else: then it hardly leads to an address that a call
+ * returns to. */
+static bool step_without_rule(struct walk *walk)
 {
+    if (is_signal_return(walk->address))
+        return go_to_interrupted(walk);
     return walk_step_by_chain(walk) && follows_call(walk->address);
 }
+
+/* ---- Code with a rule ---- */
 
 static bool find_cfa(struct walk *walk, const struct frame_rule *rule, uintptr_t *cfa)
 {
@@ -174,12 +198,12 @@ bool walk_step(struct walk *walk)
     bool is_in_image = address - walk->image.start < walk->image.end - walk->image.start;
     if (!is_in_image && !image_find(address, &walk->image)) {
         walk->image = (struct image){.start = 0};
-        return step_by_likely_chain(walk);
+        return step_without_rule(walk);
     }
     struct frame_rule rule = find_rule(&walk->image, address);
     switch (rule.kind) {
     case FRAME_UNKNOWN:
-        return step_by_likely_chain(walk);
+        return step_without_rule(walk);
     case FRAME_SIGNAL:
         return go_to_interrupted(walk);
     case FRAME_LAST:

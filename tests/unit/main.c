@@ -60,6 +60,7 @@ static const struct {
     {"handler", suite_handler},
     {"fork", suite_fork},
     {"profile_stack", suite_profile_stack},
+    {"profile_unwind", suite_profile_unwind},
 };
 
 static int list_suites(void)
