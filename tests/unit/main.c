@@ -60,6 +60,7 @@ static const struct {
     {"handler", suite_handler},
     {"fork", suite_fork},
     {"profile_stack", suite_profile_stack},
+    {"profile_tables", suite_profile_tables},
     {"profile_unwind", suite_profile_unwind},
 };
 

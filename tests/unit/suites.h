@@ -52,6 +52,7 @@ Suite *suite_safepoint(void);
 Suite *suite_handler(void);
 Suite *suite_fork(void);
 Suite *suite_profile_stack(void);
+Suite *suite_profile_tables(void);
 Suite *suite_profile_unwind(void);
 
 /* The program run again as `unit --script`: see test_os_failures.c. */
