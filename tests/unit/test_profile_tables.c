@@ -191,14 +191,15 @@ END_TEST
 
 START_TEST(test_augmentation)
 {
+    static const uint8_t none[] = {0};
     struct table table;
-    make_table(&table, "zRS", NULL, 0);
+    make_table(&table, "zRS", none, 0);
     ck_assert_int_eq(read_at(&table, 0).kind, FRAME_SIGNAL);
-    make_table(&table, "zRB", NULL, 0);
+    make_table(&table, "zRB", none, 0);
     ck_assert_int_eq(read_at(&table, 0).kind, FRAME_BY_SP);
-    make_table(&table, "zRX", NULL, 0);
+    make_table(&table, "zRX", none, 0);
     ck_assert_int_eq(read_at(&table, 0).kind, FRAME_UNKNOWN);
-    make_table(&table, "eh", NULL, 0);
+    make_table(&table, "eh", none, 0);
     ck_assert_int_eq(read_at(&table, 0).kind, FRAME_UNKNOWN);
 }
 END_TEST
