@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* The numbers that DWARF gives the registers. */
 #if defined(__x86_64__)
@@ -38,6 +39,7 @@ struct machine {
     struct row remembered[REMEMBERED_MAX];
     unsigned depth;
     uintptr_t location; /* from where on the row holds */
+    uintptr_t address;  /* whose rule is asked for */
     bool is_understood;
 };
 
@@ -86,8 +88,26 @@ static bool read_fp_offset(struct table_reader *block, int64_t *offset)
     return is_fp;
 }
 
+/* The linker's, for its jumps to other libraries (x86-64): the stack pointer plus 8, or 16 from a
+ * certain byte of the 16 of a jump on. Returns that byte's number; 0: it is another expression. */
+static unsigned pushed_from(struct table_reader block)
+{
+    /* breg7 8, breg16 0, lit15, and, litN, ge, lit3, shl, plus */
+    static const uint8_t head[] = {0x77, 8, 0x80, 0, 0x3f, 0x1a}, tail[] = {0x2a, 0x33, 0x24, 0x22};
+    const uint8_t *number = block.at + sizeof head;
+    bool is_it = REGISTER_SP == 7 && block.end - block.at == sizeof head + 1 + sizeof tail &&
+                 memcmp(block.at, head, sizeof head) == 0 &&
+                 memcmp(number + 1, tail, sizeof tail) == 0;
+    return is_it && *number > 0x30 && *number < 0x40 ? *number - 0x30u : 0;
+}
+
 static void execute_cfa_expression(struct machine *machine, struct table_reader block)
 {
+    unsigned from = pushed_from(block);
+    if (from != 0) {
+        set_cfa(machine, REGISTER_SP, machine->address % 16 >= from ? 16 : 8);
+        return;
+    }
     bool is_known = read_fp_offset(&block, &machine->row.cfa) && read_8(&block) == OP_DEREF &&
                     block.at == block.end;
     machine->row.kind = is_known ? FRAME_ALIGNED : FRAME_UNKNOWN;
@@ -337,6 +357,7 @@ struct frame_rule frame_rule_read(const uint8_t *record, uintptr_t address)
     machine.depth = 0;
     machine.location = entry.start;
     machine.is_understood = true;
+    machine.address = address;
     execute_to(&machine, entry.common, UINTPTR_MAX);
     machine.initial = machine.row;
     struct row row = execute_to(&machine, entry.function, address);

@@ -48,7 +48,8 @@ void thread_stack_begin(struct thread_stack *stack, uintptr_t address)
 {
     if (address < known.low || known.high == 0)
         grow_to(page_of(address));
-    *stack = (struct thread_stack){.low = known.low, .high = known.high, .page = UINTPTR_MAX};
+    uintptr_t low = address > known.low ? address : known.low;
+    *stack = (struct thread_stack){.low = low, .high = known.high, .page = UINTPTR_MAX};
 }
 
 bool thread_stack_check(struct thread_stack *stack, uintptr_t address)

@@ -21,7 +21,7 @@ struct thread_stack {
     uintptr_t page;      /* so can this page, at the moment */
 };
 
-/* Begins a walk over the stack that the address is on. */
+/* Begins a walk upwards over the stack that the address is on. */
 void thread_stack_begin(struct thread_stack *stack, uintptr_t address);
 
 bool thread_stack_check(struct thread_stack *stack, uintptr_t address);

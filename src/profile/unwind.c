@@ -137,7 +137,6 @@ static NOINLINE unsigned by_fp(uintptr_t *frames, unsigned max)
 /* ---- Choosing one ---- */
 
 static _Atomic(unwinder *) chosen;
-static THREAD_LOCAL bool inside; /* the unwinder has called malloc, or a signal handler has */
 
 static unwinder *find_unwinder(void)
 {
@@ -162,11 +161,19 @@ void unwind_prepare(void)
     atomic_store_explicit(&chosen, found, memory_order_release);
 }
 
+static THREAD_LOCAL bool in_library; /* a walk that calls malloc, or is interrupted by a handler */
+
 /* Calls a library's unwinder, which needs some KiB of stack. */
 static NOINLINE unsigned call_library(unwinder *unwind, uintptr_t frames[], unsigned max)
 {
     uintptr_t all[OWN_FRAMES_MAX + STACK_DEPTH_MAX];
+    int saved = errno;
+    in_library = true;
+    atomic_signal_fence(memory_order_seq_cst);
     unsigned depth = unwind(all, max + OWN_FRAMES_MAX), own = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    in_library = false;
+    errno = saved;
     while (own < depth && is_own(all[own]))
         own++;
     unsigned found = depth - own < max ? depth - own : max;
@@ -174,26 +181,19 @@ static NOINLINE unsigned call_library(unwinder *unwind, uintptr_t frames[], unsi
     return found;
 }
 
-static unsigned capture(unwinder *unwind, uintptr_t frames[], unsigned max)
+static bool may_call_library(void)
 {
-    bool is_library = unwind != by_tables && unwind != by_fp;
-    char *stack = __builtin_frame_address(0);
-    if (is_library && os_is_readable(stack - STACK_NEEDED, 1))
-        return call_library(unwind, frames, max);
-    return is_library ? by_tables(frames, max) : unwind(frames, max);
+    const char *stack = __builtin_frame_address(0);
+    return !in_library && os_is_readable(stack - STACK_NEEDED, 1);
 }
 
 unsigned unwind_capture(uintptr_t frames[], unsigned max)
 {
     unwinder *unwind = atomic_load_explicit(&chosen, memory_order_acquire);
-    if (unwind == NULL || inside)
+    unsigned most = max < STACK_DEPTH_MAX ? max : STACK_DEPTH_MAX;
+    if (unwind == NULL)
         return 0;
-    int saved = errno;
-    inside = true;
-    atomic_signal_fence(memory_order_seq_cst);
-    unsigned depth = capture(unwind, frames, max < STACK_DEPTH_MAX ? max : STACK_DEPTH_MAX);
-    atomic_signal_fence(memory_order_seq_cst);
-    inside = false;
-    errno = saved;
-    return depth;
+    if (unwind == by_tables || unwind == by_fp)
+        return unwind(frames, most);
+    return may_call_library() ? call_library(unwind, frames, most) : by_tables(frames, most);
 }

@@ -12,8 +12,9 @@
 void unwind_prepare(void);
 
 /* Fills in the return addresses of the functions that have led here, the innermost first: those of
- * molt's own code that come first are left out. Returns how many there are, at most `max`; 0 when
- * none is found, before unwind_prepare, and where the unwinder itself has called malloc.
+ * molt's own code that come first are left out. Where a signal has interrupted a function, one is
+ * added to the address, as if a call stood there. Returns how many there are, at most `max` and
+ * STACK_DEPTH_MAX; 0 where none is found, and before unwind_prepare.
  *
  * Any thread may call it at any time, in a signal handler, too. Keeps errno. */
 unsigned unwind_capture(uintptr_t frames[], unsigned max);

@@ -189,6 +189,22 @@ START_TEST(test_aligned)
 }
 END_TEST
 
+/* The linker's jumps to other libraries: the first of a jump's instructions have pushed nothing. */
+START_TEST(test_jumps)
+{
+#if defined(__x86_64__)
+#define JUMPS 0x0f, 11, 0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22
+    EXPECT(0, FRAME_BY_SP, 8, FP_SAME, JUMPS);
+    EXPECT(10, FRAME_BY_SP, 8, FP_SAME, JUMPS);
+    EXPECT(11, FRAME_BY_SP, 16, FP_SAME, JUMPS);
+    EXPECT(15, FRAME_BY_SP, 16, FP_SAME, JUMPS);
+    EXPECT(16, FRAME_BY_SP, 8, FP_SAME, JUMPS);
+    EXPECT(16, FRAME_UNKNOWN, 0, 0, JUMPS, 0x0f, 10, 0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33,
+           0x24);
+#endif
+}
+END_TEST
+
 START_TEST(test_augmentation)
 {
     static const uint8_t none[] = {0};
@@ -251,6 +267,7 @@ Suite *suite_profile_tables(void)
     tcase_add_test(tests, test_instructions);
     tcase_add_test(tests, test_beyond);
     tcase_add_test(tests, test_aligned);
+    tcase_add_test(tests, test_jumps);
     tcase_add_test(tests, test_augmentation);
     tcase_add_test(tests, test_random);
     tcase_add_test(tests, test_image);

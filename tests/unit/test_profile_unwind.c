@@ -243,10 +243,10 @@ static void capture_in_handler(int signal_number)
     int saved = errno;
     (void)signal_number;
     errno = ERANGE;
-    if (unwind_capture(inner, DEPTH) > 0)
-        ticks++;
+    REQUIRE(unwind_capture(inner, DEPTH) >= 3, "no frames"); /* to where the kernel has called */
     REQUIRE(errno == ERANGE, "errno is %d", errno);
     errno = saved;
+    ticks++;
 }
 
 /* Handlers that capture interrupt a capture at any instruction. */
@@ -374,6 +374,10 @@ static void capture_any(void)
 START_TEST(test_broken_chain)
 {
     const enum stack_mode modes[] = {STACK_TABLES, STACK_FP};
+    if (unit_is_sanitized()) {
+        printf("skipped test_broken_chain: AddressSanitizer reports wild reads of the stack\n");
+        return;
+    }
     size_t page = os_page_bytes();
     char *hole = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(hole + page, page);
