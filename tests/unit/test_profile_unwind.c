@@ -15,6 +15,7 @@
 #include <link.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -149,6 +150,29 @@ TRUTH static void large(void)
     sink = array[0];
 }
 
+static jmp_buf back;
+
+__attribute__((noinline, noreturn)) static void nest_and_jump_back(void)
+{
+    EXPECT_CALLER();
+    nested(1);
+    longjmp(back, 1);
+}
+
+/* The call is the last instruction: it returns to what another function begins with. */
+TRUTH static void ends_with_call(void)
+{
+    EXPECT_CALLER();
+    nest_and_jump_back();
+}
+
+static void call_that_ends(void)
+{
+    if (setjmp(back) == 0)
+        ends_with_call();
+    expected_depth = 0;
+}
+
 static int compare(const void *a, const void *b)
 {
     EXPECT_CALLER();
@@ -174,6 +198,7 @@ static void all_frames(void)
     aligned_variable(3000);
     large();
     through_libc();
+    call_that_ends();
     ck_assert_uint_eq(expected_depth, 0);
 }
 
@@ -339,6 +364,31 @@ START_TEST(test_frame_pointers)
 }
 END_TEST
 
+/* ---- Coroutines ---- */
+
+static ucontext_t outside, inside;
+static void (*coroutine)(void);
+
+static void in_coroutine(void)
+{
+    coroutine();
+    sink = 1;
+}
+
+/* On a stack that lies where a larger one was. */
+static void run_coroutine(size_t bytes)
+{
+    char *stack =
+        mmap((void *)0x20000000, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    getcontext(&inside);
+    inside.uc_stack.ss_sp = stack;
+    inside.uc_stack.ss_size = bytes;
+    inside.uc_link = &outside;
+    makecontext(&inside, in_coroutine, 0);
+    swapcontext(&outside, &inside);
+    munmap(stack, bytes);
+}
+
 /* ---- Frames that lead nowhere ---- */
 
 /* Calls the function with this frame pointer. */
@@ -370,14 +420,9 @@ static void capture_any(void)
     depth = unwind_capture(frames, DEPTH);
 }
 
-/* No mode may fault, whatever the chain leads to: nothing, a hole, itself, the stack's end. */
-START_TEST(test_broken_chain)
+/* Whatever the chain leads to: nothing, a hole, itself, the stack's end. */
+static void capture_broken_chains(void)
 {
-    const enum stack_mode modes[] = {STACK_TABLES, STACK_FP};
-    if (unit_is_sanitized()) {
-        printf("skipped test_broken_chain: AddressSanitizer reports wild reads of the stack\n");
-        return;
-    }
     size_t page = os_page_bytes();
     char *hole = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(hole + page, page);
@@ -397,10 +442,24 @@ START_TEST(test_broken_chain)
                             wrong,
                             wrong - 8,
                             os_stack_top() & ~(uintptr_t)7};
+    for (size_t i = 0; i < COUNT_OF(pointers); i++) {
+        call_with_fp(pointers[i], capture_any);
+        ck_assert_uint_lt(depth, DEPTH);
+    }
+}
+
+START_TEST(test_broken_chain)
+{
+    const enum stack_mode modes[] = {STACK_TABLES, STACK_FP};
+    if (unit_is_sanitized()) {
+        printf("skipped test_broken_chain: AddressSanitizer reports wild reads of the stack\n");
+        return;
+    }
     for (size_t i = 0; i < COUNT_OF(modes); i++) {
         prepare(modes[i]);
-        for (size_t j = 0; j < COUNT_OF(pointers); j++)
-            call_with_fp(pointers[j], capture_any);
+        capture_broken_chains();
+        coroutine = capture_broken_chains; /* below the thread's own stack, with holes between */
+        run_coroutine(64 << 10);
     }
 }
 END_TEST
@@ -414,16 +473,16 @@ static const uint8_t made_code[] = {
     0x5d,             /* pop  rbp */
     0xc3,             /* ret */
 };
-/* The same, with a number where the frame pointer would be. */
+/* The same, with something else in the frame pointer. */
 static const uint8_t frameless_code[] = {
-    0x55,                                     /* push rbp */
-    0x48, 0xc7, 0xc5, 0x10, 0x20, 0x30, 0x40, /* mov  rbp, 0x40302010 */
-    0xff, 0xd7,                               /* call rdi */
-    0x5d,                                     /* pop  rbp */
-    0xc3,                                     /* ret */
+    0x55,             /* push rbp */
+    0x48, 0x89, 0xf5, /* mov  rbp, rsi */
+    0xff, 0xd7,       /* call rdi */
+    0x5d,             /* pop  rbp */
+    0xc3,             /* ret */
 };
 
-typedef void call_back(void (*function)(void));
+typedef void call_back(void (*function)(void), const void *fp);
 
 static call_back *make_code(const uint8_t *code, size_t bytes)
 {
@@ -449,7 +508,7 @@ static void from_made(void)
 TRUTH static void call_made(void)
 {
     EXPECT_CALLER();
-    made(from_made);
+    made(from_made, NULL);
     forget_last();
 }
 
@@ -461,46 +520,27 @@ START_TEST(test_made_code)
     prepare(STACK_TABLES);
     expected_depth = 0;
     call_made();
-    frameless(capture_any);
     uintptr_t address;
     memcpy(&address, &frameless, sizeof address);
-    unsigned at = 0;
-    while (at < depth && frames[at] != address + 10)
-        at++;
-    ck_assert_uint_lt(at, depth);
-    ck_assert_uint_eq(depth, at + 1);
+    uintptr_t data[4] = {0, (uintptr_t)made_code};
+    const void *pointers[] = {data, NULL, &data[1], made_code};
+    for (size_t i = 0; i < COUNT_OF(pointers); i++) {
+        unsigned at = 0;
+        frameless(capture_any, pointers[i]);
+        while (at < depth && frames[at] != address + 6)
+            at++;
+        ck_assert_uint_lt(at, depth);
+        ck_assert_uint_eq(depth, at + 1);
+    }
 }
 END_TEST
 #endif
 
 /* ---- Small stacks, and stacks that go away ---- */
 
-static ucontext_t outside, inside;
-static void (*coroutine)(void);
-
-static void in_coroutine(void)
-{
-    coroutine();
-    sink = 1;
-}
-
 static void nest_in_coroutine(void)
 {
     nested(5);
-}
-
-/* On a stack that lies where a larger one was. */
-static void run_coroutine(size_t bytes)
-{
-    char *stack =
-        mmap((void *)0x20000000, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    getcontext(&inside);
-    inside.uc_stack.ss_sp = stack;
-    inside.uc_stack.ss_size = bytes;
-    inside.uc_link = &outside;
-    makecontext(&inside, in_coroutine, 0);
-    swapcontext(&outside, &inside);
-    munmap(stack, bytes);
 }
 
 static void coroutines(void)
