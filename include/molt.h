@@ -150,6 +150,20 @@ MOLT_API int molt_stats_write(int fd, enum molt_format format);
 MOLT_API int molt_ctl(const char *name, void *old, size_t *old_len, const void *new_,
                       size_t new_len);
 
+/* ---- Heap profiles ---------------------------------------------------------------------- */
+
+/* Until the pop that belongs to this push, blocks that the calling thread allocates bear the tag
+ * `name` in heap profiles, whoever calls malloc: so they can be told apart by what they are for.
+ * Tags nest, the innermost one counts; NULL is for blocks without a tag. The name is copied, at
+ * most 127 bytes of it. Names stay for good: they should be kinds ("cache"), not single things (a
+ * request's number). A tag is left out where the memory that the option prof_memory allows is used
+ * up, and deeper than 64 tags; pushes and pops still belong together then. It works whether or not
+ * anything is sampled at the moment. A signal handler may call it if it pops what it has pushed. */
+MOLT_API void molt_tag_push(const char *name);
+
+/* Ends the calling thread's innermost tag; does nothing if it has none. */
+MOLT_API void molt_tag_pop(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,5 @@
-// molt.hpp: molt for C++17: references that count themselves, types, allocators. Header only.
+// molt.hpp: molt for C++17: references that count themselves, types, tags of heap profiles,
+// allocators. Header only.
 //
 //     struct node { MOLT_OBJECT; molt::ref<node> next; node *other; int value; };
 //     static const auto node_type =
@@ -462,6 +463,28 @@ template <class T> class type
 
     mutable molt_type type_{}; // the library writes its own part
     std::array<std::uint16_t, refs_max> offsets_{};
+};
+
+// ---- Heap profiles ------------------------------------------------------------------------------
+
+// While it exists, what its thread allocates bears a name in heap profiles (molt_tag_push):
+//
+//     molt::tag tag("cache");
+//
+// For local variables: tags of a thread end in the reverse order of their beginnings.
+class tag
+{
+  public:
+    explicit tag(const char *name) noexcept
+    {
+        molt_tag_push(name);
+    }
+    ~tag()
+    {
+        molt_tag_pop();
+    }
+    tag(const tag &) = delete;
+    tag &operator=(const tag &) = delete;
 };
 
 // ---- Allocators ---------------------------------------------------------------------------------

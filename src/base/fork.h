@@ -32,7 +32,7 @@ void fork_begin(uint32_t *page);
 /* Sets what a layer has done in a child; the lower layers come first. May be set again. A child may
  * itself fork while it is repaired, so `repair` must be able to begin anew from what it has left
  * half done. */
-enum fork_layer { FORK_ALLOC, FORK_OBJECT, FORK_VALUE, FORK_LAYERS };
+enum fork_layer { FORK_ALLOC, FORK_PROFILE, FORK_OBJECT, FORK_VALUE, FORK_LAYERS };
 void fork_set_repair(enum fork_layer layer, void (*repair)(void));
 
 /* Has all layers repair, in one thread; returns when that is done, whichever thread does it. */

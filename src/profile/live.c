@@ -1,0 +1,289 @@
+/* live.c: the tables. */
+#include "live.h"
+
+#include "memory.h" // profile_memory_take
+
+#include "base/attributes.h"
+
+#include <stdatomic.h>
+
+enum {
+    TABLES = 7, /* with room for 5.6 million records, which take 300 MiB */
+    CHUNKS_FIRST = 16,
+    CHUNK_BUCKETS = 8,
+    BUCKET_SLOTS = 8,
+};
+
+/* In place of a block's address. */
+enum { FREE = 0, TAKEN = 1 };
+
+struct slot {
+    _Atomic(size_t) size, bytes;
+    _Atomic(struct site *) site;
+    _Atomic(uint64_t) at_ns;
+    _Atomic(uint32_t) thread, number;
+    _Atomic(uint32_t) version; /* records that the slot has had */
+};
+
+struct bucket {
+    _Atomic(uintptr_t) blocks[BUCKET_SLOTS];
+    struct slot slots[BUCKET_SLOTS];
+} CACHE_ALIGNED;
+
+struct chunk {
+    struct bucket buckets[CHUNK_BUCKETS];
+};
+
+_Static_assert(sizeof(((struct bucket *)NULL)->blocks) == CACHE_LINE, "a look reads one line");
+
+typedef _Atomic(struct chunk *) chunk_place;
+
+/* Each table's array of chunks; NULL: it has none yet. They are taken in order. */
+static _Atomic(chunk_place *) tables[TABLES];
+
+static size_t chunks_of(unsigned table)
+{
+    return (size_t)CHUNKS_FIRST << 2 * table;
+}
+
+/* ---- Chunks and buckets ---- */
+
+static chunk_place *table_places(unsigned table)
+{
+    return atomic_load_explicit(&tables[table], memory_order_acquire);
+}
+
+/* If another thread makes the same table or chunk, one of the two is lost. */
+static chunk_place *make_table(unsigned table)
+{
+    chunk_place *made = profile_memory_take(chunks_of(table) * sizeof *made), *there = NULL;
+    if (made == NULL ||
+        atomic_compare_exchange_strong_explicit(&tables[table], &there, made, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return made;
+    return there;
+}
+
+static struct chunk *make_chunk(chunk_place *place)
+{
+    char *memory = profile_memory_take(sizeof(struct chunk) + CACHE_LINE);
+    if (memory == NULL)
+        return NULL;
+    memory += -(uintptr_t)memory % CACHE_LINE;
+    struct chunk *made = (struct chunk *)(void *)memory, *there = NULL;
+    if (atomic_compare_exchange_strong_explicit(place, &there, made, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return made;
+    return there;
+}
+
+/* The finaliser of MurmurHash3: so a table may take any of its bits. */
+static uint64_t hash_of(const void *block)
+{
+    uint64_t hash = (uintptr_t)block;
+    hash = (hash ^ hash >> 33) * UINT64_C(0xff51afd7ed558ccd);
+    hash = (hash ^ hash >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return hash ^ hash >> 33;
+}
+
+/* The block's bucket in a table, by bits of its own: blocks that share a bucket in one share none
+ * in the next. */
+static size_t bucket_number(unsigned table, uint64_t hash)
+{
+    unsigned turned = table * 9;
+    return (hash >> turned | hash << (64 - turned) % 64) & (chunks_of(table) * CHUNK_BUCKETS - 1);
+}
+
+static struct bucket *bucket_find(unsigned table, const chunk_place *places, uint64_t hash)
+{
+    size_t number = bucket_number(table, hash);
+    struct chunk *chunk =
+        atomic_load_explicit(&places[number / CHUNK_BUCKETS], memory_order_acquire);
+    return chunk == NULL ? NULL : &chunk->buckets[number % CHUNK_BUCKETS];
+}
+
+/* The same, with memory behind it; NULL: there is none. */
+static struct bucket *bucket_make(unsigned table, uint64_t hash)
+{
+    chunk_place *places = table_places(table);
+    if (places == NULL && (places = make_table(table)) == NULL)
+        return NULL;
+    struct bucket *bucket = bucket_find(table, places, hash);
+    size_t number = bucket_number(table, hash);
+    if (bucket == NULL && make_chunk(&places[number / CHUNK_BUCKETS]) != NULL)
+        bucket = bucket_find(table, places, hash);
+    return bucket;
+}
+
+/* ---- Slots ---- */
+
+/* The index of a slot with that block; BUCKET_SLOTS: there is none. */
+static unsigned bucket_search(struct bucket *bucket, uintptr_t block)
+{
+    unsigned i = 0;
+    while (i < BUCKET_SLOTS &&
+           atomic_load_explicit(&bucket->blocks[i], memory_order_acquire) != block)
+        i++;
+    return i;
+}
+
+/* Takes a free slot; BUCKET_SLOTS: there is none. */
+static unsigned bucket_take(struct bucket *bucket)
+{
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        uintptr_t found = atomic_load_explicit(&bucket->blocks[i], memory_order_relaxed);
+        if (found == FREE &&
+            atomic_compare_exchange_strong_explicit(&bucket->blocks[i], &found, TAKEN,
+                                                    memory_order_acquire, memory_order_relaxed))
+            return i;
+    }
+    return BUCKET_SLOTS;
+}
+
+/* Stores release and loads acquire: who has read a field of the new record sees the new version,
+ * too.
+ */
+static void slot_write(struct slot *slot, const struct record *record)
+{
+    uint32_t version = atomic_load_explicit(&slot->version, memory_order_relaxed);
+    atomic_store_explicit(&slot->version, version + 1, memory_order_relaxed);
+    atomic_store_explicit(&slot->size, record->size, memory_order_release);
+    atomic_store_explicit(&slot->bytes, record->bytes, memory_order_release);
+    atomic_store_explicit(&slot->site, record->site, memory_order_release);
+    atomic_store_explicit(&slot->at_ns, record->at_ns, memory_order_release);
+    atomic_store_explicit(&slot->thread, record->thread, memory_order_release);
+    atomic_store_explicit(&slot->number, record->number, memory_order_release);
+}
+
+static void slot_read(struct slot *slot, struct record *record)
+{
+    record->size = atomic_load_explicit(&slot->size, memory_order_acquire);
+    record->bytes = atomic_load_explicit(&slot->bytes, memory_order_acquire);
+    record->site = atomic_load_explicit(&slot->site, memory_order_acquire);
+    record->at_ns = atomic_load_explicit(&slot->at_ns, memory_order_acquire);
+    record->thread = atomic_load_explicit(&slot->thread, memory_order_acquire);
+    record->number = atomic_load_explicit(&slot->number, memory_order_acquire);
+}
+
+/* Copies the slot's record. False: it has none, or has become another one meanwhile. */
+static bool bucket_read(struct bucket *bucket, unsigned i, struct record *record)
+{
+    uintptr_t block = atomic_load_explicit(&bucket->blocks[i], memory_order_acquire);
+    if (block == FREE || block == TAKEN)
+        return false;
+    uint32_t version = atomic_load_explicit(&bucket->slots[i].version, memory_order_acquire);
+    record->block = (void *)block;
+    slot_read(&bucket->slots[i], record);
+    return atomic_load_explicit(&bucket->blocks[i], memory_order_relaxed) == block &&
+           atomic_load_explicit(&bucket->slots[i].version, memory_order_relaxed) == version;
+}
+
+/* The block's bucket and its slot there; NULL: it has no record. */
+static struct bucket *find(void *block, unsigned *slot)
+{
+    uint64_t hash = hash_of(block);
+    chunk_place *places;
+    for (unsigned table = 0; table < TABLES && (places = table_places(table)) != NULL; table++) {
+        struct bucket *bucket = bucket_find(table, places, hash);
+        if (bucket != NULL && (*slot = bucket_search(bucket, (uintptr_t)block)) < BUCKET_SLOTS)
+            return bucket;
+    }
+    return NULL;
+}
+
+/* ---- Records ---- */
+
+/* Where there is no memory for a bucket of a table that others use, the next ones may have room. */
+bool live_add(const struct record *record)
+{
+    uint64_t hash = hash_of(record->block);
+    for (unsigned table = 0; table < TABLES; table++) {
+        struct bucket *bucket = bucket_make(table, hash);
+        unsigned i = bucket != NULL ? bucket_take(bucket) : BUCKET_SLOTS;
+        if (i < BUCKET_SLOTS) {
+            slot_write(&bucket->slots[i], record);
+            atomic_store_explicit(&bucket->blocks[i], (uintptr_t)record->block,
+                                  memory_order_release);
+            return true;
+        }
+        if (table_places(table) == NULL)
+            return false;
+    }
+    return false;
+}
+
+bool live_find(void *block, struct record *record)
+{
+    unsigned i;
+    struct bucket *bucket = find(block, &i);
+    return bucket != NULL && bucket_read(bucket, i, record);
+}
+
+bool live_remove(void *block)
+{
+    unsigned i;
+    struct bucket *bucket = find(block, &i);
+    uintptr_t expected = (uintptr_t)block;
+    return bucket != NULL &&
+           atomic_compare_exchange_strong_explicit(&bucket->blocks[i], &expected, FREE,
+                                                   memory_order_release, memory_order_relaxed);
+}
+
+void live_resize(void *block, size_t size)
+{
+    unsigned i;
+    struct bucket *bucket = find(block, &i);
+    if (bucket != NULL)
+        atomic_store_explicit(&bucket->slots[i].size, size, memory_order_release);
+}
+
+/* Calls `visit` for each bucket that has memory behind it, until it returns false. */
+static void each_bucket(bool (*visit)(struct bucket *bucket, void *context), void *context)
+{
+    chunk_place *places;
+    for (unsigned table = 0; table < TABLES && (places = table_places(table)) != NULL; table++)
+        for (size_t i = 0; i < chunks_of(table); i++) {
+            struct chunk *chunk = atomic_load_explicit(&places[i], memory_order_acquire);
+            for (unsigned j = 0; chunk != NULL && j < CHUNK_BUCKETS; j++)
+                if (!visit(&chunk->buckets[j], context))
+                    return;
+        }
+}
+
+struct visitor {
+    bool (*visit)(const struct record *record, void *context);
+    void *context;
+};
+
+static bool visit_records(struct bucket *bucket, void *context)
+{
+    const struct visitor *visitor = context;
+    struct record record;
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
+        if (bucket_read(bucket, i, &record) && !visitor->visit(&record, visitor->context))
+            return false;
+    return true;
+}
+
+void live_each(bool (*visit)(const struct record *record, void *context), void *context)
+{
+    struct visitor visitor = {.visit = visit, .context = context};
+    each_bucket(visit_records, &visitor);
+}
+
+static bool clear_bucket(struct bucket *bucket, void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        uintptr_t block = atomic_load_explicit(&bucket->blocks[i], memory_order_relaxed);
+        if (block != TAKEN)
+            atomic_compare_exchange_strong_explicit(&bucket->blocks[i], &block, FREE,
+                                                    memory_order_release, memory_order_relaxed);
+    }
+    return true;
+}
+
+void live_clear(void)
+{
+    each_bucket(clear_bucket, NULL);
+}

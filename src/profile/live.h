@@ -1,0 +1,56 @@
+/* live.h: the samples that are live, found by the addresses of their blocks.
+ *
+ * A record stays in the slot that it was given, so nothing needs a lock, and a look for a block
+ * that has no record, which every free of a large block takes, reads little. Slots lie in buckets
+ * of eight, whose addresses fill a cache line. There are several tables, each four times as large
+ * as the one before, in which a block's address leads to one bucket each. A record takes a free
+ * slot of the first table that has one in its bucket:
+ *
+ *     table 0   16 chunks   [........][........] ...      a chunk is 8 buckets, and is taken when
+ *     table 1   64 chunks   [........] -  -  [........]   one of them is needed
+ *     table 2  256 chunks    -  - ...
+ *
+ * A slot's address is 0 while it is free, and TAKEN while its record is written; the block's
+ * address is stored last. Only who has allocated a block adds its record, and only who frees it
+ * removes that. Others may read a record at any time: the slot's `version` tells them whether it
+ * has become another one meanwhile. Stopping at any instruction (fork) loses a slot at most. */
+#ifndef PROFILE_LIVE_H
+#define PROFILE_LIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct site;
+
+/* A sample: a block that the program has. */
+struct record {
+    void *block;
+    size_t size;       /* that was asked for */
+    size_t bytes;      /* of the block */
+    struct site *site; /* where it is counted */
+    uint64_t at_ns;    /* when it was allocated (os_now_ns) */
+    uint32_t thread;   /* by whom: the thread's id */
+    uint32_t number;   /* which of the thread's samples it was */
+};
+
+/* Adds a record of a block that has none. False: there is no memory. */
+bool live_add(const struct record *record);
+
+/* Finds the block's record. False: it has none. The caller owns the block. */
+bool live_find(void *block, struct record *record);
+
+/* Takes the block's record out. False: somebody else has done so, or it has none. */
+bool live_remove(void *block);
+
+/* Notes another size that was asked for. */
+void live_resize(void *block, size_t size);
+
+/* Calls `visit` with a copy of each record until it returns false. What is added or removed
+ * meanwhile may be left out. */
+void live_each(bool (*visit)(const struct record *record, void *context), void *context);
+
+/* Takes out all records but those that are just being added. */
+void live_clear(void);
+
+#endif

@@ -1,0 +1,337 @@
+/* record.c: adding and removing, the peak, a new profile. */
+#include "record.h"
+
+#include "name.h"   // name_intern
+#include "random.h" // random_weight
+#include "stack.h"
+#include "tag.h" // tag_current
+
+#include "base/attributes.h"
+#include "base/fork.h" // fork_survivors
+#include "base/lock.h" // lock_self
+#include "base/tunables.h"
+#include "os/os.h"
+
+#include <stdatomic.h>
+
+/* Of a profile; 0: there is none. */
+static _Atomic(size_t) mean;
+
+/* What record_restart was asked for and has not done yet; 0: nothing. */
+static _Atomic(size_t) coming_mean;
+
+static struct {
+    _Atomic(uint64_t) missed_count, missed_estimate;
+    _Atomic(uint64_t) live_estimate;
+} sums;
+
+/* When the counts of the peak were kept. */
+static struct {
+    _Atomic(bool) is_taken; /* a thread is about it */
+    _Atomic(uint64_t) estimate, at_ns;
+} peak;
+
+static THREAD_LOCAL struct {
+    uint32_t thread;  /* the thread's id; 0: not asked for yet */
+    uint32_t samples; /* how many there were */
+} self;
+
+/* ---- Who is inside ---- */
+
+/* Threads that change counts, by their number here; several threads have the same one. */
+enum { DOORS = 16 };
+_Static_assert(DOORS == 1 << (64 - 60), "door takes the upper 4 bits of a hash");
+
+static struct {
+    _Atomic(size_t) inside;
+} CACHE_ALIGNED doors[DOORS];
+
+static _Atomic(size_t) *door(void)
+{
+    return &doors[(uint64_t)lock_self() * UINT64_C(0x9e3779b97f4a7c15) >> 60].inside;
+}
+
+/* Returns the profile's mean. Until `leave` its counts may be changed; if it is 0, they must not.
+ */
+static size_t enter(void)
+{
+    atomic_fetch_add(door(), 1);
+    return atomic_load(&mean);
+}
+
+static void leave(void)
+{
+    atomic_fetch_sub_explicit(door(), 1, memory_order_release);
+}
+
+static bool is_anybody_inside(void)
+{
+    size_t inside = 0;
+    for (unsigned i = 0; i < DOORS; i++)
+        inside |= atomic_load(&doors[i].inside);
+    return inside != 0;
+}
+
+/* Waits until nobody is inside, but not for long: a thread may stand still there, in a handler or
+ * a debugger, and would at most spoil one count. */
+static void wait_outside(void)
+{
+    for (unsigned i = 0; i < 1000 && is_anybody_inside(); i++) {
+        if (i < 100)
+            os_yield();
+        else
+            os_sleep_us(100);
+    }
+}
+
+/* ---- The peak ---- */
+
+static void keep_site(struct site *site, void *unused)
+{
+    (void)unused;
+    site_keep_peak(site);
+}
+
+static bool is_peak(void)
+{
+    uint64_t last = atomic_load_explicit(&peak.estimate, memory_order_relaxed);
+    return atomic_load_explicit(&sums.live_estimate, memory_order_relaxed) > last + last / 20;
+}
+
+/* Keeps the counts if 5 % more lives than when that was done last. If another thread is about it,
+ * it will do. The caller is inside. */
+static void keep_peak(uint64_t now_ns)
+{
+    if (LIKELY(!is_peak()) || atomic_exchange(&peak.is_taken, true))
+        return;
+    if (is_peak()) {
+        uint64_t estimate = atomic_load_explicit(&sums.live_estimate, memory_order_relaxed);
+        site_each(keep_site, NULL);
+        atomic_store_explicit(&peak.at_ns, now_ns, memory_order_relaxed);
+        atomic_store_explicit(&peak.estimate, estimate, memory_order_relaxed);
+    }
+    atomic_store(&peak.is_taken, false);
+}
+
+/* ---- Adding and removing ---- */
+
+/* The bytes that the block stands for. */
+static uint64_t estimate_of(size_t bytes, size_t mean_now)
+{
+    return (uint64_t)((double)bytes * random_weight(bytes, mean_now));
+}
+
+/* Blocks of a site have one size, so that they are sampled alike. Large blocks have any number of
+ * pages, so those that are sampled with next to certainty share sites, eight a doubling. */
+static size_t site_bytes(size_t bytes, size_t mean_now)
+{
+    if (bytes <= BLOCK_MAX || bytes / 16 < mean_now)
+        return bytes;
+    size_t step = (size_t)1 << (63 - __builtin_clzll(bytes) - 3);
+    return (bytes + step - 1) & ~(step - 1);
+}
+
+static uint32_t thread_id(void)
+{
+    if (self.thread == 0)
+        self.thread = os_thread_id();
+    return self.thread;
+}
+
+static bool make_record(struct record *record, const struct stack *stack, const char *type,
+                        size_t mean_now)
+{
+    static const struct stack no_stack;
+    const char *type_name = type == NULL ? NULL : name_intern(type);
+    record->site = site_intern(stack != NULL ? stack : &no_stack,
+                               site_bytes(record->bytes, mean_now), tag_current(), type_name);
+    return record->site != NULL && live_add(record);
+}
+
+static void count_added(const struct record *record, size_t mean_now)
+{
+    site_add(record->site, record->size, record->bytes);
+    atomic_fetch_add_explicit(&sums.live_estimate, estimate_of(record->bytes, mean_now),
+                              memory_order_relaxed);
+    keep_peak(record->at_ns);
+}
+
+static void count_missed(size_t bytes, size_t mean_now)
+{
+    atomic_fetch_add_explicit(&sums.missed_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sums.missed_estimate, estimate_of(bytes, mean_now),
+                              memory_order_relaxed);
+}
+
+bool record_add_object(void *block, size_t size, size_t bytes, const struct stack *stack,
+                       const char *type)
+{
+    struct record record = {.block = block, .size = size, .bytes = bytes, .at_ns = os_now_ns()};
+    record.thread = thread_id();
+    record.number = ++self.samples;
+    size_t mean_now = enter();
+    bool is_added = mean_now != 0 && make_record(&record, stack, type, mean_now);
+    if (is_added)
+        count_added(&record, mean_now);
+    else if (mean_now != 0)
+        count_missed(bytes, mean_now);
+    leave();
+    return is_added;
+}
+
+bool record_add(void *block, size_t size, size_t bytes, const struct stack *stack)
+{
+    return record_add_object(block, size, bytes, stack, NULL);
+}
+
+static void count_removed(const struct record *record, size_t mean_now)
+{
+    bool is_temporary = record->number == self.samples && record->thread == self.thread;
+    site_remove(record->site, record->size, record->bytes);
+    site_note_lifetime(record->site, os_now_ns() - record->at_ns, is_temporary);
+    atomic_fetch_sub_explicit(&sums.live_estimate, estimate_of(record->bytes, mean_now),
+                              memory_order_relaxed);
+}
+
+/* The first look comes before anything is written: most blocks have no record. */
+bool record_remove(void *block)
+{
+    struct record record;
+    if (LIKELY(!live_find(block, &record)))
+        return false;
+    size_t mean_now = enter();
+    bool is_removed = live_remove(block);
+    if (is_removed && mean_now != 0)
+        count_removed(&record, mean_now);
+    leave();
+    return is_removed;
+}
+
+void record_resize(void *block, size_t size)
+{
+    struct record record;
+    if (LIKELY(!live_find(block, &record)))
+        return;
+    if (enter() != 0) {
+        live_resize(block, size);
+        site_resize(record.site, record.size, size);
+    }
+    leave();
+}
+
+/* ---- A new profile ---- */
+
+static void forget_site(struct site *site, void *unused)
+{
+    (void)unused;
+    site_forget(site);
+}
+
+static void forget_all(void)
+{
+    live_clear();
+    site_each(forget_site, NULL);
+    atomic_store(&peak.estimate, 0);
+    atomic_store(&peak.at_ns, 0);
+    atomic_store(&sums.missed_count, 0);
+    atomic_store(&sums.missed_estimate, 0);
+    atomic_store(&sums.live_estimate, 0);
+}
+
+void record_restart(size_t new_mean)
+{
+    atomic_store(&coming_mean, new_mean > 0 ? new_mean : 1);
+    atomic_store(&mean, 0);
+    wait_outside();
+    forget_all();
+    atomic_store(&mean, atomic_load(&coming_mean));
+    atomic_store(&coming_mean, 0);
+}
+
+/* ---- Readers ---- */
+
+struct site_reader {
+    void (*visit)(const struct site *site, void *context);
+    void *context;
+};
+
+static void read_site(struct site *site, void *context)
+{
+    const struct site_reader *reader = context;
+    if (atomic_load_explicit(&site->total_count, memory_order_relaxed) != 0)
+        reader->visit(site, reader->context);
+}
+
+void record_each_site(void (*visit)(const struct site *site, void *context), void *context)
+{
+    struct site_reader reader = {.visit = visit, .context = context};
+    site_each(read_site, &reader);
+}
+
+void record_each_live(bool (*visit)(const struct record *record, void *context), void *context)
+{
+    live_each(visit, context);
+}
+
+static void sum_site(const struct site *site, void *context)
+{
+    struct record_totals *totals = context;
+    totals->sites++;
+    totals->live_count += site->live_count;
+    totals->live_bytes += site->live_bytes;
+    totals->total_count += site->total_count;
+    totals->total_bytes += site->total_bytes;
+    totals->temporary_count += site->temporary_count;
+}
+
+void record_totals_get(struct record_totals *totals)
+{
+    *totals = (struct record_totals){
+        .mean = atomic_load(&mean),
+        .missed_count = sums.missed_count,
+        .missed_estimate = sums.missed_estimate,
+        .live_estimate = sums.live_estimate,
+        .peak_estimate = peak.estimate,
+        .peak_at_ns = peak.at_ns,
+    };
+    record_each_site(sum_site, totals);
+}
+
+/* ---- Fork ---- */
+
+static void forget_site_live(struct site *site, void *unused)
+{
+    (void)unused;
+    site_forget_live(site);
+}
+
+static bool count_again(const struct record *record, void *unused)
+{
+    (void)unused;
+    site_add_live(record->site, record->size, record->bytes);
+    atomic_fetch_add_explicit(&sums.live_estimate, estimate_of(record->bytes, atomic_load(&mean)),
+                              memory_order_relaxed);
+    return true;
+}
+
+/* Threads that are gone were inside. */
+static void repair_counts(void)
+{
+    for (unsigned i = 0; i < DOORS; i++)
+        atomic_store(&doors[i].inside, 0);
+    site_each(forget_site_live, NULL);
+    atomic_store(&sums.live_estimate, 0);
+    live_each(count_again, NULL);
+    if (atomic_exchange(&peak.is_taken, false))
+        atomic_store(&peak.estimate, 0); /* so that its counts are kept anew */
+}
+
+void record_repair(void)
+{
+    ((typeof(self) *)fork_survivors(&self))->thread = 0;
+    if (is_anybody_inside())
+        repair_counts();
+    size_t coming = atomic_load(&coming_mean);
+    if (coming != 0)
+        record_restart(coming);
+}
