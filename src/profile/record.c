@@ -1,14 +1,15 @@
 /* record.c: adding and removing, the peak, a new profile. */
 #include "record.h"
 
-#include "name.h"   // name_intern
-#include "random.h" // random_weight
+#include "name.h" // name_intern
+
 #include "stack.h"
 #include "tag.h" // tag_current
 
 #include "base/attributes.h"
-#include "base/fork.h" // fork_survivors
-#include "base/lock.h" // lock_self
+#include "base/fork.h"   // fork_survivors
+#include "base/lock.h"   // lock_self
+#include "base/random.h" // random_weight
 #include "base/tunables.h"
 #include "os/os.h"
 

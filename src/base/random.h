@@ -10,8 +10,8 @@
  * block is sampled, the smallest ones, too. Nothing here has a state of its own: the caller keeps
  * one 64-bit word a thread, of any value; equal words give equal numbers. Any thread, signal
  * handlers too. No function of libm is called. */
-#ifndef PROFILE_RANDOM_H
-#define PROFILE_RANDOM_H
+#ifndef BASE_RANDOM_H
+#define BASE_RANDOM_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* random.c: uniform, exponential and geometric random numbers, and the functions that they need. */
 #include "random.h"
 
-#include "base/attributes.h"
+#include "attributes.h"
 
 #include <stdbool.h>
 
