@@ -3,14 +3,11 @@
 
 #include "memory.h" // profile_memory_take
 
-#include "base/attributes.h"
-
 #include <stdatomic.h>
 
 enum {
-    TABLES = 7, /* with room for 5.6 million records, which take 300 MiB */
-    CHUNKS_FIRST = 16,
-    CHUNK_BUCKETS = 8,
+    TABLES = 8, /* with room for 22 million records, which take 1.2 GiB */
+    BUCKETS_FIRST = 128,
     BUCKET_SLOTS = 8,
 };
 
@@ -28,35 +25,29 @@ struct slot {
 struct bucket {
     _Atomic(uintptr_t) blocks[BUCKET_SLOTS];
     struct slot slots[BUCKET_SLOTS];
-} CACHE_ALIGNED;
-
-struct chunk {
-    struct bucket buckets[CHUNK_BUCKETS];
 };
 
-_Static_assert(sizeof(((struct bucket *)NULL)->blocks) == CACHE_LINE, "a look reads one line");
+typedef _Atomic(struct bucket *) bucket_place;
 
-typedef _Atomic(struct chunk *) chunk_place;
+/* Each table's array of buckets; NULL: it has none yet. They are taken in order. */
+static _Atomic(bucket_place *) tables[TABLES];
 
-/* Each table's array of chunks; NULL: it has none yet. They are taken in order. */
-static _Atomic(chunk_place *) tables[TABLES];
-
-static size_t chunks_of(unsigned table)
+static size_t buckets_of(unsigned table)
 {
-    return (size_t)CHUNKS_FIRST << 2 * table;
+    return (size_t)BUCKETS_FIRST << 2 * table;
 }
 
-/* ---- Chunks and buckets ---- */
+/* ---- Buckets ---- */
 
-static chunk_place *table_places(unsigned table)
+static bucket_place *places_of(unsigned table)
 {
     return atomic_load_explicit(&tables[table], memory_order_acquire);
 }
 
-/* If another thread makes the same table or chunk, one of the two is lost. */
-static chunk_place *make_table(unsigned table)
+/* If another thread makes the same table, one of the two is lost. */
+static bucket_place *make_places(unsigned table)
 {
-    chunk_place *made = profile_memory_take(chunks_of(table) * sizeof *made), *there = NULL;
+    bucket_place *made = profile_memory_take(buckets_of(table) * sizeof *made), *there = NULL;
     if (made == NULL ||
         atomic_compare_exchange_strong_explicit(&tables[table], &there, made, memory_order_acq_rel,
                                                 memory_order_acquire))
@@ -64,15 +55,12 @@ static chunk_place *make_table(unsigned table)
     return there;
 }
 
-static struct chunk *make_chunk(chunk_place *place)
+/* The same of a bucket. */
+static struct bucket *make_bucket(bucket_place *place)
 {
-    char *memory = profile_memory_take(sizeof(struct chunk) + CACHE_LINE);
-    if (memory == NULL)
-        return NULL;
-    memory += -(uintptr_t)memory % CACHE_LINE;
-    struct chunk *made = (struct chunk *)(void *)memory, *there = NULL;
-    if (atomic_compare_exchange_strong_explicit(place, &there, made, memory_order_acq_rel,
-                                                memory_order_acquire))
+    struct bucket *made = profile_memory_take(sizeof *made), *there = NULL;
+    if (made == NULL || atomic_compare_exchange_strong_explicit(
+                            place, &there, made, memory_order_acq_rel, memory_order_acquire))
         return made;
     return there;
 }
@@ -86,33 +74,29 @@ static uint64_t hash_of(const void *block)
     return hash ^ hash >> 33;
 }
 
-/* The block's bucket in a table, by bits of its own: blocks that share a bucket in one share none
- * in the next. */
-static size_t bucket_number(unsigned table, uint64_t hash)
+/* Where the block's bucket in a table is, by bits of its own: blocks that share one in a table
+ * share none in the next. */
+static bucket_place *place_of(bucket_place *places, unsigned table, uint64_t hash)
 {
-    unsigned turned = table * 9;
-    return (hash >> turned | hash << (64 - turned) % 64) & (chunks_of(table) * CHUNK_BUCKETS - 1);
+    unsigned turned = table * 8;
+    uint64_t bits = hash >> turned | hash << (64 - turned) % 64;
+    return &places[bits & (buckets_of(table) - 1)];
 }
 
-static struct bucket *bucket_find(unsigned table, const chunk_place *places, uint64_t hash)
+static struct bucket *bucket_at(const bucket_place *place)
 {
-    size_t number = bucket_number(table, hash);
-    struct chunk *chunk =
-        atomic_load_explicit(&places[number / CHUNK_BUCKETS], memory_order_acquire);
-    return chunk == NULL ? NULL : &chunk->buckets[number % CHUNK_BUCKETS];
+    return atomic_load_explicit(place, memory_order_acquire);
 }
 
-/* The same, with memory behind it; NULL: there is none. */
-static struct bucket *bucket_make(unsigned table, uint64_t hash)
+/* The block's bucket, with memory behind it; NULL: there is none. */
+static struct bucket *bucket_ready(unsigned table, uint64_t hash)
 {
-    chunk_place *places = table_places(table);
-    if (places == NULL && (places = make_table(table)) == NULL)
+    bucket_place *places = places_of(table);
+    if (places == NULL && (places = make_places(table)) == NULL)
         return NULL;
-    struct bucket *bucket = bucket_find(table, places, hash);
-    size_t number = bucket_number(table, hash);
-    if (bucket == NULL && make_chunk(&places[number / CHUNK_BUCKETS]) != NULL)
-        bucket = bucket_find(table, places, hash);
-    return bucket;
+    bucket_place *place = place_of(places, table, hash);
+    struct bucket *bucket = bucket_at(place);
+    return bucket != NULL ? bucket : make_bucket(place);
 }
 
 /* ---- Slots ---- */
@@ -182,9 +166,9 @@ static bool bucket_read(struct bucket *bucket, unsigned i, struct record *record
 static struct bucket *find(void *block, unsigned *slot)
 {
     uint64_t hash = hash_of(block);
-    chunk_place *places;
-    for (unsigned table = 0; table < TABLES && (places = table_places(table)) != NULL; table++) {
-        struct bucket *bucket = bucket_find(table, places, hash);
+    bucket_place *places;
+    for (unsigned table = 0; table < TABLES && (places = places_of(table)) != NULL; table++) {
+        struct bucket *bucket = bucket_at(place_of(places, table, hash));
         if (bucket != NULL && (*slot = bucket_search(bucket, (uintptr_t)block)) < BUCKET_SLOTS)
             return bucket;
     }
@@ -198,7 +182,7 @@ bool live_add(const struct record *record)
 {
     uint64_t hash = hash_of(record->block);
     for (unsigned table = 0; table < TABLES; table++) {
-        struct bucket *bucket = bucket_make(table, hash);
+        struct bucket *bucket = bucket_ready(table, hash);
         unsigned i = bucket != NULL ? bucket_take(bucket) : BUCKET_SLOTS;
         if (i < BUCKET_SLOTS) {
             slot_write(&bucket->slots[i], record);
@@ -206,7 +190,7 @@ bool live_add(const struct record *record)
                                   memory_order_release);
             return true;
         }
-        if (table_places(table) == NULL)
+        if (places_of(table) == NULL)
             return false;
     }
     return false;
@@ -240,13 +224,12 @@ void live_resize(void *block, size_t size)
 /* Calls `visit` for each bucket that has memory behind it, until it returns false. */
 static void each_bucket(bool (*visit)(struct bucket *bucket, void *context), void *context)
 {
-    chunk_place *places;
-    for (unsigned table = 0; table < TABLES && (places = table_places(table)) != NULL; table++)
-        for (size_t i = 0; i < chunks_of(table); i++) {
-            struct chunk *chunk = atomic_load_explicit(&places[i], memory_order_acquire);
-            for (unsigned j = 0; chunk != NULL && j < CHUNK_BUCKETS; j++)
-                if (!visit(&chunk->buckets[j], context))
-                    return;
+    bucket_place *places;
+    for (unsigned table = 0; table < TABLES && (places = places_of(table)) != NULL; table++)
+        for (size_t i = 0; i < buckets_of(table); i++) {
+            struct bucket *bucket = bucket_at(&places[i]);
+            if (bucket != NULL && !visit(bucket, context))
+                return;
         }
 }
 

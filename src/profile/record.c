@@ -2,7 +2,6 @@
 #include "record.h"
 
 #include "name.h" // name_intern
-
 #include "stack.h"
 #include "tag.h" // tag_current
 
@@ -32,37 +31,45 @@ static struct {
     _Atomic(uint64_t) estimate, at_ns;
 } peak;
 
-static THREAD_LOCAL struct {
+static THREAD_LOCAL struct self {
     uint32_t thread;  /* the thread's id; 0: not asked for yet */
     uint32_t samples; /* how many there were */
+    uint32_t inside;  /* how often it is inside: handlers may be so, too */
 } self;
 
 /* ---- Who is inside ---- */
 
-/* Threads that change counts, by their number here; several threads have the same one. */
-enum { DOORS = 16 };
-_Static_assert(DOORS == 1 << (64 - 60), "door takes the upper 4 bits of a hash");
+/* Each thread has a door, which several share, and is counted there while it changes counts. */
+enum { DOOR_BITS = 4, DOORS = 1 << DOOR_BITS };
+enum { OUTSIDE_MS = 10 * 1000 };
 
 static struct {
     _Atomic(size_t) inside;
 } CACHE_ALIGNED doors[DOORS];
 
-static _Atomic(size_t) *door(void)
+static _Atomic(size_t) *door_of(uintptr_t thread)
 {
-    return &doors[(uint64_t)lock_self() * UINT64_C(0x9e3779b97f4a7c15) >> 60].inside;
-}
-
-/* Returns the profile's mean. Until `leave` its counts may be changed; if it is 0, they must not.
- */
-static size_t enter(void)
-{
-    atomic_fetch_add(door(), 1);
-    return atomic_load(&mean);
+    return &doors[(uint64_t)thread * UINT64_C(0x9e3779b97f4a7c15) >> (64 - DOOR_BITS)].inside;
 }
 
 static void leave(void)
 {
-    atomic_fetch_sub_explicit(door(), 1, memory_order_release);
+    atomic_fetch_sub_explicit(door_of(lock_self()), 1, memory_order_release);
+    self.inside--;
+}
+
+/* Returns the profile's mean, and lets the caller change counts until it leaves; 0: there is no
+ * profile, and the caller is not inside. */
+static size_t enter(void)
+{
+    if (atomic_load(&mean) == 0)
+        return 0;
+    self.inside++;
+    atomic_fetch_add(door_of(lock_self()), 1);
+    size_t mean_now = atomic_load(&mean);
+    if (UNLIKELY(mean_now == 0))
+        leave();
+    return mean_now;
 }
 
 static bool is_anybody_inside(void)
@@ -73,16 +80,13 @@ static bool is_anybody_inside(void)
     return inside != 0;
 }
 
-/* Waits until nobody is inside, but not for long: a thread may stand still there, in a handler or
- * a debugger, and would at most spoil one count. */
+/* Waits until nobody is inside. That is a moment, but for threads that stand still there, in a
+ * handler or a debugger: after some seconds they may spoil a count. */
 static void wait_outside(void)
 {
-    for (unsigned i = 0; i < 1000 && is_anybody_inside(); i++) {
-        if (i < 100)
-            os_yield();
-        else
-            os_sleep_us(100);
-    }
+    uint64_t start_ms = os_now_ms();
+    while (is_anybody_inside() && os_now_ms() - start_ms < OUTSIDE_MS)
+        os_sleep_us(50);
 }
 
 /* ---- The peak ---- */
@@ -132,6 +136,15 @@ static size_t site_bytes(size_t bytes, size_t mean_now)
     return (bytes + step - 1) & ~(step - 1);
 }
 
+static struct site *find_site(const struct stack *stack, size_t bytes, const char *type,
+                              size_t mean_now)
+{
+    static const struct stack no_stack;
+    const char *type_name = type == NULL ? NULL : name_intern(type);
+    return site_intern(stack != NULL ? stack : &no_stack, site_bytes(bytes, mean_now),
+                       tag_current(), type_name);
+}
+
 static uint32_t thread_id(void)
 {
     if (self.thread == 0)
@@ -139,22 +152,23 @@ static uint32_t thread_id(void)
     return self.thread;
 }
 
-static bool make_record(struct record *record, const struct stack *stack, const char *type,
-                        size_t mean_now)
+static void add_to_estimate(size_t bytes, size_t mean_now)
 {
-    static const struct stack no_stack;
-    const char *type_name = type == NULL ? NULL : name_intern(type);
-    record->site = site_intern(stack != NULL ? stack : &no_stack,
-                               site_bytes(record->bytes, mean_now), tag_current(), type_name);
-    return record->site != NULL && live_add(record);
+    atomic_fetch_add_explicit(&sums.live_estimate, estimate_of(bytes, mean_now),
+                              memory_order_relaxed);
 }
 
-static void count_added(const struct record *record, size_t mean_now)
+/* The site counts first: so it has never less in total than there are records, wherever a child's
+ * parent has stopped. */
+static bool count_added(const struct record *record)
 {
+    if (record->site == NULL)
+        return false;
     site_add(record->site, record->size, record->bytes);
-    atomic_fetch_add_explicit(&sums.live_estimate, estimate_of(record->bytes, mean_now),
-                              memory_order_relaxed);
-    keep_peak(record->at_ns);
+    bool is_added = live_add(record);
+    if (!is_added)
+        site_undo_add(record->site, record->size, record->bytes);
+    return is_added;
 }
 
 static void count_missed(size_t bytes, size_t mean_now)
@@ -171,11 +185,16 @@ bool record_add_object(void *block, size_t size, size_t bytes, const struct stac
     record.thread = thread_id();
     record.number = ++self.samples;
     size_t mean_now = enter();
-    bool is_added = mean_now != 0 && make_record(&record, stack, type, mean_now);
-    if (is_added)
-        count_added(&record, mean_now);
-    else if (mean_now != 0)
+    if (mean_now == 0)
+        return false;
+    record.site = find_site(stack, bytes, type, mean_now);
+    bool is_added = count_added(&record);
+    if (is_added) {
+        add_to_estimate(bytes, mean_now);
+        keep_peak(record.at_ns);
+    } else {
         count_missed(bytes, mean_now);
+    }
     leave();
     return is_added;
 }
@@ -202,7 +221,9 @@ bool record_remove(void *block)
         return false;
     size_t mean_now = enter();
     bool is_removed = live_remove(block);
-    if (is_removed && mean_now != 0)
+    if (mean_now == 0)
+        return is_removed;
+    if (is_removed)
         count_removed(&record, mean_now);
     leave();
     return is_removed;
@@ -213,10 +234,10 @@ void record_resize(void *block, size_t size)
     struct record record;
     if (LIKELY(!live_find(block, &record)))
         return;
-    if (enter() != 0) {
-        live_resize(block, size);
-        site_resize(record.site, record.size, size);
-    }
+    if (enter() == 0)
+        return;
+    live_resize(block, size);
+    site_resize(record.site, record.size, size);
     leave();
 }
 
@@ -241,11 +262,13 @@ static void forget_all(void)
 
 void record_restart(size_t new_mean)
 {
-    atomic_store(&coming_mean, new_mean > 0 ? new_mean : 1);
+    if (new_mean == 0)
+        new_mean = 1;
+    atomic_store(&coming_mean, new_mean);
     atomic_store(&mean, 0);
     wait_outside();
     forget_all();
-    atomic_store(&mean, atomic_load(&coming_mean));
+    atomic_store(&mean, new_mean);
     atomic_store(&coming_mean, 0);
 }
 
@@ -298,6 +321,11 @@ void record_totals_get(struct record_totals *totals)
     record_each_site(sum_site, totals);
 }
 
+uint64_t record_live_estimate(void)
+{
+    return atomic_load_explicit(&sums.live_estimate, memory_order_relaxed);
+}
+
 /* ---- Fork ---- */
 
 static void forget_site_live(struct site *site, void *unused)
@@ -310,16 +338,17 @@ static bool count_again(const struct record *record, void *unused)
 {
     (void)unused;
     site_add_live(record->site, record->size, record->bytes);
-    atomic_fetch_add_explicit(&sums.live_estimate, estimate_of(record->bytes, atomic_load(&mean)),
-                              memory_order_relaxed);
+    add_to_estimate(record->bytes, atomic_load(&mean));
     return true;
 }
 
-/* Threads that are gone were inside. */
-static void repair_counts(void)
+/* Threads that are gone were inside. The one that has forked may be, too, below a handler: what it
+ * is about to count may then be counted twice. */
+static void repair_counts(const struct self *survivor)
 {
     for (unsigned i = 0; i < DOORS; i++)
         atomic_store(&doors[i].inside, 0);
+    atomic_store(door_of(fork_survivor), survivor->inside);
     site_each(forget_site_live, NULL);
     atomic_store(&sums.live_estimate, 0);
     live_each(count_again, NULL);
@@ -327,11 +356,14 @@ static void repair_counts(void)
         atomic_store(&peak.estimate, 0); /* so that its counts are kept anew */
 }
 
+/* A new profile that was just beginning begins again. If the thread that has forked was about it,
+ * it goes on, which does no harm. */
 void record_repair(void)
 {
-    ((typeof(self) *)fork_survivors(&self))->thread = 0;
+    struct self *survivor = fork_survivors(&self);
+    survivor->thread = 0;
     if (is_anybody_inside())
-        repair_counts();
+        repair_counts(survivor);
     size_t coming = atomic_load(&coming_mean);
     if (coming != 0)
         record_restart(coming);

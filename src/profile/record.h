@@ -72,6 +72,9 @@ struct record_totals {
 
 void record_totals_get(struct record_totals *totals);
 
+/* Returns live_estimate alone. */
+uint64_t record_live_estimate(void);
+
 /* ---- Fork ---- */
 
 /* Makes the profile whole again in a forked child (base/fork.h). */

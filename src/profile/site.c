@@ -8,6 +8,18 @@ enum { CHAINS = 8192 };
 /* Taken when the first site is: NULL until then. */
 static _Atomic(chain *) table;
 
+/* All sites, the newest first; and those that were dropped since others were faster to add an equal
+ * one: these count nothing. */
+static _Atomic(struct site *) newest;
+
+static void list(struct site *site)
+{
+    site->older = atomic_load_explicit(&newest, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&newest, &site->older, site, memory_order_release,
+                                                  memory_order_relaxed))
+        continue;
+}
+
 static bool is_equal(const struct chain_link *element, const void *key)
 {
     const struct site *site = (const struct site *)element, *wanted = key;
@@ -25,6 +37,7 @@ static struct chain_link *make(const void *key)
     site->bytes = wanted->bytes;
     site->tag = wanted->tag;
     site->type = wanted->type;
+    list(site);
     return &site->link;
 }
 
@@ -55,12 +68,9 @@ struct site *site_intern(const struct stack *stack, size_t bytes, const char *ta
 
 void site_each(void (*visit)(struct site *site, void *context), void *context)
 {
-    chain *chains = atomic_load_explicit(&table, memory_order_acquire);
-    for (unsigned i = 0; chains != NULL && i < CHAINS; i++) {
-        struct chain_link *element = atomic_load_explicit(&chains[i], memory_order_acquire);
-        for (; element != NULL; element = element->next)
-            visit((struct site *)element, context);
-    }
+    struct site *site = atomic_load_explicit(&newest, memory_order_acquire);
+    for (; site != NULL; site = site->older)
+        visit(site, context);
 }
 
 /* ---- Counting ---- */
@@ -85,6 +95,13 @@ static void set(_Atomic(uint64_t) *number, uint64_t value)
     atomic_store_explicit(number, value, memory_order_relaxed);
 }
 
+static void add_to_total(struct site *site, uint64_t count, uint64_t size, uint64_t block_bytes)
+{
+    add(&site->total_count, count);
+    add(&site->total_bytes, size);
+    add(&site->total_block_bytes, block_bytes);
+}
+
 void site_add_live(struct site *site, size_t size, size_t block_bytes)
 {
     add(&site->live_count, 1);
@@ -94,10 +111,14 @@ void site_add_live(struct site *site, size_t size, size_t block_bytes)
 
 void site_add(struct site *site, size_t size, size_t block_bytes)
 {
+    add_to_total(site, 1, size, block_bytes);
     site_add_live(site, size, block_bytes);
-    add(&site->total_count, 1);
-    add(&site->total_bytes, size);
-    add(&site->total_block_bytes, block_bytes);
+}
+
+void site_undo_add(struct site *site, size_t size, size_t block_bytes)
+{
+    site_remove(site, size, block_bytes);
+    add_to_total(site, -UINT64_C(1), -(uint64_t)size, -(uint64_t)block_bytes);
 }
 
 void site_remove(struct site *site, size_t size, size_t block_bytes)

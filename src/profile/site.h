@@ -3,7 +3,7 @@
  * All blocks of a site are sampled with the same probability, so its counts can be scaled exactly
  * (random.h). They are counts of samples, not of all blocks.
  *
- * Sites lie in chains that only grow. They are counted in by any thread, without a lock; who reads
+ * Sites are never moved or freed. They are counted in by any thread, without a lock; who reads
  * them finds numbers of about the same moment. Numbers of live blocks go up and down: one that
  * is read while other threads work may be -1. */
 #ifndef PROFILE_SITE_H
@@ -25,6 +25,7 @@ enum { SITE_LIFETIMES = 10 };
 /* Sizes are what was asked for; block sizes what was given for it. */
 struct site {
     struct chain_link link;
+    struct site *older;        /* in the list of all; never changes once the site is in it */
     const struct stack *stack; /* that allocated the blocks */
     size_t bytes;              /* of each block; see site_intern */
     const char *tag;           /* the thread's innermost tag (name.h); NULL: none */
@@ -45,8 +46,9 @@ void site_each(void (*visit)(struct site *site, void *context), void *context);
 
 /* ---- Counting ---- */
 
-/* A block lives; does so no longer; is as large as another size was asked for. */
+/* A block lives; it was not to be counted; it lives no longer; another size was asked for. */
 void site_add(struct site *site, size_t size, size_t block_bytes);
+void site_undo_add(struct site *site, size_t size, size_t block_bytes);
 void site_remove(struct site *site, size_t size, size_t block_bytes);
 void site_resize(struct site *site, size_t old_size, size_t size);
 
