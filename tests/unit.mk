@@ -16,7 +16,7 @@ UNIT_LIBS      = $(shell pkg-config --libs check)
 
 # Calls that requests.c lets fail, and one that test_registry.c watches.
 UNIT_WRAPPED := os_yield molt_new molt_new_extra molt_malloc molt_calloc molt_realloc molt_weak_new \
-                malloc_aligned object_block_refill scratch_take os_map
+                malloc_aligned object_block_refill scratch_take os_map profile_memory_take
 UNIT_LDFLAGS := $(UNIT_WRAPPED:%=-Wl,--wrap=%)
 
 # All of an archive: hooks lie in sections, whose files no symbol names.

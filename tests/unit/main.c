@@ -13,6 +13,7 @@ static const struct {
     suite_function *make;
 } suites[] = {
     {"bits", suite_bits},
+    {"random", suite_random},
     {"lock", suite_lock},
     {"bytes", suite_bytes},
     {"report", suite_report},
@@ -58,6 +59,8 @@ static const struct {
     {"inspect", suite_inspect},
     {"safepoint", suite_safepoint},
     {"handler", suite_handler},
+    {"profile_record", suite_profile_record},
+    {"profile_tag", suite_profile_tag},
     {"fork", suite_fork},
     {"profile_stack", suite_profile_stack},
     {"profile_tables", suite_profile_tables},

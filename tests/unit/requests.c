@@ -6,6 +6,7 @@
 #include "molt_object.h"
 #include "gc/scratch.h"
 #include "os/os.h"
+#include "profile/memory.h"
 
 #include <errno.h>
 
@@ -69,3 +70,4 @@ WRAP(void *, malloc_aligned, (size_t alignment, size_t size), alignment, size)
 WRAP(void *, object_block_refill, (unsigned size_class), size_class)
 WRAP(void *, scratch_take, (size_t zeroed, size_t more), zeroed, more)
 WRAP(void *, os_map, (size_t bytes), bytes)
+WRAP(void *, profile_memory_take, (size_t bytes), bytes)

@@ -5,6 +5,7 @@
 #include <check.h>
 
 Suite *suite_bits(void);
+Suite *suite_random(void);
 Suite *suite_lock(void);
 Suite *suite_bytes(void);
 Suite *suite_report(void);
@@ -50,6 +51,8 @@ Suite *suite_sort(void);
 Suite *suite_inspect(void);
 Suite *suite_safepoint(void);
 Suite *suite_handler(void);
+Suite *suite_profile_record(void);
+Suite *suite_profile_tag(void);
 Suite *suite_fork(void);
 Suite *suite_profile_stack(void);
 Suite *suite_profile_tables(void);
