@@ -3,6 +3,7 @@
 
 #include "report.h" // report_warning, report_fatal
 
+#include <signal.h> // SIG…
 #include <string.h>
 
 struct options options = {
@@ -13,7 +14,7 @@ struct options options = {
 
 struct option {
     const char *name;
-    uint64_t *value;
+    void *value; /* in `options` */
     enum option_type type;
     bool fixed; /* cannot change once memory has been allocated */
 };
@@ -56,6 +57,13 @@ static const struct unit stack_words[] = {
     {"libgcc", STACK_LIBGCC}, {"fp", STACK_FP},         {NULL, 0},
 };
 
+static const struct unit signal_words[] = {
+    {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},   {"USR2", SIGUSR2},
+    {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM}, {"CHLD", SIGCHLD},   {"CONT", SIGCONT},
+    {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU}, {"URG", SIGURG},     {"XCPU", SIGXCPU},
+    {"PROF", SIGPROF}, {"IO", SIGIO},     {"PWR", SIGPWR},   {"WINCH", SIGWINCH}, {NULL, 0},
+};
+
 static bool equals(const char *text, size_t length, const char *word)
 {
     return strlen(word) == length && memcmp(text, word, length) == 0;
@@ -73,6 +81,7 @@ static const struct unit *units_of(enum option_type type)
 {
     switch (type) {
     case OPTION_BYTES:
+    case OPTION_LIMIT:
         return byte_units;
     case OPTION_TIME:
         return time_units;
@@ -81,7 +90,7 @@ static const struct unit *units_of(enum option_type type)
     }
 }
 
-/* Returns the words that are the type's values; NULL: they are numbers. */
+/* Returns the words that are the type's values; NULL: there are others, too. */
 static const struct unit *words_of(enum option_type type)
 {
     switch (type) {
@@ -96,23 +105,85 @@ static const struct unit *words_of(enum option_type type)
     }
 }
 
+static bool parse_word(const struct unit *words, const char *text, size_t length, uint64_t *out)
+{
+    const struct unit *word = find_word(words, text, length);
+    if (word != NULL)
+        *out = word->factor;
+    return word != NULL;
+}
+
+/* Reads the digits at the start of a text; how many there are. 0: none, or too large a number. */
+static size_t parse_digits(const char *text, size_t length, uint64_t *number)
+{
+    size_t at = 0;
+    *number = 0;
+    for (; at < length && text[at] >= '0' && text[at] <= '9'; at++)
+        if (__builtin_mul_overflow(*number, 10, number) ||
+            __builtin_add_overflow(*number, (uint64_t)(text[at] - '0'), number))
+            return 0;
+    return at;
+}
+
+/* A number and one of the units behind it. */
+static bool parse_number(const struct unit *units, const char *text, size_t length, uint64_t *out)
+{
+    uint64_t number;
+    size_t at = parse_digits(text, length, &number);
+    const struct unit *unit = find_word(units, text + at, length - at);
+    return at > 0 && unit != NULL && !__builtin_mul_overflow(number, unit->factor, out);
+}
+
+static bool parse_limit(const char *text, size_t length, uint64_t *out)
+{
+    uint64_t number;
+    size_t at = parse_digits(text, length, &number);
+    if (at == 0 || !equals(text + at, length - at, "%"))
+        return parse_number(byte_units, text, length, out) && *out < OPTION_PERCENT;
+    *out = number | OPTION_PERCENT;
+    return number >= 1 && number <= 100;
+}
+
+/* Whether a program may have a handler for the signal that is not about an error of its own. */
+static bool signal_is_free(uint64_t number)
+{
+    static const uint64_t taken = UINT64_C(1) << SIGKILL | UINT64_C(1) << SIGSTOP |
+                                  UINT64_C(1) << SIGILL | UINT64_C(1) << SIGTRAP |
+                                  UINT64_C(1) << SIGABRT | UINT64_C(1) << SIGBUS |
+                                  UINT64_C(1) << SIGFPE | UINT64_C(1) << SIGSEGV |
+                                  UINT64_C(1) << SIGSYS | UINT64_C(3) << 32; /* the C library's */
+    return number <= 64 && (number == 64 || (taken >> number & 1) == 0);
+}
+
+static bool parse_signal(const char *text, size_t length, uint64_t *out)
+{
+    size_t prefix = length > 3 && memcmp(text, "SIG", 3) == 0 ? 3 : 0;
+    uint64_t number = 0;
+    if (parse_word(signal_words, text + prefix, length - prefix, out))
+        return true;
+    if (!parse_number(no_units, text, length, &number) || !signal_is_free(number))
+        return false;
+    *out = number;
+    return true;
+}
+
+/* What a text stands for; for a text itself only whether it is valid. */
 static bool parse_value(enum option_type type, const char *text, size_t length, uint64_t *out)
 {
-    const struct unit *words = words_of(type);
-    if (words != NULL) {
-        const struct unit *word = find_word(words, text, length);
-        if (word != NULL)
-            *out = word->factor;
-        return word != NULL;
+    switch (type) {
+    case OPTION_SWITCH:
+    case OPTION_GC:
+    case OPTION_STACK:
+        return parse_word(words_of(type), text, length, out);
+    case OPTION_LIMIT:
+        return parse_limit(text, length, out);
+    case OPTION_SIGNAL:
+        return parse_signal(text, length, out);
+    case OPTION_TEXT:
+        return length < OPTION_TEXT_SIZE && memchr(text, '\0', length) == NULL;
+    default:
+        return parse_number(units_of(type), text, length, out);
     }
-    uint64_t number = 0;
-    size_t at = 0;
-    for (; at < length && text[at] >= '0' && text[at] <= '9'; at++)
-        if (__builtin_mul_overflow(number, 10, &number) ||
-            __builtin_add_overflow(number, (uint64_t)(text[at] - '0'), &number))
-            return false;
-    const struct unit *unit = find_word(units_of(type), text + at, length - at);
-    return at > 0 && unit != NULL && !__builtin_mul_overflow(number, unit->factor, out);
 }
 
 static const struct option *find_option(const char *name, size_t length)
@@ -122,6 +193,41 @@ static const struct option *find_option(const char *name, size_t length)
             return option;
     return NULL;
 }
+
+/* ---- Texts ---- */
+
+#define X(name, type, preset, fixed, description) +((type) == OPTION_TEXT)
+enum { TEXTS = 0 OPTION_TABLE(X) };
+#undef X
+
+/* Each text has two places: while it is read in the one, a new text goes to the other. The last
+ * byte of each stays 0. */
+static char texts[TEXTS][2][OPTION_TEXT_SIZE];
+
+static char (*places_of(const struct option *option))[OPTION_TEXT_SIZE]
+{
+    size_t number = 0;
+    for (const struct option *other = table; other < option; other++)
+        number += other->type == OPTION_TEXT;
+    return texts[number];
+}
+
+static void set_text(const struct option *option, const char *text, size_t length)
+{
+    const char **value = option->value;
+    char(*places)[OPTION_TEXT_SIZE] = places_of(option);
+    char *place = places[*value == places[0]];
+    memcpy(place, text, length);
+    place[length] = '\0';
+    __atomic_store_n(value, place, __ATOMIC_RELEASE);
+}
+
+static const char *text_of(const struct option *option)
+{
+    return __atomic_load_n((const char **)option->value, __ATOMIC_ACQUIRE);
+}
+
+/* ---- Setting and getting ---- */
 
 enum option_result options_set(const char *name, size_t name_length, const char *value,
                                size_t value_length, bool started)
@@ -134,8 +240,20 @@ enum option_result options_set(const char *name, size_t name_length, const char 
         return OPTION_BAD_VALUE;
     if (started && option->fixed)
         return OPTION_FIXED;
-    *option->value = number;
+    if (option->type == OPTION_TEXT)
+        set_text(option, value, value_length);
+    else
+        *(uint64_t *)option->value = number;
     return OPTION_DONE;
+}
+
+static long copy_text(const char *text, size_t length, char *buffer, size_t size)
+{
+    if (length < size) {
+        memcpy(buffer, text, length);
+        buffer[length] = '\0';
+    }
+    return (long)length;
 }
 
 long options_get(const char *name, size_t name_length, char *buffer, size_t size)
@@ -143,17 +261,17 @@ long options_get(const char *name, size_t name_length, char *buffer, size_t size
     const struct option *option = find_option(name, name_length);
     if (option == NULL)
         return -1;
+    if (option->type == OPTION_TEXT)
+        return copy_text(text_of(option), strlen(text_of(option)), buffer, size);
+    uint64_t value = *(const uint64_t *)option->value;
     struct report_line line = {.length = 0};
     if (option->type == OPTION_GC || option->type == OPTION_STACK)
-        report_append(&line, "%s", words_of(option->type)[*option->value].text);
+        report_append(&line, "%s", words_of(option->type)[value].text);
+    else if (option->type == OPTION_LIMIT && value >= OPTION_PERCENT)
+        report_append(&line, "%zu%%", (size_t)(value & ~OPTION_PERCENT));
     else
-        report_append(&line, "%zu%s", (size_t)*option->value,
-                      option->type == OPTION_TIME ? "ms" : "");
-    if (line.length < size) {
-        memcpy(buffer, line.text, line.length);
-        buffer[line.length] = '\0';
-    }
-    return (long)line.length;
+        report_append(&line, "%zu%s", (size_t)value, option->type == OPTION_TIME ? "ms" : "");
+    return copy_text(line.text, line.length, buffer, size);
 }
 
 /* Returns how many edits turn one name into the other (Levenshtein's distance), computed one row of
@@ -264,12 +382,19 @@ static const char *valid_values(enum option_type type)
         return "0 or 1, no or yes, off or on, false or true";
     case OPTION_BYTES:
         return "a size, a number with K, M, G, T or nothing behind it, up to 16777215T";
+    case OPTION_LIMIT:
+        return "a size, a number with K, M, G, T or nothing behind it, below 8388608T; or 1% to "
+               "100% of the cgroup's limit";
     case OPTION_TIME:
         return "a time, a number with ms, s or nothing (ms) behind it, up to 18446744073709551s";
     case OPTION_GC:
         return "generational or incremental";
     case OPTION_STACK:
         return "auto, tables, libunwind, libgcc or fp";
+    case OPTION_SIGNAL:
+        return "a signal that is not about errors, by name or number (USR2, SIGUSR2, 12), or 0";
+    case OPTION_TEXT:
+        return "a text of up to 4095 bytes";
     default:
         return "a number from 0 to 18446744073709551615";
     }

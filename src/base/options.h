@@ -20,7 +20,15 @@ enum option_type {
     OPTION_COUNT,  /* a plain number */
     OPTION_GC,     /* enum gc_mode, by name */
     OPTION_STACK,  /* enum stack_mode, by name */
+    OPTION_SIGNAL, /* a signal's name or number; 0: none */
+    OPTION_TEXT,   /* up to OPTION_TEXT_SIZE - 1 bytes, without a NUL */
+    OPTION_LIMIT,  /* as OPTION_BYTES; or 1% to 100%, kept with OPTION_PERCENT */
 };
+
+#define OPTION_TEXT_SIZE 4096 /* of a path, its NUL counted */
+
+/* In a value of OPTION_LIMIT: the rest is a percentage. */
+#define OPTION_PERCENT ((uint64_t)1 << 63)
 
 enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
 enum stack_mode { STACK_AUTO, STACK_TABLES, STACK_LIBUNWIND, STACK_LIBGCC, STACK_FP };
@@ -45,6 +53,12 @@ enum stack_mode { STACK_AUTO, STACK_TABLES, STACK_LIBUNWIND, STACK_LIBGCC, STACK
     X(reserve, OPTION_BYTES, 0, true,                                                              \
       "address space set aside at the start (no memory), halved until the OS grants it; 0: eight " \
       "times the machine's memory")                                                                \
+    X(soft_limit, OPTION_LIMIT, 0, false,                                                          \
+      "above so much memory free memory goes back at once; in bytes, or in percent of the "        \
+      "cgroup's limit (0: none)")                                                                  \
+    X(hard_limit, OPTION_LIMIT, 0, false,                                                          \
+      "no more memory than this: further requests fail; in bytes, or in percent of the cgroup's "  \
+      "limit (0: none)")                                                                           \
     X(thp, OPTION_SWITCH, 1, true,                                                                 \
       "use transparent huge pages: where much memory is about to be filled, and for large blocks") \
     X(gc, OPTION_GC, GC_GENERATIONAL, false,                                                       \
@@ -54,24 +68,50 @@ enum stack_mode { STACK_AUTO, STACK_TABLES, STACK_LIBUNWIND, STACK_LIBGCC, STACK
     X(sized, OPTION_SWITCH, 0, true,                                                               \
       "check the sizes that free_sized and sized operator delete are told; C++'s new and delete "  \
       "take longer")                                                                               \
+    X(prof, OPTION_BYTES, 0, false,                                                                \
+      "profile the heap: sample one byte in so many, 512K say; 0: none")                           \
+    X(trace, OPTION_SWITCH, 0, false, "record every block in the heap profile")                    \
+    X(prof_memory, OPTION_BYTES, (uint64_t)32 << 20, false,                                        \
+      "memory of the heap profiler's own, at most this many bytes")                                \
+    X(prof_stack, OPTION_STACK, STACK_AUTO, false,                                                 \
+      "how the heap profiler finds who allocates: auto, tables, libunwind, libgcc or fp")          \
+    X(prof_out, OPTION_TEXT, "molt.%e.%p.%n.heap", false,                                          \
+      "where heap profiles are written: %p is the process, %e its program, %n counts its "         \
+      "profiles")                                                                                  \
+    X(prof_final, OPTION_SWITCH, 1, false, "write a heap profile at exit")                         \
+    X(prof_peak, OPTION_SWITCH, 0, false,                                                          \
+      "write at exit also what was in use at the peak, to a file that ends in .peak")              \
+    X(prof_signal, OPTION_SIGNAL, 0, false, "write a heap profile on this signal")                 \
+    X(prof_interval, OPTION_BYTES, 0, false,                                                       \
+      "write a heap profile whenever what is in use has grown by this much; 0: never")             \
+    X(prof_oom, OPTION_SWITCH, 0, false,                                                           \
+      "write a heap profile before the first allocation that fails")                               \
     X(background, OPTION_SWITCH, 0, false,                                                         \
       "a thread returns free memory to the OS while the program sleeps")                           \
     X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \
     X(objects, OPTION_SWITCH, 0, false,                                                            \
       "write the live objects by type to standard error at exit, after a last collection")         \
-    X(prof_memory, OPTION_BYTES, (uint64_t)32 << 20, false,                                        \
-      "memory of the heap profiler's own, at most this many bytes")                                \
-    X(prof_stack, OPTION_STACK, STACK_AUTO, false,                                                 \
-      "how the heap profiler finds who allocates: auto, tables, libunwind, libgcc or fp")          \
+    X(leaks, OPTION_SWITCH, 0, true,                                                               \
+      "record every block, and write those that were never freed to standard error at exit")       \
+    X(leaks_fail, OPTION_SWITCH, 0, false,                                                         \
+      "the program ends with status 23 if any of them are unreachable")                            \
+    X(leaks_reachable, OPTION_SWITCH, 0, false, "list those that are still reachable, too")        \
+    X(leaks_suppressions, OPTION_TEXT, "", false,                                                  \
+      "a file of lines leak:pattern: leaks that are not to be reported")                           \
     X(strict, OPTION_SWITCH, 0, true, "an unknown option or a bad value ends the program")         \
     X(verbose, OPTION_SWITCH, 0, true, "say on standard error that molt is loaded, and how")       \
     X(fail_os, OPTION_COUNT, 0, true,                                                              \
       "for tests: the n-th and later requests for memory to the OS fail (0: none)")                \
     OPTION_TABLE_DEBUG(X)
 
-/* The values, in bytes or milliseconds. */
+/* The C type of an option's value: a number, or a NUL-terminated text. */
+#define OPTION_VALUE(type) \
+    __typeof__(__builtin_choose_expr((type) == OPTION_TEXT, (const char *)NULL, (uint64_t)0))
+
+/* The values, in bytes or milliseconds. A text stays as it is while it is set once; whoever reads
+ * it copies it. */
 struct options {
-#define X(name, type, preset, fixed, description) uint64_t name;
+#define X(name, type, preset, fixed, description) OPTION_VALUE(type) name;
     OPTION_TABLE(X)
 #undef X
 };

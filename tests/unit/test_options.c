@@ -79,6 +79,57 @@ START_TEST(test_gc)
 }
 END_TEST
 
+START_TEST(test_signal)
+{
+    expect("prof_signal", "USR2", &options.prof_signal, 12);
+    expect("prof_signal", "SIGUSR1", &options.prof_signal, 10);
+    expect("prof_signal", "0", &options.prof_signal, 0);
+    expect("prof_signal", "1", &options.prof_signal, 1);
+    expect("prof_signal", "34", &options.prof_signal, 34);
+    expect("prof_signal", "64", &options.prof_signal, 64);
+}
+END_TEST
+
+static void expect_text(const char *value)
+{
+    char text[OPTION_TEXT_SIZE];
+    ck_assert_int_eq(set("prof_out", value), OPTION_DONE);
+    ck_assert_str_eq(options.prof_out, value);
+    ck_assert_int_eq(options_get("prof_out", 8, text, sizeof text), (long)strlen(value));
+    ck_assert_str_eq(text, value);
+}
+
+START_TEST(test_text)
+{
+    char longest[OPTION_TEXT_SIZE + 1];
+    const char *before = options.prof_out;
+    ck_assert_str_eq(before, "molt.%e.%p.%n.heap");
+    expect_text("a");
+    expect_text("");
+    expect_text("what stands in no list: , # and blanks");
+    ck_assert_str_eq(before, "molt.%e.%p.%n.heap");
+    memset(longest, 'x', sizeof longest);
+    longest[OPTION_TEXT_SIZE - 1] = '\0';
+    expect_text(longest);
+    before = options.prof_out;
+    longest[OPTION_TEXT_SIZE - 1] = 'x';
+    longest[OPTION_TEXT_SIZE] = '\0';
+    ck_assert_int_eq(set("prof_out", longest), OPTION_BAD_VALUE);
+    ck_assert_int_eq(options_set("prof_out", 8, "a\0b", 3, false), OPTION_BAD_VALUE);
+    expect_text("b");
+    ck_assert_uint_eq(strlen(before), OPTION_TEXT_SIZE - 1); /* for who still reads it */
+}
+END_TEST
+
+START_TEST(test_text_in_a_list)
+{
+    options_parse("prof_out=/var/%e=%p.heap, stats=1 # and more", "a test");
+    ck_assert_str_eq(options.prof_out, "/var/%e=%p.heap");
+    ck_assert_uint_eq(options.stats, 1);
+    ck_assert_int_eq(set("stats", "0"), OPTION_DONE); /* or they are written at exit */
+}
+END_TEST
+
 START_TEST(test_bad_values)
 {
     static const char *const bad[][2] = {
@@ -106,6 +157,19 @@ START_TEST(test_bad_values)
         {"stats", "YES"},
         {"fail_os", "1K"},
         {"fail_os", ""},
+        {"prof_signal", ""},
+        {"prof_signal", "USR3"},
+        {"prof_signal", "SIG12"},
+        {"prof_signal", "SIG"},
+        {"prof_signal", "usr2"},
+        {"prof_signal", "SEGV"},
+        {"prof_signal", "KILL"},
+        {"prof_signal", "9"},
+        {"prof_signal", "11"},
+        {"prof_signal", "19"},
+        {"prof_signal", "33"},
+        {"prof_signal", "65"},
+        {"prof_signal", "18446744073709551615"},
     };
     struct options before = options;
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
@@ -316,6 +380,9 @@ Suite *suite_options(void)
     tcase_add_test(tests, test_time);
     tcase_add_test(tests, test_switch);
     tcase_add_test(tests, test_gc);
+    tcase_add_test(tests, test_signal);
+    tcase_add_test(tests, test_text);
+    tcase_add_test(tests, test_text_in_a_list);
     tcase_add_test(tests, test_bad_values);
     tcase_add_test(tests, test_unknown);
     tcase_add_test(tests, test_fixed);
