@@ -372,6 +372,16 @@ char *strchr(const char *text, int byte)
     return (char *)(uintptr_t)find_byte(text, (char)byte);
 }
 
+char *strrchr(const char *text, int byte)
+{
+    const char *found = NULL;
+    do
+        if (*text == (char)byte)
+            found = text;
+    while (*text++ != '\0');
+    return (char *)(uintptr_t)found;
+}
+
 /* Returns the length of the text's first part whose bytes are all in the set (`inside`), or all not
  * in it. */
 static ALWAYS_INLINE size_t span(const char *text, const char *set, bool inside)

@@ -129,6 +129,7 @@ START_TEST(test_texts)
     int (*volatile order)(const char *, const char *) = strcmp;
     int (*volatile order_of)(const char *, const char *, size_t) = strncmp;
     char *(*volatile find)(const char *, int) = strchr;
+    char *(*volatile find_last)(const char *, int) = strrchr;
     size_t (*volatile inside)(const char *, const char *) = strspn;
     size_t (*volatile outside)(const char *, const char *) = strcspn;
     const char *text = "one, two";
@@ -143,6 +144,10 @@ START_TEST(test_texts)
     ck_assert_ptr_eq(find(text, 't'), text + 5);
     ck_assert_ptr_eq(find(text, 'x'), NULL);
     ck_assert_ptr_eq(find(text, '\0'), text + 8);
+    ck_assert_ptr_eq(find_last(text, 'o'), text + 7);
+    ck_assert_ptr_eq(find_last(text, ','), text + 3);
+    ck_assert_ptr_eq(find_last(text, 'x'), NULL);
+    ck_assert_ptr_eq(find_last(text, '\0'), text + 8);
     ck_assert_uint_eq(inside(text, "neo"), 3);
     ck_assert_uint_eq(inside(text, ""), 0);
     ck_assert_uint_eq(outside(text, " ,"), 3);
