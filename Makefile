@@ -218,6 +218,7 @@ help:
 	    'make debug         build/debug/libmolt.so, with assertions' \
 	    'make check-unit    the modules          make check-model     random operations' \
 	    'make check-objects objects as Python'\''s' \
+	    'make check-profiles heap profiles, as others read them' \
 	    'make check-cases   pitfalls, semantics  make check-programs  real programs' \
 	    'make check-library size, names          make check-uses      preloaded, linked, archive …' \
 	    'make check-debug   most of these with assertions' \

@@ -10,8 +10,8 @@
  *   Sizes are in bytes.
  *   Threads: any thread may call it at any time, even before main and after the thread's last
  *   destructor, but a signal handler may not.
- *   Errors: a function that cannot get memory returns NULL and sets errno to ENOMEM. One that
- *   succeeds leaves errno alone.
+ *   Errors: a function that cannot get memory, or would exceed the option hard_limit, returns NULL
+ *   and sets errno to ENOMEM. One that succeeds leaves errno alone.
  *   Misuse: a pointer that is not a live block (freed twice, inside a block, never allocated) is a
  *   bug in the program. Where molt can prove it, and where an allocation finds that a free block
  *   has been written to, one line on standard error says what is known, and the process aborts.
@@ -134,6 +134,81 @@ enum molt_format { MOLT_TEXT, MOLT_JSON, MOLT_PROMETHEUS };
  * else what write(2) said. */
 MOLT_API int molt_stats_write(int fd, enum molt_format format);
 
+/* Where the process's memory is: what is resident, as the kernel counts it. All other fields add up
+ * to rss_bytes, exactly while no other thread allocates, frees or touches memory (and on Linux
+ * below 6.7 no page of molt's was only read). GC tables and the like are blocks among others. */
+struct molt_account {
+    size_t rss_bytes; /* the whole process */
+    size_t
+        live_pool_bytes;   /* blocks in use, by the sizes of blocks, rounding included: in pools, */
+    size_t live_run_bytes; /* … in runs, */
+    size_t live_huge_bytes; /* … in mappings of their own */
+    size_t free_bytes;      /* free blocks of pools */
+    size_t moving_bytes;    /* blocks on the way from the thread that freed them to the one that may
+                               give them out; and a thread's first blocks that wait for it */
+    size_t uncarved_bytes;  /* pages and ends of pages of pools that are no blocks yet */
+    size_t idle_bytes;      /* free pages of the arenas */
+    size_t cached_bytes;    /* freed runs and huge blocks that are kept for the next ones */
+    size_t slack_bytes;     /* behind huge blocks, to the end of their mappings */
+    size_t lost_bytes;      /* pages that belong to nothing: a forked child has them of threads that
+                               were just taking or freeing them */
+    size_t table_bytes;     /* molt's tables: pools, arenas, heaps, huge blocks */
+    size_t profiler_bytes;  /* the heap profiler's; 0 without one */
+    size_t other_bytes;     /* not malloc's: programs, libraries and their data, stacks, mappings of
+                               the program's own; the notes of a collection of objects, of which
+                               320 KiB or less stay */
+};
+
+/* Fills *out, at most `out_size` bytes of it, as molt_stats_get does. Asks the kernel for each
+ * page, which takes about a millisecond for 100 MiB. 0, or -1 and EINVAL: out is NULL. */
+MOLT_API int molt_account_get(struct molt_account *out, size_t out_size);
+
+enum molt_class_kind { MOLT_CLASS_BLOCKS, MOLT_CLASS_TRACKED, MOLT_CLASS_UNTRACKED };
+
+/* The blocks of one size: exact while other threads neither allocate nor free. */
+struct molt_class {
+    size_t block_bytes;
+    size_t kind;            /* enum molt_class_kind: of malloc's blocks; of objects that can be in
+                               a cycle, and of those that cannot */
+    size_t pools;           /* of 64 KiB each */
+    size_t live_blocks;     /* in use */
+    size_t free_blocks;     /* in lists */
+    size_t moving_blocks;   /* see molt_account */
+    size_t hole_blocks;     /* free, and without memory */
+    size_t uncarved_blocks; /* that the pools have room for beside these */
+};
+
+/* Fills out[0] to out[count - 1], at most, for one size class each, of which each has `class_size`
+ * bytes, as for molt_stats_get. Returns how many classes there are; 0 and EINVAL: out is NULL, but
+ * not count, or class_size is 0. */
+MOLT_API size_t molt_classes_get(struct molt_class *out, size_t class_size, size_t count);
+
+/* Writes the account as text to a file descriptor, and the classes that have pools. 0, or -1 and
+ * errno, as molt_stats_write. */
+MOLT_API int molt_account_write(int fd, enum molt_format format);
+
+/* ---- Leaks ------------------------------------------------------------------------------ */
+
+/* Looks for blocks that can no longer be reached, and writes a report to the file descriptor: lines
+ * that tell how many bytes in how many blocks, and where they were allocated. It tells of blocks
+ * that are recorded: of all since MOLT=trace or MOLT=leaks began, else of the samples of a heap
+ * profile (molt_profile_start). doc/options.md, `leaks`, says what counts as reachable, and what
+ * the lines mean. Also told are suspects: see molt_leaks_mark.
+ *
+ * The other threads stand still meanwhile: some seconds for ten million live blocks. Garbage that
+ * molt_gc_collect would free counts as unreachable: call that first.
+ *
+ * Returns how many unreachable blocks the report tells of, those apart that suppressions fit; or -1
+ * and errno: ENODATA: nothing is recorded; ENOMEM; EDEADLK: the calling thread has interrupted the
+ * library in a signal handler; else what write(2) said. */
+MOLT_API long molt_leaks_check(int fd);
+
+/* Marks this moment. Of what is allocated from now on, a later molt_leaks_check lists as suspects
+ * the reachable blocks that have lived for as long as half of the time since the mark: in a program
+ * that has come to a steady state, what is allocated after that and stays may be a leak, although
+ * something still leads to it. */
+MOLT_API void molt_leaks_mark(void);
+
 /* Reads an option of the process, then sets it. `doc/options.md` lists the options, with types and
  * units; a value is the text that would stand in $MOLT: "500ms", "64M", "1".
  *
@@ -151,6 +226,31 @@ MOLT_API int molt_ctl(const char *name, void *old, size_t *old_len, const void *
                       size_t new_len);
 
 /* ---- Heap profiles ---------------------------------------------------------------------- */
+
+/* Begins to sample allocations: each byte with a probability of 1 / mean_bytes, so that a block of
+ * S bytes is sampled with 1 - e^(-S / mean_bytes); 0 stands for 512 KiB, 1 for all blocks. Each
+ * sampled block is recorded with the stack that allocated it, until it is freed. What was recorded
+ * before is kept if mean_bytes is as it was, else forgotten. The calling thread is sampled at once,
+ * each other one from its next free on, or when it needs new memory. The same as molt_ctl with
+ * "prof"; `doc/options.md` tells what it costs. 0, or -1 and ENOMEM. Any thread; not in a signal
+ * handler. */
+MOLT_API int molt_profile_start(size_t mean_bytes);
+
+/* Ends sampling. What is recorded stays, and blocks that are freed are still taken out. Does
+ * nothing if no profile is being taken. Any thread; not in a signal handler. */
+MOLT_API void molt_profile_stop(void);
+
+/* Writes a heap profile, of all samples up to now, as `go tool pprof` and google-pprof read it. The
+ * file is new or replaces one of that name, mode 0600, and is there as a whole or not at all;
+ * nothing is allocated.
+ *
+ *   path   the file; NULL: named by the option `prof_out`
+ *
+ * 0, or -1 and errno: ENODATA: profiling has never begun; EEXIST: path is something else than a
+ * file; EFBIG: RLIMIT_FSIZE; EBUSY: in a signal handler that has interrupted a profile's writing;
+ * else what the kernel said of the file or its directory. A signal handler may call it. Calls of
+ * several threads wait for each other. */
+MOLT_API int molt_profile_dump(const char *path);
 
 /* Until the pop that belongs to this push, blocks that the calling thread allocates bear the tag
  * `name` in heap profiles, whoever calls malloc: so they can be told apart by what they are for.

@@ -5,6 +5,7 @@
 #   make check-model   random operations   $(BUILD)/release/model [--seed S] [--ops N] …
 #                      and on objects      $(BUILD)/release/objects [--nodes N] [--seed S] …
 #                      of several threads  $(BUILD)/release/collections [--threads N] [--seed S] …
+#   make check-profiles  heap profiles as others read them: tests/profiles/readers
 #   make check-objects objects in lock step with Python's own: tests/objects/mirror
 #   make check-debug   all of them, shorter, and cases and real programs, with assertions
 #   make check-asan    check-tsan check-ubsan: all, shorter, in the sanitized variants
@@ -87,6 +88,14 @@ $(BUILD)/tests/nodes.so: tests/objects/nodes.c
 check-objects: $(BUILD)/libmolt.so $(BUILD)/tests/nodes.so
 	LD_PRELOAD=$(abspath $(BUILD)/libmolt.so) tests/objects/mirror $(BUILD)/tests/nodes.so 1 15 500
 
+$(BUILD)/tests/known: tests/profiles/known.c $(BUILD)/release/libmolt-core.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -g -std=gnu17 $(WARNINGS) $< $(call whole,$(BUILD)/release/libmolt-core.a) \
+	    -o $@ -pthread
+
+check-profiles: $(BUILD)/tests/known
+	@tests/profiles/readers $<
+
 DEBUG_PROGRAMS := bash g++ git lua perl python redis sqlite
 
 check-debug: $(addprefix $(BUILD)/debug/,unit $(MODELS) libmolt.so) $(BUILD)/tests/model-preload \
@@ -124,4 +133,4 @@ check-asan check-tsan check-ubsan: check-%: $(addprefix $(BUILD)/%/,unit $(MODEL
 check-sanitizers: $(foreach variant,$(SANITIZED),$(addprefix $(BUILD)/$(variant)/,unit $(MODELS)))
 	@tests/steps $(foreach variant,$(SANITIZED),$(call sanitized,$(variant)))
 
-.PHONY: check-unit check-model check-objects check-debug check-asan check-tsan check-ubsan check-sanitizers
+.PHONY: check-unit check-model check-objects check-profiles check-debug check-asan check-tsan check-ubsan check-sanitizers

@@ -24,7 +24,8 @@
     X(REGISTRY, "registry")   \
     X(ARENA, "arena")         \
     X(MAP, "map")             \
-    X(HUGE, "huge")
+    X(HUGE, "huge")           \
+    X(DUMP, "dump")
 
 enum lock_rank {
     RANK_NONE, /* of a lock that was defined without LOCK_INIT */

@@ -55,6 +55,7 @@ static const struct {
     {"value", suite_value},
     {"value_containers", suite_value_containers},
     {"value_stress", suite_value_stress},
+    {"profile_dump", suite_profile_dump},
     {"sort", suite_sort},
     {"inspect", suite_inspect},
     {"safepoint", suite_safepoint},

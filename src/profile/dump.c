@@ -1,0 +1,220 @@
+/* dump.c: the header, the rows and the mappings. */
+#include "dump.h"
+
+#include "memory.h" // profile_memory_bytes
+#include "record.h"
+#include "stack.h"
+
+#include "base/report.h"
+#include "base/syscall.h"
+#include "molt.h" // MOLT_VERSION_…
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- Numbers ---- */
+
+struct numbers {
+    size_t count, bytes;         /* in use */
+    size_t all_count, all_bytes; /* since profiling began */
+};
+
+/* A number that others change may be below 0 for a moment. */
+static size_t read_number(const _Atomic(uint64_t) *number)
+{
+    uint64_t value = atomic_load_explicit(number, memory_order_relaxed);
+    return value <= INT64_MAX ? (size_t)value : 0;
+}
+
+/* Makes sense of numbers of slightly different moments: what no blocks have, or blocks do not have,
+ * readers refuse or divide by. (Of malloc(0) nothing was asked for.) */
+static size_t likely_bytes(size_t count, size_t bytes, bool is_exact)
+{
+    if (count == 0)
+        return 0;
+    return is_exact || bytes > count ? bytes : count;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static struct numbers read_site(const struct site *site, bool is_peak, bool is_exact)
+{
+    const _Atomic(uint64_t) *live = is_exact ? &site->live_bytes : &site->live_block_bytes;
+    const _Atomic(uint64_t) *peak = is_exact ? &site->peak_bytes : &site->peak_block_bytes;
+    return (struct numbers){
+        .count = read_number(is_peak ? &site->peak_count : &site->live_count),
+        .bytes = read_number(is_peak ? peak : live),
+        .all_count = read_number(&site->total_count),
+        .all_bytes = read_number(is_exact ? &site->total_bytes : &site->total_block_bytes),
+    };
+}
+
+static struct numbers read_numbers(const struct site *site, bool is_peak, bool is_exact)
+{
+    struct numbers numbers = read_site(site, is_peak, is_exact);
+    numbers.all_count = larger(numbers.all_count, numbers.count);
+    numbers.bytes = likely_bytes(numbers.count, numbers.bytes, is_exact);
+    numbers.all_bytes = likely_bytes(numbers.all_count, numbers.all_bytes, is_exact);
+    numbers.all_bytes = larger(numbers.all_bytes, numbers.bytes);
+    return numbers;
+}
+
+/* A walk over all sites: first their sum, then their rows. */
+struct walk {
+    struct output *output;
+    bool is_peak;
+    bool is_exact; /* every block is recorded */
+    struct numbers sum;
+};
+
+static void add_site(const struct site *site, void *argument)
+{
+    struct walk *walk = argument;
+    struct numbers numbers = read_numbers(site, walk->is_peak, walk->is_exact);
+    walk->sum.count += numbers.count;
+    walk->sum.bytes += numbers.bytes;
+    walk->sum.all_count += numbers.all_count;
+    walk->sum.all_bytes += numbers.all_bytes;
+}
+
+/* ---- Lines ---- */
+
+static void write_header(const struct walk *walk, size_t mean)
+{
+    const struct numbers *sum = &walk->sum;
+    struct report_line line = {.length = 0};
+    report_append(&line, "heap profile: %zu: %zu [0%zu: %zu] @ ", sum->count, sum->bytes,
+                  sum->all_count, sum->all_bytes);
+    if (walk->is_exact)
+        report_append(&line, "heapprofile\n");
+    else
+        report_append(&line, "heap_v2/%zu\n", mean);
+    output_line(walk->output, &line);
+}
+
+/* Writes the name, which a program may have made of anything, as a comment. */
+static void write_name(struct output *output, const char *kind, const char *name)
+{
+    struct report_line line = {.length = 0};
+    if (name == NULL)
+        return;
+    report_append(&line, "# %s: %s", kind, name);
+    for (size_t i = 0; i < line.length; i++)
+        if ((unsigned char)line.text[i] < ' ')
+            line.text[i] = ' ';
+    output_line(output, &line);
+    output_write(output, "\n", 1);
+}
+
+static void write_facts(struct output *output, const struct dump_facts *facts,
+                        const struct record_totals *totals)
+{
+    struct timespec now = {0};
+    struct report_line line = {.length = 0};
+    SYSCALL(clock_gettime, CLOCK_REALTIME, &now);
+    report_append(&line, "# molt: %d.%d.%d\n# pid: %u\n# time: %zu\n", MOLT_VERSION_MAJOR,
+                  MOLT_VERSION_MINOR, MOLT_VERSION_PATCH, facts->process, (size_t)now.tv_sec);
+    report_append(&line, "# samples: %zu\n# missed samples: %zu\n", (size_t)totals->total_count,
+                  (size_t)totals->missed_count);
+    report_append(&line, "# estimate: %zu\n# estimate at the peak: %zu\n",
+                  (size_t)totals->live_estimate, (size_t)totals->peak_estimate);
+    report_append(&line, "# profiler's memory: %zu\n", profile_memory_bytes());
+    report_append(&line, "# in use: %s\n", facts->view == DUMP_PEAK ? "at the peak" : "now");
+    output_line(output, &line);
+    write_name(output, "program", facts->program);
+    write_name(output, "written", facts->why);
+}
+
+/* Writes what has been counted of the site's blocks besides: the bytes that they were asked for
+ * with, how many were temporary, and how long those lived that are freed (site.h). */
+static void write_counts(struct output *output, const struct site *site, bool is_peak)
+{
+    struct report_line line = {.length = 0};
+    unsigned end = SITE_LIFETIMES;
+    while (end > 0 && read_number(&site->lifetimes[end - 1]) == 0)
+        end--;
+    report_append(&line, "# requested: %zu [%zu], temporary: %zu, lifetimes:",
+                  read_number(is_peak ? &site->peak_bytes : &site->live_bytes),
+                  read_number(&site->total_bytes), read_number(&site->temporary_count));
+    for (unsigned i = 0; i < end; i++)
+        report_append(&line, " %zu", read_number(&site->lifetimes[i]));
+    report_append(&line, "\n");
+    output_line(output, &line);
+}
+
+static void write_stack(struct output *output, const struct stack *stack)
+{
+    unsigned depth = stack == NULL ? 0 : stack->depth;
+    struct report_line line = {.length = 0};
+    for (unsigned i = 0; i < depth; i++) {
+        report_append(&line, " %p", (void *)(stack->frames[i] - (i == 0)));
+        output_line(output, &line);
+    }
+    if (depth == 0)
+        output_write(output, " 0x1", 4);
+}
+
+static void write_row(const struct site *site, void *argument)
+{
+    const struct walk *walk = argument;
+    struct numbers numbers = read_numbers(site, walk->is_peak, walk->is_exact);
+    struct report_line line = {.length = 0};
+    if (numbers.all_count == 0)
+        return;
+    write_name(walk->output, "type", site->type);
+    write_name(walk->output, "tag", site->tag);
+    write_counts(walk->output, site, walk->is_peak);
+    report_append(&line, "%zu: %zu [%zu: %zu] @", numbers.count, numbers.bytes, numbers.all_count,
+                  numbers.all_bytes);
+    output_line(walk->output, &line);
+    write_stack(walk->output, site->stack);
+    output_write(walk->output, "\n", 1);
+}
+
+/* ---- Mappings ---- */
+
+/* Copies a file of /proc. False: there is none, or it is empty. */
+static bool copy_file(struct output *output, const char *path)
+{
+    long fd = SYSCALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (syscall_failed(fd))
+        return false;
+    size_t bytes = output_copy(output, (int)fd);
+    SYSCALL(close, fd);
+    return bytes > 0;
+}
+
+/* That of the process is empty once its first thread has ended. */
+static void write_mappings(struct output *output)
+{
+    static const char head[] = "\nMAPPED_LIBRARIES:\n";
+    static const char none[] = "# not known: /proc does not tell\n";
+    output_write(output, head, sizeof head - 1);
+    if (!copy_file(output, "/proc/thread-self/maps") && !copy_file(output, "/proc/self/maps"))
+        output_write(output, none, sizeof none - 1);
+}
+
+void dump_write(struct output *output, const struct dump_facts *facts)
+{
+    struct record_totals totals;
+    record_totals_get(&totals);
+    struct walk walk = {
+        .output = output,
+        .is_peak = facts->view == DUMP_PEAK,
+        .is_exact = totals.mean <= 1,
+    };
+    bool has_rows = totals.mean != 0; /* else one profile is over, and the next has not begun */
+    if (has_rows)
+        record_each_site(add_site, &walk);
+    write_header(&walk, totals.mean);
+    write_facts(output, facts, &totals);
+    if (has_rows)
+        record_each_site(write_row, &walk);
+    write_mappings(output);
+}

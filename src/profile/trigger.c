@@ -1,0 +1,277 @@
+/* trigger.c: what is wanted, the names of files, and the signal's handler. */
+#include "trigger.h"
+
+#include "dump.h"
+#include "output.h"
+#include "pattern.h"
+
+#include "base/attributes.h"
+#include "base/lock.h"
+#include "base/options.h"
+#include "base/report.h"
+#include "base/syscall.h"
+#include "molt.h"
+#include "os/os.h" // os_process_id
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+
+enum trigger { AT_EXIT, AT_PEAK, ON_SIGNAL, ON_GROWTH, ON_FAILURE, ON_REQUEST };
+
+static const char *const reasons[] = {
+    [AT_EXIT] = "at exit",
+    [AT_PEAK] = "at exit",
+    [ON_SIGNAL] = "on a signal",
+    [ON_GROWTH] = "what is in use has grown",
+    [ON_FAILURE] = "an allocation fails",
+    [ON_REQUEST] = "the program asks for it",
+};
+
+static struct {
+    atomic_bool has_begun; /* there is a profile */
+    atomic_bool is_on;
+    atomic_bool has_failed;    /* a failing allocation has been written about */
+    _Atomic(uint64_t) highest; /* bytes in use when growth was last written about */
+    atomic_uint wanted;        /* bits of enum trigger */
+} state;
+
+/* What is used while a profile is written, under the lock. */
+static struct lock trigger_lock = LOCK_INIT(RANK_DUMP);
+static struct {
+    char directory[OUTPUT_PATH_SIZE]; /* where the process worked when profiling began */
+    char program[PATTERN_PROGRAM_SIZE];
+    unsigned process;  /* in which profiling began */
+    unsigned numbered; /* the process whose profiles are counted */
+    unsigned number;   /* how many names with %n there have been */
+    int told;          /* error that the last warning was about */
+    char pattern[OPTION_TEXT_SIZE];
+    char path[OUTPUT_PATH_SIZE];
+    struct output output;
+} writing;
+
+/* ---- Names ---- */
+
+static bool append_path(size_t *length, const char *text)
+{
+    size_t bytes = strlen(text);
+    if (bytes >= sizeof writing.path - *length)
+        return false;
+    memcpy(writing.path + *length, text, bytes + 1);
+    *length += bytes;
+    return true;
+}
+
+static bool append_directory(size_t *length)
+{
+    bool is_relative = writing.pattern[0] != '/' && writing.directory[0] == '/';
+    return !is_relative || (append_path(length, writing.directory) && append_path(length, "/"));
+}
+
+static bool append_pattern(size_t *length, unsigned process)
+{
+    struct pattern_values values = {writing.program, process, writing.number};
+    long bytes = pattern_expand(writing.pattern, &values, writing.path + *length,
+                                sizeof writing.path - *length);
+    if (bytes < 0)
+        return false;
+    *length += (size_t)bytes;
+    return true;
+}
+
+static bool append_process(size_t *length, unsigned process)
+{
+    struct report_line suffix = {.length = 0};
+    if (process == writing.process || pattern_has(writing.pattern, 'p'))
+        return true;
+    report_append(&suffix, ".%u", process);
+    suffix.text[suffix.length] = '\0';
+    return append_path(length, suffix.text);
+}
+
+/* Makes the next profile's path. False: it would be too long. */
+static bool make_path(enum trigger trigger)
+{
+    unsigned process = os_process_id();
+    size_t length = 0;
+    if (process != writing.numbered)
+        writing.number = 0;
+    writing.numbered = process;
+    writing.number++;
+    const char *pattern = __atomic_load_n(&options.prof_out, __ATOMIC_ACQUIRE);
+    memcpy(writing.pattern, pattern, strlen(pattern) + 1);
+    return append_directory(&length) && append_pattern(&length, process) &&
+           append_process(&length, process) &&
+           (trigger != AT_PEAK || append_path(&length, ".peak"));
+}
+
+/* ---- Writing, under the lock ---- */
+
+static int write_file(const char *path, enum trigger trigger)
+{
+    struct dump_facts facts = {
+        .view = trigger == AT_PEAK ? DUMP_PEAK : DUMP_NOW,
+        .why = reasons[trigger],
+        .program = writing.program,
+        .process = os_process_id(),
+    };
+    output_open(&writing.output, path);
+    if (writing.output.error == 0)
+        dump_write(&writing.output, &facts);
+    return output_close(&writing.output);
+}
+
+static int write_by_pattern(enum trigger trigger)
+{
+    return make_path(trigger) ? write_file(writing.path, trigger) : ENAMETOOLONG;
+}
+
+/* Warns of an error once, until profiles are written again. */
+static void tell(int error)
+{
+    const char *text = output_error_text(error);
+    if (error == 0 || error == writing.told)
+        ;
+    else if (text != NULL)
+        report_warning("heap profile not written: %s: %s", text, writing.path);
+    else
+        report_warning("heap profile not written: error %d: %s", error, writing.path);
+    writing.told = error;
+}
+
+static void write_wanted_locked(void)
+{
+    unsigned wanted = atomic_exchange(&state.wanted, 0);
+    for (unsigned trigger = 0; trigger <= ON_FAILURE; trigger++)
+        if ((wanted >> trigger & 1) != 0)
+            tell(write_by_pattern(trigger));
+}
+
+/* A thread that is writing already does it before it leaves, also if this is its own handler. */
+static void write_wanted(void)
+{
+    while (atomic_load(&state.wanted) != 0 && lock_try(&trigger_lock)) {
+        write_wanted_locked();
+        lock_release(&trigger_lock);
+    }
+}
+
+static void want(enum trigger trigger)
+{
+    if (!state.has_begun)
+        return;
+    atomic_fetch_or(&state.wanted, 1u << trigger);
+    write_wanted();
+}
+
+/* ---- The signal ---- */
+
+static void on_signal(int number)
+{
+    (void)number;
+    want(ON_SIGNAL);
+}
+
+/* A handler that the program has, or sets later, stays. */
+static void take_signal(void)
+{
+    int number = (int)options.prof_signal;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+    struct sigaction present;
+    if (number == 0 || sigaction(number, NULL, &present) != 0)
+        return;
+    if ((present.sa_flags & SA_SIGINFO) == 0 && present.sa_handler == SIG_DFL)
+        sigaction(number, &action, NULL);
+    else if (present.sa_handler != on_signal)
+        report_warning("prof_signal: signal %d is the program's already: no profile on it", number);
+}
+
+/* ---- Triggers ---- */
+
+/* Outside of the process's root the kernel calls a directory unreachable: no path leads to it. */
+static void note_process(void)
+{
+    lock_acquire(&trigger_lock);
+    if (writing.process == 0) {
+        writing.process = os_process_id();
+        pattern_program(writing.program);
+        if (syscall_failed(SYSCALL(getcwd, writing.directory, sizeof writing.directory)))
+            writing.directory[0] = '\0';
+    }
+    lock_release(&trigger_lock);
+}
+
+void trigger_start(void)
+{
+    note_process();
+    state.highest = 0;
+    state.has_failed = false;
+    state.has_begun = true;
+    state.is_on = true;
+    take_signal();
+}
+
+void trigger_stop(void)
+{
+    state.is_on = false;
+}
+
+void trigger_exit(void)
+{
+    if (!state.is_on || lock_is_mine(&trigger_lock))
+        return;
+    if (options.prof_final)
+        atomic_fetch_or(&state.wanted, 1u << AT_EXIT);
+    if (options.prof_peak)
+        atomic_fetch_or(&state.wanted, 1u << AT_PEAK);
+    lock_acquire(&trigger_lock);
+    write_wanted_locked();
+    lock_release(&trigger_lock);
+}
+
+void trigger_grown(uint64_t bytes)
+{
+    uint64_t highest = atomic_load_explicit(&state.highest, memory_order_relaxed);
+    if (options.prof_interval == 0 || bytes < highest || bytes - highest < options.prof_interval)
+        return;
+    if (atomic_compare_exchange_strong(&state.highest, &highest, bytes))
+        want(ON_GROWTH);
+}
+
+void trigger_failing(void)
+{
+    if (options.prof_oom && state.is_on && !atomic_exchange(&state.has_failed, true))
+        want(ON_FAILURE);
+}
+
+void trigger_repair(void)
+{
+    state.wanted = 0;
+    lock_free_left(&trigger_lock);
+}
+
+/* ---- On request ---- */
+
+static int dump_on_request(const char *path)
+{
+    if (!state.has_begun)
+        return ENODATA;
+    if (lock_is_mine(&trigger_lock))
+        return EBUSY;
+    lock_acquire(&trigger_lock);
+    int error = path != NULL ? write_file(path, ON_REQUEST) : write_by_pattern(ON_REQUEST);
+    lock_release(&trigger_lock);
+    write_wanted();
+    return error;
+}
+
+int molt_profile_dump(const char *path)
+{
+    int error = dump_on_request(path);
+    if (error == 0)
+        return 0;
+    errno = error;
+    return -1;
+}

@@ -1,0 +1,39 @@
+/* trigger.h: when a heap profile is written, and to which file.
+ *
+ *   at exit            prof_final, prof_peak
+ *   on a signal        prof_signal; its handler writes the profile itself
+ *   what is in use     prof_interval: when that has grown by so many bytes beyond what it was the
+ *   has grown          last time, so a program that breathes writes no profile with each breath
+ *   allocation fails   prof_oom: once
+ *   the program asks   molt_profile_dump
+ *
+ * One thread writes at a time. What comes up meanwhile, perhaps in a signal handler that has
+ * interrupted that thread, is noted, and that thread writes one more profile for it.
+ *
+ * The option prof_out names the files (pattern.h). A relative name belongs to the directory in
+ * which the process worked when profiling began: a daemon leaves it. If the name lacks %p, a forked
+ * child adds a dot and its number. */
+#ifndef PROFILE_TRIGGER_H
+#define PROFILE_TRIGGER_H
+
+#include <stdint.h>
+
+/* Profiling begins (after record_restart); ends. Until the first beginning there is nothing to be
+ * written. */
+void trigger_start(void);
+void trigger_stop(void);
+
+/* The process exits. */
+void trigger_exit(void);
+
+/* So many bytes are in use now. Cheap as long as nothing is to be written. */
+void trigger_grown(uint64_t bytes);
+
+/* An allocation is about to fail. */
+void trigger_failing(void);
+
+/* In a forked child: forgets what the parent was to write, and frees the lock if a thread that is
+ * gone was writing. */
+void trigger_repair(void);
+
+#endif
