@@ -351,7 +351,7 @@ START_TEST(test_read_only_disk)
 END_TEST
 
 /* Check writes to files, too: no ck_assert under a limit. */
-static void limit(int resource, rlim_t value)
+static void limit(__rlimit_resource_t resource, rlim_t value)
 {
     struct rlimit limits = {value, RLIM_INFINITY};
     getrlimit(resource, &limits);
@@ -467,6 +467,30 @@ static struct site *make_site(const struct stack *stack, size_t size, size_t blo
     for (unsigned i = 0; i < freed; i++)
         site_remove(site, size, block_bytes);
     return site;
+}
+
+/* Whether readers take the row: blocks have bytes, others have none, and all are more than some. */
+static bool is_row(const char *line)
+{
+    unsigned long long count, bytes, all_count, all_bytes;
+    int end = 0;
+    sscanf(line, "%llu: %llu [%llu: %llu] @ 0x%n", &count, &bytes, &all_count, &all_bytes, &end);
+    return end > 0 && (count == 0) == (bytes == 0) && (all_count == 0) == (all_bytes == 0) &&
+           count <= all_count && bytes <= all_bytes;
+}
+
+/* Returns how many rows there are, all of which are such as readers take. */
+static unsigned count_rows(const char *text)
+{
+    unsigned rows = 0;
+    for (const char *line = strchr(text, '\n') + 1; *line != '\n'; line = strchr(line, '\n') + 1) {
+        if (*line == '#')
+            continue;
+        if (!is_row(line))
+            ck_abort_msg("no row: %.200s", line);
+        rows++;
+    }
+    return rows;
 }
 
 static char *write_profile(enum dump_view view)
@@ -614,6 +638,38 @@ START_TEST(test_numbers_of_different_moments)
 }
 END_TEST
 
+/* ---- … while others count ---- */
+
+static atomic_bool is_over;
+
+static void *allocate_and_free(void *argument)
+{
+    struct site *const *sites = argument;
+    for (unsigned i = 0; !is_over; i++) {
+        site_add(sites[i % 4], 16, 16);
+        site_remove(sites[i % 4], 16, 16);
+    }
+    return NULL;
+}
+
+START_TEST(test_while_others_count)
+{
+    enum { THREADS = 3 };
+    struct site *sites[4];
+    pthread_t threads[THREADS];
+    record_restart(4096);
+    for (unsigned i = 0; i < COUNT_OF(sites); i++)
+        sites[i] = make_site(stack_of(1 + i, 0x401000), 16, 16, 1, 1);
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, allocate_and_free, sites), 0);
+    for (unsigned i = 0; i < 200; i++)
+        REQUIRE(count_rows(write_profile(DUMP_NOW)) == COUNT_OF(sites), "rows are missing");
+    is_over = true;
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+}
+END_TEST
+
 static void without_proc(void *argument)
 {
     (void)argument;
@@ -736,7 +792,9 @@ START_TEST(test_on_signal)
 {
     options.prof_signal = SIGUSR2;
     start();
+    errno = 1234;
     raise(SIGUSR2);
+    ck_assert_int_eq(errno, 1234);
     expect_line(profile(1, ""), "# written: on a signal");
     trigger_start();
     raise(SIGUSR2);
@@ -841,8 +899,6 @@ START_TEST(test_children_have_names_of_their_own)
 END_TEST
 
 /* The writer of a parent is gone in its children. */
-static atomic_bool is_over;
-
 static void *write_again_and_again(void *argument)
 {
     while (!is_over)
@@ -1011,6 +1067,7 @@ Suite *suite_profile_dump(void)
     tcase_add_test(profiles, test_tags_and_types);
     tcase_add_test(profiles, test_counts_of_a_row);
     tcase_add_test(profiles, test_numbers_of_different_moments);
+    tcase_add_test(profiles, test_while_others_count);
     tcase_add_test(profiles, test_without_proc);
     TCase *triggers = add_tests(suite, "triggers");
     tcase_add_test(triggers, test_nothing_before_the_start);
