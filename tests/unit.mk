@@ -93,8 +93,12 @@ $(BUILD)/tests/known: tests/profiles/known.c $(BUILD)/release/libmolt-core.a
 	$(CC) $(CPPFLAGS) $(CFLAGS) -g -std=gnu17 $(WARNINGS) $< $(call whole,$(BUILD)/release/libmolt-core.a) \
 	    -o $@ -pthread
 
-check-profiles: $(BUILD)/tests/known
-	@tests/profiles/readers $<
+$(BUILD)/tests/keeper: tests/profiles/keeper.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -g -fno-builtin -std=gnu17 $(WARNINGS) $< -o $@
+
+check-profiles: $(BUILD)/tests/known $(BUILD)/tests/keeper $(BUILD)/libmolt.so
+	@tests/profiles/readers $^
 
 DEBUG_PROGRAMS := bash g++ git lua perl python redis sqlite
 
