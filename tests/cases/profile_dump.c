@@ -100,6 +100,21 @@ static void interrupt_threads(void)
         thread_join(threads[i]);
 }
 
+/* 64 MiB. */
+static void grow(void)
+{
+    for (size_t i = 0; i < 64; i++)
+        kept[i] = malloc(MIB);
+}
+
+static void run_out_of_memory(void)
+{
+    struct rlimit limit = {GIB, GIB};
+    REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
+    for (size_t i = 0; i < 3; i++)
+        REQUIRE(opaque(malloc(2 * GIB)) == NULL && errno == ENOMEM);
+}
+
 static void fork_child(void)
 {
     int status;
@@ -116,7 +131,8 @@ static const struct {
     {"nothing", allocate},          {"daemon", become_daemon},   {"close", close_all},
     {"limit", limit_files},         {"elsewhere", go_elsewhere}, {"lost", lose_folder},
     {"nobody", become_nobody},      {"signal", raise_signal},    {"handler", handle_signal},
-    {"threads", interrupt_threads}, {"fork", fork_child},
+    {"threads", interrupt_threads}, {"fork", fork_child},        {"grow", grow},
+    {"memory", run_out_of_memory},
 };
 
 static int act(const char *name)
@@ -226,6 +242,10 @@ static void check_exit(void)
     CHECK_ACT("nothing", 0, 0);
     options = "prof=64K,prof_peak";
     CHECK_ACT("nothing", 2, 0);
+    options = "prof=4K,prof_final=0,prof_interval=10M";
+    CHECK_ACT("grow", 6, 0);
+    options = "prof=64K,prof_final=0,prof_oom";
+    CHECK_ACT("memory", 1, 0);
     options = "prof_out=unused,prof_signal=USR2,prof_peak";
     CHECK_ACT("nothing", 0, 0);
 }
