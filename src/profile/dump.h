@@ -9,8 +9,8 @@
  *   …
  *
  *   MAPPED_LIBRARIES:
- *   55d5c8a3a000-55d5c8a3b000 r-xp 00001000 08:01 4242 /usr/bin/program        and all of
- * /proc/self/maps
+ *   55d5c8a3a000-55d5c8a3b000 r-xp 00001000 08:01 4242 /usr/bin/program
+ *   …                                                            all of /proc/self/maps
  *
  * A row: blocks in use and their bytes, [all blocks since profiling began and their bytes], and the
  * stack of the calls that allocated them. What is behind # readers skip.
@@ -23,8 +23,8 @@
  *   - Readers leave the columns in brackets away if the header has the same numbers there as before
  *     them, or 0. They compare text: so the count there begins with a 0.
  *   - Frames are return addresses, which readers lessen by 1, so that they are inside of the call;
- *     but google-pprof leaves the first one as it is. So that is lessened here: a call has two
- * bytes or more.
+ *     but google-pprof leaves the first one as it is. So that is lessened here, too: a
+ *     call has two bytes or more.
  *   - Readers skip rows without a frame: they get the frame 0x1. */
 #ifndef PROFILE_DUMP_H
 #define PROFILE_DUMP_H
@@ -36,8 +36,8 @@ enum dump_view { DUMP_NOW, DUMP_PEAK };
 
 struct dump_facts {
     enum dump_view view;
-    const char *why;     /* words */
-    const char *program; /* without a newline */
+    const char *why;     /* it is written */
+    const char *program; /* name and number of the process */
     unsigned process;
 };
 

@@ -28,18 +28,13 @@ static void set_path(struct output *output, const char *path)
         return;
     }
     const char *slash = strrchr(path, '/');
-    size_t directory = slash == NULL ? 0 : (size_t)(slash - path);
+    const char *directory = slash == NULL ? "." : slash == path ? "/" : path;
+    size_t directory_length = slash == NULL || slash == path ? 1 : (size_t)(slash - path);
     const char *name = slash == NULL ? path : slash + 1;
-    memcpy(output->path,
-           directory > 0   ? path
-           : slash == NULL ? "."
-                           : "/",
-           directory > 0 ? directory : 1);
-    directory += directory == 0;
-    output->path[directory] = '\0';
-    memcpy(output->path + directory + 1, name, strlen(name) + 1);
-    output->name = output->path + directory + 1;
-    if (output->name[0] == '\0')
+    memcpy(output->path, directory, directory_length);
+    output->path[directory_length] = '\0';
+    output->name = memcpy(output->path + directory_length + 1, name, strlen(name) + 1);
+    if (*name == '\0')
         note_error(output, length == 0 ? -ENOENT : -EISDIR);
 }
 

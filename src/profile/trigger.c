@@ -128,16 +128,20 @@ static int write_by_pattern(enum trigger trigger)
     return make_path(trigger) ? write_file(writing.path, trigger) : ENAMETOOLONG;
 }
 
-/* Warns of an error once, until profiles are written again. */
-static void tell(int error)
+static void warn(int error)
 {
     const char *text = output_error_text(error);
-    if (error == 0 || error == writing.told)
-        ;
-    else if (text != NULL)
+    if (text != NULL)
         report_warning("heap profile not written: %s: %s", text, writing.path);
     else
         report_warning("heap profile not written: error %d: %s", error, writing.path);
+}
+
+/* Warns of an error once, until profiles are written again. */
+static void tell(int error)
+{
+    if (error != 0 && error != writing.told)
+        warn(error);
     writing.told = error;
 }
 
@@ -156,6 +160,13 @@ static void write_wanted(void)
         write_wanted_locked();
         lock_release(&trigger_lock);
     }
+}
+
+/* Gives the lock up, and does what has come up meanwhile. */
+static void release(void)
+{
+    lock_release(&trigger_lock);
+    write_wanted();
 }
 
 static void want(enum trigger trigger)
@@ -190,7 +201,8 @@ static void take_signal(void)
 
 /* ---- Triggers ---- */
 
-/* Outside of the process's root the kernel calls a directory unreachable: no path leads to it. */
+/* Where no path leads to the directory, because it lies outside of the process's root, what the
+ * kernel says does not begin with a slash: relative names stay relative then. */
 static void note_process(void)
 {
     lock_acquire(&trigger_lock);
@@ -200,7 +212,7 @@ static void note_process(void)
         if (syscall_failed(SYSCALL(getcwd, writing.directory, sizeof writing.directory)))
             writing.directory[0] = '\0';
     }
-    lock_release(&trigger_lock);
+    release();
 }
 
 void trigger_start(void)
@@ -228,7 +240,7 @@ void trigger_exit(void)
         atomic_fetch_or(&state.wanted, 1u << AT_PEAK);
     lock_acquire(&trigger_lock);
     write_wanted_locked();
-    lock_release(&trigger_lock);
+    release();
 }
 
 void trigger_grown(uint64_t bytes)
@@ -262,8 +274,7 @@ static int dump_on_request(const char *path)
         return EBUSY;
     lock_acquire(&trigger_lock);
     int error = path != NULL ? write_file(path, ON_REQUEST) : write_by_pattern(ON_REQUEST);
-    lock_release(&trigger_lock);
-    write_wanted();
+    release();
     return error;
 }
 
