@@ -58,6 +58,11 @@ bool os_counts_mappings(void);
 /* Returns the machine's memory in bytes. */
 size_t os_memory_bytes(void);
 
+/* Returns the least of the memory limits of the process's control group and of those above it;
+ * SIZE_MAX if there is none. `groups` names the groups (/proc/self/cgroup), `tree` is where their
+ * hierarchies are mounted (/sys/fs/cgroup). (cgroup.c) */
+size_t os_cgroup_limit(const char *groups, const char *tree);
+
 /* Copies the caller's environment variable to `buffer`, NUL-terminated, even before libc has set up
  * `environ`. Returns its length, or -1 when it is not set; a value of `size` bytes or more is not
  * copied. */
