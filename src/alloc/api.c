@@ -6,6 +6,7 @@
 #include "init.h"
 #include "malloc.h"
 #include "map.h"
+#include "peak.h"
 #include "stats.h"
 #include "trim.h"
 
@@ -121,6 +122,7 @@ static int write_option(const char *name, const char *value, size_t length)
     switch (options_set(name, strlen(name), value, length, true)) {
     case OPTION_DONE:
         background_adjust();
+        peak_set_limits();
         return 0;
     case OPTION_UNKNOWN:
         return ENOENT;

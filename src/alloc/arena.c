@@ -3,6 +3,7 @@
 
 #include "fit.h"
 #include "footprint.h"
+#include "limit.h"
 #include "thp.h"
 
 #include "base/assert.h"
@@ -12,6 +13,7 @@
 
 struct lock arena_lock = LOCK_INIT(RANK_ARENA);
 struct arena_totals arena_totals;
+_Atomic size_t arena_gone_bytes;
 
 /* No arena below free_slot_hint has a free slot, and none below dirty_slot_hint a dirty one. */
 static uint32_t free_slot_hint, dirty_slot_hint;
@@ -76,6 +78,14 @@ static void mark_free(uint32_t number, unsigned first, unsigned end)
     if (range_end - first > map.longest[number])
         map.longest[number] = (uint16_t)(range_end - first);
     DEBUG_ASSERT(arena_is_valid(number));
+}
+
+/* Whether free pages may be taken: those that are dirty count as resident already. */
+static bool may_use(uint32_t number, unsigned first, unsigned end)
+{
+    return !limit_is_hard() ||
+           limit_admits((size_t)(end - first - bits_count(map_arena(number)->dirty, first, end))
+                        << os_page_shift);
 }
 
 static uint32_t restore_arena(void)
@@ -149,7 +159,8 @@ static void fill_thp(uint32_t number, unsigned first)
 /* Whether the range of a THP is to be filled, before a pool or a run is taken at its first page. */
 static bool wants_thp(uint32_t number, unsigned page, size_t from)
 {
-    return thp_is_wanted(map_arena(number), page, arena_totals.used_pages << os_page_shift, from);
+    return thp_is_wanted(map_arena(number), page, arena_totals.used_pages << os_page_shift, from) &&
+           limit_has_room(THP_BYTES);
 }
 
 uintptr_t arena_take_slot(unsigned *clean_page)
@@ -160,9 +171,9 @@ uintptr_t arena_take_slot(unsigned *clean_page)
     int slot = find_any_slot(&number);
     if (slot < 0 && obtain_arena())
         slot = find_any_slot(&number);
-    if (slot >= 0) {
+    unsigned first = (unsigned)slot * slot_pages(), end = first + slot_pages();
+    if (slot >= 0 && may_use(number, first, end)) {
         struct arena *arena = map_arena(number);
-        unsigned first = (unsigned)slot * slot_pages(), end = first + slot_pages();
         if (wants_thp(number, first, THP_FROM))
             fill_thp(number, first);
         *clean_page = slot_pages();
@@ -229,7 +240,7 @@ uintptr_t arena_take_run(size_t pages, size_t alignment, bool zero)
     uint32_t number = fit_find(count, step, &at);
     if (number == UINT32_MAX && obtain_arena())
         number = fit_find(count, step, &at);
-    if (number == UINT32_MAX) {
+    if (number == UINT32_MAX || !may_use(number, at, at + count)) {
         lock_release(&arena_lock);
         return 0;
     }
@@ -271,7 +282,8 @@ bool arena_resize_run(uintptr_t start, size_t pages)
     unsigned old_end = first + (unsigned)arena_run_pages((void *)start);
     bool fits = new_end <= old_end ||
                 (new_end <= arena_pages() &&
-                 bits_find(map_arena(number)->used, true, old_end, new_end) == new_end);
+                 bits_find(map_arena(number)->used, true, old_end, new_end) == new_end &&
+                 may_use(number, old_end, new_end));
     if (fits) {
         if (new_end > old_end) {
             mark_used(number, old_end, new_end);

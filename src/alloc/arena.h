@@ -18,6 +18,7 @@
 #include "base/tunables.h"
 #include "os/os.h" // os_page_shift
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +32,21 @@ struct arena_totals {
 
 extern HIDDEN struct lock arena_lock;
 extern HIDDEN struct arena_totals arena_totals; /* written under the lock */
+
+/* Memory that arena_totals counts as used, and that the OS has back all the same: holes (hole.h)
+ * and emptied pools (remote.h). */
+extern HIDDEN _Atomic size_t arena_gone_bytes;
+
+static inline void arena_note_gone(size_t bytes)
+{
+    atomic_fetch_add_explicit(&arena_gone_bytes, bytes, memory_order_relaxed);
+}
+
+/* It is memory again, or no longer used. */
+static inline void arena_note_back(size_t bytes)
+{
+    atomic_fetch_sub_explicit(&arena_gone_bytes, bytes, memory_order_relaxed);
+}
 
 static inline unsigned arena_page_of(const void *p)
 {

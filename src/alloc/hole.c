@@ -2,10 +2,9 @@
 #include "hole.h"
 
 #include "arena.h" // arena_purge_in_slot
+#include "limit.h"
 
 #include "base/assert.h"
-
-_Atomic size_t hole_bytes;
 
 /* ---- Blocks and the pages that they touch, numbered from the pool's start ---- */
 
@@ -217,7 +216,7 @@ unsigned hole_dig(struct pool *pool, unsigned free_blocks)
     if (purged != due)
         undo_dig(pool, due & ~purged);
     unsigned count = (unsigned)__builtin_popcount(purged);
-    atomic_fetch_add_explicit(&hole_bytes, (size_t)count << os_page_shift, memory_order_relaxed);
+    arena_note_gone((size_t)count << os_page_shift);
     return count;
 }
 
@@ -225,8 +224,7 @@ unsigned hole_dig(struct pool *pool, unsigned free_blocks)
 
 static void forget_bytes(unsigned pages)
 {
-    atomic_fetch_sub_explicit(&hole_bytes, (size_t)__builtin_popcount(pages) << os_page_shift,
-                              memory_order_relaxed);
+    arena_note_back((size_t)__builtin_popcount(pages) << os_page_shift);
 }
 
 struct block *hole_fill(struct pool *pool, bool *zero)
@@ -234,6 +232,8 @@ struct block *hole_fill(struct pool *pool, bool *zero)
     unsigned holes = pool_holes(pool), page = (unsigned)__builtin_ctz(holes), count;
     struct page_range range = pages_of(pool, block_at(pool, first_block_on(pool, page)));
     unsigned filled = holes & bits_of((struct page_range){page, range.last});
+    if (!limit_admits((size_t)__builtin_popcount(filled) << os_page_shift))
+        return NULL;
     struct block *first = link_blocks(pool, holes & ~filled, &count);
     DEBUG_ASSERT(count > 0);
     *zero = count == 1 && (bits_of(pages_of(pool, first)) & ~filled) == 0;

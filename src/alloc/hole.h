@@ -28,9 +28,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Memory that is in holes: arena_totals counts it as used. */
-extern HIDDEN _Atomic size_t hole_bytes;
-
 /* Whether p, the start of a carved block, is in a hole, and so is free. */
 bool hole_has(const struct pool *pool, const void *p);
 
@@ -41,8 +38,9 @@ unsigned hole_blocks(const struct pool *pool);
  * inside a slow path; `free_blocks` blocks hang in the pool's list. */
 unsigned hole_dig(struct pool *pool, unsigned free_blocks);
 
-/* Makes the blocks of the first hole, as a list, at least one. Sets *zero when it is one block
- * whose bytes behind the link are zero. There must be a hole. */
+/* Makes the blocks of the first hole, as a list, at least one; NULL where the hard limit forbids
+ * it. Sets *zero when it is one block whose bytes behind the link are zero. There must be a hole.
+ */
 struct block *hole_fill(struct pool *pool, bool *zero);
 
 /* The pool is about to go back to the arenas: it has no holes from now on. Returns the bits of the

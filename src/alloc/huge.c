@@ -305,12 +305,13 @@ void *huge_resize(void *p, size_t size)
 void huge_repair(void)
 {
     span_cache_forget();
-    huge_totals.bytes = huge_totals.blocks = 0;
+    huge_totals.bytes = huge_totals.blocks = span_totals.mapped_bytes = 0;
     for (size_t i = 0; table != NULL && i < table->capacity; i++) {
         if (!is_live_entry(&table->entries[i]))
             continue;
         huge_totals.bytes += table->entries[i].bytes;
         huge_totals.blocks++;
+        span_totals.mapped_bytes += table->entries[i].span_bytes;
     }
 }
 

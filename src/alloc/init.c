@@ -6,6 +6,7 @@
 
 #include "background.h"
 #include "block.h"
+#include "peak.h"
 #include "perturb.h"
 #include "repair.h"
 #include "span.h" // span_set_counted
@@ -58,6 +59,7 @@ static void read_options(void)
     else if (length > 0)
         options_parse(text, "MOLT");
     perturb_init();
+    peak_set_limits();
     if (file_length < 0 && file_length != -ENOENT && (options.strict || options.verbose))
         tell_unread(file_length);
 }

@@ -10,6 +10,7 @@
 #include "hole.h"
 #include "huge.h"
 #include "init.h"
+#include "limit.h"
 #include "misuse.h"
 #include "peak.h"
 #include "perturb.h"
@@ -18,7 +19,7 @@
 #include "registry.h" // registry_steal_this
 #include "remote.h"
 #include "run.h"
-#include "trim.h" // trim_mappings
+#include "trim.h" // trim_for_retry
 
 #include "base/fork.h"
 #include "base/options.h"
@@ -53,6 +54,17 @@ static bool must_not_wait_for_arenas(void)
     return lock_is_mine(&arena_lock) || lock_is_mine(&huge_lock) || lock_is_mine(&map_lock);
 }
 
+/* peak_check for a caller that has not entered its heap. */
+static void check_peak(void)
+{
+    if (LIKELY(!peak_is_due()))
+        return;
+    struct heap *heap = thread_enter_existing();
+    peak_check(heap);
+    if (heap != NULL)
+        thread_leave(heap);
+}
+
 /* A block from a mapping of its own, or none when the caller is a signal handler that interrupted
  * the making of one. */
 static void *alloc_huge(size_t size, size_t alignment, bool zero)
@@ -60,7 +72,7 @@ static void *alloc_huge(size_t size, size_t alignment, bool zero)
     if (lock_is_mine(&huge_lock))
         return NULL;
     void *block = huge_alloc(size, alignment, zero);
-    peak_check(NULL);
+    check_peak();
     return block;
 }
 
@@ -125,10 +137,12 @@ static void *alloc(size_t size, size_t alignment, bool zero)
         return malloc_no_memory();
     fork_check();
     void *block = try_alloc(size, alignment, zero);
-    if (UNLIKELY(block == NULL) && size < map.bytes && !thread_is_reentered() && trim_mappings())
+    if (UNLIKELY(block == NULL) && size < map.bytes && !thread_is_reentered() && trim_for_retry())
         block = try_alloc(size, alignment, zero);
-    if (UNLIKELY(block == NULL))
+    if (UNLIKELY(block == NULL)) {
+        limit_tell(size);
         return malloc_no_memory();
+    }
     if (perturb_is_on() && !zero)
         perturb_new(block, size);
     return block;
@@ -348,7 +362,7 @@ static void *resize_in_place(void *block, size_t bytes, size_t size)
     if (size <= RUN_MAX && size <= bytes)
         return still_fits(bytes, size) ? block : NULL;
     void *resized = huge_resize(block, size);
-    peak_check(NULL);
+    check_peak();
     return resized;
 }
 
@@ -368,7 +382,7 @@ static void *alloc_to_grow(size_t size)
     if (size <= RUN_MAX || lock_is_mine(&huge_lock))
         return NULL;
     void *block = huge_alloc_to_grow(size);
-    peak_check(NULL);
+    check_peak();
     if (perturb_is_on() && block != NULL)
         perturb_new(block, size);
     return block;

@@ -3,10 +3,11 @@
 
 #include "arena.h"
 #include "init.h"
+#include "limit.h"
 #include "refill.h"
 #include "remote.h"
 #include "thread.h"
-#include "trim.h" // trim_mappings
+#include "trim.h" // trim_for_retry
 
 #include "base/fork.h"
 
@@ -40,8 +41,10 @@ void *object_block_refill(unsigned size_class)
 {
     fork_check();
     void *block = try_refill(size_class);
-    if (UNLIKELY(block == NULL) && trim_mappings())
+    if (UNLIKELY(block == NULL) && trim_for_retry())
         block = try_refill(size_class);
+    if (UNLIKELY(block == NULL))
+        limit_tell(size_class_bytes(size_class));
     return block;
 }
 

@@ -167,13 +167,22 @@ bool purge_tick(uint64_t now_ms)
     return more;
 }
 
-void purge_bytes(size_t bytes)
+static void purge_from_top(enum which which, size_t quota)
 {
-    size_t quota = bytes >> os_page_shift;
     for (uint32_t number = map_arena_end(); quota > 0 && number-- > 0 && lock_try(&arena_lock);) {
-        sweep_arena(number, USED_ONCE, &quota);
+        sweep_arena(number, which, &quota);
         lock_release(&arena_lock);
     }
+}
+
+void purge_bytes(size_t bytes)
+{
+    purge_from_top(USED_ONCE, bytes >> os_page_shift);
+}
+
+void purge_now(void)
+{
+    purge_from_top(ALL, SIZE_MAX);
 }
 
 /* Returns a portion of the arena's pages. Whether the arena is done with. `is_last`: the OS has

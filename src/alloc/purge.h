@@ -31,6 +31,9 @@ bool purge_tick(uint64_t now_ms);
  * highest address down, since the lowest are used next. Ends when another thread has arena_lock. */
 void purge_bytes(size_t bytes);
 
+/* Returns all free pages at once, as far as no other thread has arena_lock. */
+void purge_now(void);
+
 /* Returns free pages at once until at most `keep_bytes` are left; the bytes returned. */
 size_t purge_all(size_t keep_bytes);
 

@@ -66,7 +66,7 @@ static bool refill_list(struct heap *heap, unsigned size_class, bool *zero)
     if (block_list_is_empty(list))
         block_list_set(list,
                        pool_holes(pool) != 0 ? hole_fill(pool, zero) : pool_carve(pool, zero));
-    return true;
+    return !block_list_is_empty(list);
 }
 
 struct block *refill_block(struct heap *heap, unsigned size_class, bool *zero)

@@ -14,8 +14,6 @@
 /* In place of the chain's address: the pool was emptied. */
 #define EMPTIED UINT64_C(1)
 
-_Atomic size_t remote_emptied_bytes;
-
 static bool is_emptied(uint64_t chain)
 {
     return (chain & ADDRESS_MASK) == EMPTIED;
@@ -150,7 +148,7 @@ static bool purge_waiting(struct pool *pool)
     if (!atomic_compare_exchange_strong_explicit(&pool->remote, &chain, emptied,
                                                  memory_order_acq_rel, memory_order_relaxed))
         return false;
-    atomic_fetch_add_explicit(&remote_emptied_bytes, POOL_BYTES, memory_order_relaxed);
+    arena_note_gone(POOL_BYTES);
     pool_close(pool); /* so that free reports the second free of any of its blocks */
     os_purge((void *)pool->start, POOL_BYTES);
     return true;
@@ -228,7 +226,7 @@ void remote_collect(struct heap *heap)
         struct block *last = pool->remote_last;
         uint64_t chain = atomic_exchange_explicit(&pool->remote, 0, memory_order_acq_rel);
         if (is_emptied(chain)) {
-            atomic_fetch_sub_explicit(&remote_emptied_bytes, POOL_BYTES, memory_order_relaxed);
+            arena_note_back(POOL_BYTES);
             heap_take_emptied(heap, pool);
             continue;
         }

@@ -25,9 +25,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Memory of emptied pools: arena_totals counts it as used. */
-extern HIDDEN _Atomic size_t remote_emptied_bytes;
-
 /* The number of the outbox slot that serves the pool around p: no other holds its blocks. */
 static inline unsigned outbox_number(const void *p)
 {

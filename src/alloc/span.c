@@ -2,7 +2,7 @@
 #include "span.h"
 
 #include "area.h"
-#include "footprint.h"
+#include "limit.h"
 #include "span_cache.h"
 #include "thp.h"
 
@@ -16,10 +16,16 @@ void span_set_counted(void)
     span_is_counted = true;
 }
 
+/* Whether a limit counts what is mapped. */
+static bool is_counted(void)
+{
+    return span_is_counted || limit_is_hard();
+}
+
 /* How many bytes a span may have beyond its block. */
 static size_t slack_max(size_t bytes)
 {
-    return span_is_counted || bytes < THP_BYTES ? 0 : bytes / SPAN_SLACK_PARTS;
+    return is_counted() || bytes < THP_BYTES ? 0 : bytes / SPAN_SLACK_PARTS;
 }
 
 /* The bytes of a span for the block: whole THPs, or as many as the block needs, whose last part no
@@ -54,6 +60,8 @@ static struct span map_fresh(size_t bytes, size_t room, size_t alignment)
 {
     size_t natural = larger(alignment, natural_alignment(bytes));
     void *start = NULL;
+    if (!limit_admits(bytes))
+        return (struct span){0};
     if (natural >= THP_BYTES)
         start = area_map(os_map_at, bytes, room, natural);
     if (start == NULL)
@@ -61,7 +69,7 @@ static struct span map_fresh(size_t bytes, size_t room, size_t alignment)
     if (start == NULL && natural > alignment)
         start = area_map_outside(os_map, bytes, alignment);
     if (start != NULL)
-        footprint_grow(bytes);
+        span_note_mapped(bytes);
     return (struct span){start, bytes, 0};
 }
 
@@ -89,7 +97,7 @@ static bool gather_thps(char *to, size_t bytes)
         if (!os_move(piece->start, THP_BYTES, to, THP_BYTES))
             return os_map_at(to, THP_BYTES, &taken) != NULL || taken;
         span_cache_cut(piece, THP_BYTES);
-        footprint_shrink(THP_BYTES);
+        span_note_unmapped(THP_BYTES);
     }
     return true;
 }
@@ -99,6 +107,8 @@ static bool gather_thps(char *to, size_t bytes)
 static char *map_beside(const struct piece *piece, size_t *missing)
 {
     bool taken;
+    if (!limit_has_room(thp_round_up(*missing)))
+        return NULL;
     char *behind = os_map_at(piece_end(piece), *missing, &taken);
     if (behind != NULL || !taken)
         return behind;
@@ -110,7 +120,7 @@ static char *map_beside(const struct piece *piece, size_t *missing)
  * would be split otherwise. */
 static bool keeps_last_thp(size_t bytes)
 {
-    return bytes >= THP_HUGE_MIN && !span_is_counted;
+    return bytes >= THP_HUGE_MIN && !is_counted();
 }
 
 /* Makes the largest piece large enough, or maps a fresh span; the memory of other pieces is moved
@@ -129,7 +139,7 @@ static struct span take_gathered(size_t bytes, size_t alignment)
         fresh = span.start;
         missing = span.bytes;
     } else {
-        footprint_grow(missing);
+        span_note_mapped(missing);
         span.start = fresh < piece->start ? fresh : piece->start;
         span.bytes = span.carried = piece->bytes + missing;
         span_cache_cut(piece, piece->bytes);
@@ -192,10 +202,10 @@ static size_t map_behind(const struct span *span, size_t wanted)
 {
     bool taken;
     size_t missing = wanted - span->bytes;
-    if (!os_extend(span->start, span->bytes, wanted) &&
-        os_map_at(span->start + span->bytes, missing, &taken) == NULL)
+    if (!limit_admits(missing) || (!os_extend(span->start, span->bytes, wanted) &&
+                                   os_map_at(span->start + span->bytes, missing, &taken) == NULL))
         return span->bytes;
-    footprint_grow(missing);
+    span_note_mapped(missing);
     return wanted;
 }
 
@@ -231,6 +241,8 @@ struct span span_move(const struct span *span, size_t bytes)
 {
     size_t wanted = bytes_to_grow(bytes);
     char *moved = NULL;
+    if (!limit_admits(wanted - span->bytes))
+        return (struct span){0};
     void *place = area_map(os_reserve_at, wanted, growing_room(bytes), THP_BYTES);
     if (place == NULL)
         place = area_map_outside(os_reserve, wanted, THP_BYTES);
@@ -239,7 +251,7 @@ struct span span_move(const struct span *span, size_t bytes)
     if (moved == NULL) /* perhaps there is no address space for the old and the new place */
         moved = os_remap(span->start, span->bytes, wanted);
     if (moved != NULL)
-        footprint_grow(wanted - span->bytes);
+        span_note_mapped(wanted - span->bytes);
     return (struct span){moved, wanted, wanted};
 }
 

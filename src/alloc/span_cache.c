@@ -15,13 +15,25 @@ _Atomic bool span_is_counted;
 
 static struct piece pieces[SPAN_PIECES];
 
+void span_note_mapped(size_t bytes)
+{
+    span_totals.mapped_bytes += bytes;
+    footprint_grow(bytes);
+}
+
+void span_note_unmapped(size_t bytes)
+{
+    span_totals.mapped_bytes -= bytes;
+    footprint_shrink(bytes);
+}
+
 /* Too many mappings make munmap fail where it would split one: then at least the pages go. */
 bool span_give_back(void *start, size_t bytes)
 {
     bool gone = os_unmap(start, bytes) || os_purge(start, bytes);
     if (gone) {
         span_totals.purged_bytes += bytes;
-        footprint_shrink(bytes);
+        span_note_unmapped(bytes);
     }
     return gone;
 }
@@ -84,9 +96,10 @@ static bool complete_thp(struct piece *piece)
     size_t missing = thp_round_up(piece->bytes) - piece->bytes;
     if (missing == 0)
         return true;
-    if (span_is_counted || os_map_at(piece_end(piece), missing, &taken) == NULL)
+    if (span_is_counted || options.hard_limit != 0 ||
+        os_map_at(piece_end(piece), missing, &taken) == NULL)
         return false;
-    footprint_grow(missing);
+    span_note_mapped(missing);
     piece->bytes += missing;
     return true;
 }

@@ -22,7 +22,8 @@ struct piece {
 };
 
 struct span_totals {
-    size_t cached_bytes; /* in the pieces */
+    size_t mapped_bytes; /* in all spans, those of blocks too */
+    size_t cached_bytes; /* … of which in the pieces */
     size_t purged_bytes; /* given back to the OS so far */
 };
 
@@ -30,6 +31,10 @@ extern HIDDEN struct span_totals span_totals;
 
 /* A limit counts what is mapped, so no span is larger than its block (span_set_counted). */
 extern HIDDEN _Atomic bool span_is_counted;
+
+/* Count memory that spans have got, and that they have given back. */
+void span_note_mapped(size_t bytes);
+void span_note_unmapped(size_t bytes);
 
 static inline char *piece_end(const struct piece *piece)
 {

@@ -6,6 +6,7 @@
 #include "dig.h"
 #include "heap.h"
 #include "huge.h"
+#include "peak.h"
 #include "purge.h"
 #include "reap.h"
 #include "registry.h"
@@ -74,6 +75,7 @@ void tick(struct heap *heap)
     if (heap->released_ms == 0)
         background_notify();
     adapt_interval(heap, now, elapsed);
+    peak_tick(heap);
     if (elapsed == 0 && !heap->ticks_again)
         return;
     __atomic_store_n(&heap->ticked_ms, now, __ATOMIC_RELAXED);

@@ -7,6 +7,7 @@
 #include "heap.h"
 #include "huge.h"
 #include "init.h"
+#include "limit.h"
 #include "purge.h"
 #include "reap.h"
 #include "registry.h"
@@ -35,8 +36,8 @@ static size_t purged_pages(void)
     return __atomic_load_n(&arena_totals.purged_pages, __ATOMIC_RELAXED);
 }
 
-/* Returns pages of pools that are partly used: the caller's, and those of threads that sleep. */
-static void dig_pools(void)
+/* Returns pages of pools that are partly used. */
+static void dig_own_pools(void)
 {
     struct heap *heap = thread_enter_existing();
     size_t quota = SIZE_MAX;
@@ -45,7 +46,6 @@ static void dig_pools(void)
         dig_holes(heap, false, &quota);
         thread_leave(heap);
     }
-    claim_tidy(UINT64_MAX);
 }
 
 size_t trim(size_t keep_bytes)
@@ -55,18 +55,33 @@ size_t trim(size_t keep_bytes)
         return 0;
     size_t before = purged_pages();
     release_pools();
-    dig_pools();
+    dig_own_pools();
+    claim_tidy(UINT64_MAX);
     size_t returned = (purged_pages() - before) << os_page_shift;
     returned += keep_bytes == 0 ? huge_purge_all() : 0;
     returned += remote_purge_waiting(SIZE_MAX);
     return returned + purge_all(keep_bytes);
 }
 
-bool trim_mappings(void)
+/* Returns the free pages of the arenas, and those of the caller's pools; the bytes returned. */
+static size_t purge_pages(void)
+{
+    size_t before = purged_pages(), returned;
+    dig_own_pools();
+    returned = (purged_pages() - before) << os_page_shift;
+    return returned + remote_purge_waiting(SIZE_MAX) + purge_all(0);
+}
+
+bool trim_for_retry(void)
 {
     release_pools();
-    bool unmapped = huge_purge_all() > 0;
-    return arena_drop_free() || unmapped;
+    bool any = huge_purge_all() > 0;
+    if (limit_is_hard() && purge_pages() > 0)
+        any = true;
+    any = arena_drop_free() || any;
+    if (any)
+        limit_forget_refusal();
+    return any;
 }
 
 void trim_to_address_limit(size_t bytes)

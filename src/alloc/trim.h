@@ -14,8 +14,9 @@ size_t trim(size_t keep_bytes);
  */
 void trim_to_address_limit(size_t bytes);
 
-/* The OS has refused memory, perhaps because of a limit, which counts all that is mapped: gives up
- * all mappings that hold no block. Whether there were any, so that it is worth trying again. */
-bool trim_mappings(void);
+/* Memory was refused: by the OS, perhaps because of a limit that counts all that is mapped, or by
+ * the hard limit (limit.h), which counts free pages. Gives up all mappings that hold no block,
+ * under a hard limit free pages, too. Whether there were any, so that it is worth trying again. */
+bool trim_for_retry(void);
 
 #endif

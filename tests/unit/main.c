@@ -28,6 +28,7 @@ static const struct {
     {"span", suite_span},
     {"huge", suite_huge},
     {"peak", suite_peak},
+    {"limit", suite_limit},
     {"hole", suite_hole},
     {"heap", suite_heap},
     {"remote", suite_remote},

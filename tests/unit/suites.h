@@ -20,6 +20,7 @@ Suite *suite_run(void);
 Suite *suite_span(void);
 Suite *suite_huge(void);
 Suite *suite_peak(void);
+Suite *suite_limit(void);
 Suite *suite_hole(void);
 Suite *suite_heap(void);
 Suite *suite_remote(void);

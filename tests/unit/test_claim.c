@@ -3,6 +3,7 @@
 #include "suites.h"
 #include "unit.h"
 
+#include "alloc/arena.h"
 #include "alloc/claim.h"
 #include "os/os.h"
 #include "base/options.h"
@@ -91,11 +92,11 @@ static void pause_ms(long ms)
 /* Whether the owner's pages go, in a while. */
 static bool is_tidied(int tries)
 {
-    for (; tries > 0 && hole_bytes == 0; tries--) {
+    for (; tries > 0 && arena_gone_bytes == 0; tries--) {
         claim_tidy(UINT64_MAX);
         pause_ms(5);
     }
-    return hole_bytes != 0;
+    return arena_gone_bytes != 0;
 }
 
 /* Else says that the test is skipped. */
@@ -137,13 +138,13 @@ START_TEST(test_long_decay)
         background_step(os_now_ms(), 100);
         pause_ms(5);
     }
-    ck_assert_uint_eq(hole_bytes, 0);
+    ck_assert_uint_eq(arena_gone_bytes, 0);
     options.decay = 0;
-    for (int i = 0; i < 400 && hole_bytes == 0; i++) {
+    for (int i = 0; i < 400 && arena_gone_bytes == 0; i++) {
         background_step(os_now_ms(), 100);
         pause_ms(5);
     }
-    ck_assert_uint_ne(hole_bytes, 0);
+    ck_assert_uint_ne(arena_gone_bytes, 0);
     sem_post(&wake);
     pthread_join(thread, NULL);
 }

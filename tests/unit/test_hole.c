@@ -105,10 +105,10 @@ START_TEST(test_every_class)
         check_kept(count, bytes);
         check_pages(count, bytes);
         if (bytes <= os_page_bytes() && os_page_shift == PAGE_SHIFT_MIN)
-            REQUIRE(hole_bytes > 0, "class %u has no holes", size_class);
+            REQUIRE(arena_gone_bytes > 0, "class %u has no holes", size_class);
         refill(count, bytes);
         check_heap();
-        ck_assert_uint_eq(hole_bytes, 0); /* the pools are full again: no new one was made */
+        ck_assert_uint_eq(arena_gone_bytes, 0); /* the pools are full again: no new one was made */
         ck_assert_uint_le(arena_totals.used_pages, used);
         for (unsigned i = 0; i < count; i++)
             molt_free(blocks[i]);
@@ -124,7 +124,7 @@ START_TEST(test_pool_goes)
     unsigned count = make_sparse(64);
     ck_assert_uint_eq(arena_totals.idle_pages, 0);
     ck_assert_int_eq(molt_trim(0), 1); /* of holes alone */
-    ck_assert_uint_gt(hole_bytes, 0);
+    ck_assert_uint_gt(arena_gone_bytes, 0);
     ck_assert_int_eq(molt_trim(0), 0);
     for (unsigned i = 0; i < count; i++)
         if (blocks[i] != NULL)
@@ -132,7 +132,7 @@ START_TEST(test_pool_goes)
     ck_assert_uint_gt(arena_totals.idle_pages, 0);
     ck_assert_uint_le(arena_totals.idle_pages << os_page_shift, count * 64 / 2);
     molt_trim(0);
-    ck_assert_uint_eq(hole_bytes, 0);
+    ck_assert_uint_eq(arena_gone_bytes, 0);
     ck_assert_uint_eq(arena_totals.idle_pages, 0);
     ck_assert_uint_eq(unit_live_blocks(), 0);
 }
@@ -207,14 +207,14 @@ START_TEST(test_idle)
     struct pool *pool = map_pool(blocks[0]);
     struct heap *heap = thread_enter();
     ck_assert(dig_holes(heap, true, &quota));
-    ck_assert_uint_eq(hole_bytes, 0); /* seen for the first time */
+    ck_assert_uint_eq(arena_gone_bytes, 0); /* seen for the first time */
     thread_leave(heap);
     molt_free(blocks[0]);
     blocks[0] = NULL;
     thread_enter();
     dig_holes(heap, true, &quota);
     ck_assert_uint_eq(pool_holes(pool), 0); /* in use */
-    ck_assert_uint_gt(hole_bytes, 0);       /* the others were not */
+    ck_assert_uint_gt(arena_gone_bytes, 0); /* the others were not */
     dig_holes(heap, true, &quota);
     ck_assert_uint_ne(pool_holes(pool), 0);
     thread_leave(heap);
@@ -231,7 +231,7 @@ START_TEST(test_portions)
     for (size_t quota = 1; !dig_holes(heap, false, &quota); quota = 1)
         calls++;
     ck_assert_uint_ge(calls, POOLS - 1);
-    ck_assert_uint_gt(hole_bytes, 0);
+    ck_assert_uint_gt(arena_gone_bytes, 0);
     thread_leave(heap);
     check_kept(count, 64);
     check_pages(count, 64);
@@ -329,7 +329,7 @@ START_TEST(test_refused)
     dig_holes(heap, false, &quota);
     thread_leave(heap);
     os_fail(0, false);
-    ck_assert_uint_eq(hole_bytes, 0);
+    ck_assert_uint_eq(arena_gone_bytes, 0);
     check_kept(count, 64);
     check_heap();
     size_t used = arena_totals.used_pages;
@@ -352,7 +352,7 @@ START_TEST(test_ended_thread)
     molt_free(molt_malloc(1));
     unit_in_thread(leave_sparse, NULL);
     molt_trim(0);
-    ck_assert_uint_gt(hole_bytes, 0);
+    ck_assert_uint_gt(arena_gone_bytes, 0);
     check_kept(sparse_count, 64);
     check_pages(sparse_count, 64);
     size_t used = arena_totals.used_pages;

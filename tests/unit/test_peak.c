@@ -131,7 +131,7 @@ START_TEST(test_waiting_pools_make_room)
     take(BLOCK); /* the last pool is FULL, too */
     char *first = blocks[0];
     unit_in_thread(free_and_take, NULL);
-    ck_assert_uint_gt(remote_emptied_bytes, 14 * MIB);
+    ck_assert_uint_gt(arena_gone_bytes, 14 * MIB);
     ck_assert_uint_eq(unit_resident_pages(first, POOL_BYTES), 0);
 }
 END_TEST

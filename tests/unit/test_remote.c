@@ -326,7 +326,7 @@ START_TEST(test_purge_waiting)
     ck_assert(!remote_is_emptied(pool));
     ck_assert_uint_eq(remote_purge_waiting(SIZE_MAX), POOL_BYTES);
     ck_assert(remote_is_emptied(pool));
-    ck_assert_uint_eq(remote_emptied_bytes, POOL_BYTES);
+    ck_assert_uint_eq(arena_gone_bytes, POOL_BYTES);
     ck_assert_uint_eq(unit_resident_pages(blocks[0], POOL_BYTES), 0);
     ck_assert_uint_eq(remote_purge_waiting(SIZE_MAX), 0);
     ck_assert_uint_eq(arena_totals.used_pages, used);
@@ -335,7 +335,7 @@ START_TEST(test_purge_waiting)
     ck_assert_uint_eq(stats.live_blocks, 1);
 
     remote_collect(thread_self.heap);
-    ck_assert_uint_eq(remote_emptied_bytes, 0);
+    ck_assert_uint_eq(arena_gone_bytes, 0);
     ck_assert_int_eq(pool_state(pool), POOL_NONE);
     ck_assert_uint_eq(arena_totals.used_pages, used - (POOL_BYTES >> os_page_shift));
     take_blocks(); /* the slot serves again */
