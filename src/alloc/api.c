@@ -1,6 +1,7 @@
 /* api.c: the molt_ names of molt.h. */
 #include "molt.h"
 
+#include "account.h"
 #include "background.h"
 #include "huge.h"
 #include "init.h"
@@ -83,6 +84,16 @@ int molt_trim(size_t keep_bytes)
     return trim(keep_bytes) != 0;
 }
 
+/* Copies a struct of this library's to one of a caller that may know fewer or more fields. */
+static void copy_fields(void *out, size_t out_size, const void *fields, size_t size)
+{
+    if (out_size > size) {
+        memset((char *)out + size, 0, out_size - size);
+        out_size = size;
+    }
+    memcpy(out, fields, out_size);
+}
+
 int molt_stats_get(struct molt_stats *out, size_t out_size)
 {
     if (out == NULL) {
@@ -91,17 +102,44 @@ int molt_stats_get(struct molt_stats *out, size_t out_size)
     }
     struct molt_stats stats;
     stats_get(&stats);
-    if (out_size > sizeof stats) {
-        memset((char *)out + sizeof stats, 0, out_size - sizeof stats);
-        out_size = sizeof stats;
-    }
-    memcpy(out, &stats, out_size);
+    copy_fields(out, out_size, &stats, sizeof stats);
     return 0;
 }
 
 int molt_stats_write(int fd, enum molt_format format)
 {
     return stats_write(fd, format);
+}
+
+int molt_account_get(struct molt_account *out, size_t out_size)
+{
+    if (out == NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct molt_account account;
+    account_get(&account);
+    copy_fields(out, out_size, &account, sizeof account);
+    return 0;
+}
+
+size_t molt_classes_get(struct molt_class *out, size_t class_size, size_t count)
+{
+    if (class_size == 0 || (out == NULL && count > 0)) {
+        errno = EINVAL;
+        return 0;
+    }
+    struct molt_class classes[ACCOUNT_CLASSES];
+    if (count > 0)
+        account_get_classes(classes);
+    for (size_t i = 0; i < count && i < ACCOUNT_CLASSES; i++)
+        copy_fields((char *)out + i * class_size, class_size, &classes[i], sizeof classes[i]);
+    return ACCOUNT_CLASSES;
+}
+
+int molt_account_write(int fd, enum molt_format format)
+{
+    return account_write(fd, format);
 }
 
 /* Copies the option's value, with its NUL, to `old`. */

@@ -302,6 +302,27 @@ void *huge_resize(void *p, size_t size)
     return span.start;
 }
 
+void huge_each_span(void (*visit)(const char *start, size_t bytes, size_t span_bytes,
+                                  void *context),
+                    void *context)
+{
+    for (size_t i = 0; table != NULL && i < table->capacity; i++) {
+        const struct entry *entry = &table->entries[i];
+        if (is_live_entry(entry))
+            visit((const char *)entry->address, entry->bytes, entry->span_bytes, context);
+    }
+    for (size_t bytes, i = 0; i < SPAN_PIECES; i++) {
+        const char *start = span_cache_piece(i, &bytes);
+        if (start != NULL)
+            visit(start, 0, bytes, context);
+    }
+}
+
+const void *huge_table(void)
+{
+    return table;
+}
+
 void huge_repair(void)
 {
     span_cache_forget();

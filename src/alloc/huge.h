@@ -36,6 +36,15 @@ size_t huge_free(void *p);
 /* Resizes the block where it is, or moves it with its pages; NULL leaves it as it was. */
 void *huge_resize(void *p, size_t size);
 
+/* Calls the function for each span: of a block of `bytes`, or a kept one (0). Here and below the
+ * caller holds the lock. */
+void huge_each_span(void (*visit)(const char *start, size_t bytes, size_t span_bytes,
+                                  void *context),
+                    void *context);
+
+/* The table of blocks, of huge_totals.table_bytes; NULL: there is none yet. */
+const void *huge_table(void);
+
 /* In a forked child whose parent was changing them: derives the totals from the table again, and
  * forgets the kept spans. */
 void huge_repair(void);

@@ -319,6 +319,16 @@ static bool commit_records(uint32_t number)
     return true;
 }
 
+/* The parts begin at whole pages, but for the records of heaps. */
+void map_each_table(void (*visit)(const void *start, size_t bytes, void *context), void *context)
+{
+    uint32_t arenas = map_arena_end();
+    visit(map.pools, slots_within_reach() * sizeof(struct pool), context);
+    visit(map.arenas, os_round_to_pages(arenas * sizeof(struct arena)), context);
+    visit(map.longest, os_round_to_pages(arenas * sizeof(uint16_t)), context);
+    visit(map.heaps, os_round_to_pages((map.heap_end + 1) * HEAP_STRIDE), context);
+}
+
 /* Brings an arena's pool records within reach. */
 static bool reach_arena(uint32_t number)
 {

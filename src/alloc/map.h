@@ -80,6 +80,9 @@ bool map_init(void);
  * thread can be inside free, so the tables' reach may be made smaller, too. */
 void map_limit(size_t address_limit, bool alone);
 
+/* Calls the function for each part of the tables that may have memory: whole pages. */
+void map_each_table(void (*visit)(const void *start, size_t bytes, void *context), void *context);
+
 /* Makes the next arena's memory and records usable; its number, or UINT32_MAX. */
 uint32_t map_add_arena(void);
 

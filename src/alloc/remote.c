@@ -136,6 +136,20 @@ void remote_flush(struct heap *heap)
         flush_slot(heap, (unsigned)__builtin_ctzll(heap->outbox_used));
 }
 
+READS_RACES void remote_each_chain(const struct heap *heap,
+                                   void (*visit)(const struct pool *pool, unsigned blocks,
+                                                 void *context),
+                                   void *context)
+{
+    for (uint64_t used = heap->outbox_used; used != 0; used &= used - 1) {
+        const struct outbox_slot *slot = &heap->outbox[__builtin_ctzll(used)];
+        const struct pool *pool = slot->pool;
+        uint64_t room = slot->room;
+        if (pool != NULL && pool_state(pool) != POOL_NONE && room < chain_blocks(pool))
+            visit(pool, (unsigned)(chain_blocks(pool) - room), context);
+    }
+}
+
 /* Empties the pool, if it is FULL and all its blocks are in the chain. Under arena_lock: the owner,
  * which may collect at the same time, cannot release the slot before the purge is over. */
 static bool purge_waiting(struct pool *pool)

@@ -59,6 +59,12 @@ void remote_free_now(struct pool *pool, struct block *block);
 /* Hands over everything in the outbox. */
 void remote_flush(struct heap *heap);
 
+/* Calls the function for each chain in the outbox: how many blocks of which pool. Of the heap of
+ * another thread, which goes on, the numbers may be a little off. */
+void remote_each_chain(const struct heap *heap,
+                       void (*visit)(const struct pool *pool, unsigned blocks, void *context),
+                       void *context);
+
 /* Whether other threads have left blocks in this heap's pools. */
 bool remote_waits(const struct heap *heap);
 

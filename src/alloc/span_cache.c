@@ -79,6 +79,12 @@ struct piece *span_cache_at(const char *start)
     return NULL;
 }
 
+const char *span_cache_piece(size_t place, size_t *bytes)
+{
+    *bytes = pieces[place].bytes;
+    return pieces[place].start;
+}
+
 /* The piece whose last THP ends at an address. */
 static struct piece *piece_before(const char *end)
 {

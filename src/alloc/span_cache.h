@@ -53,6 +53,10 @@ struct piece *span_cache_largest(size_t alignment);
 /* The piece that begins there; NULL if none does. */
 struct piece *span_cache_at(const char *start);
 
+/* Where the piece at a place (below SPAN_PIECES) begins, and its bytes; NULL: the place is empty.
+ */
+const char *span_cache_piece(size_t place, size_t *bytes);
+
 /* Takes bytes from the start of a piece, for a span. */
 static inline void span_cache_cut(struct piece *piece, size_t bytes)
 {

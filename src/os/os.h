@@ -174,6 +174,23 @@ void *os_map_wiped_on_fork(void);
 /* Whether all bytes can be read at the moment. Any address may be asked for. */
 bool os_is_readable(const void *p, size_t bytes);
 
+/* ---- What is resident (resident.c) ---- */
+
+/* Opens /proc/self/pagemap for the functions below; negative where that cannot be: then pages that
+ * were read and never written count as resident, though they have no memory. */
+int os_resident_open(void);
+void os_resident_close(int pagemap);
+
+/* Stores 1 for each page of a range that is resident, else 0. Where any of the range is not mapped
+ * all are 0. */
+void os_resident_pages(int pagemap, const void *start, size_t pages, unsigned char *there);
+
+/* Returns how much of a range, whole pages, is resident. */
+size_t os_resident_bytes(int pagemap, const void *start, size_t bytes);
+
+/* Returns how much memory the process has in all; 0 where /proc does not tell. */
+size_t os_process_bytes(void);
+
 /* ---- For tests ---- */
 
 /* Makes the nth call from now on that asks the kernel for memory fail as if refused (1: the next);

@@ -45,9 +45,10 @@ static const char *const more_names[] = {
 };
 
 static const char *const molt_names[] = {
-    "molt_version",    "molt_malloc",        "molt_calloc",      "molt_realloc",     "molt_free",
-    "molt_free_sized", "molt_aligned_alloc", "molt_usable_size", "molt_good_size",   "molt_owns",
-    "molt_is_malloc",  "molt_trim",          "molt_stats_get",   "molt_stats_write", "molt_ctl",
+    "molt_version",     "molt_malloc",        "molt_calloc",      "molt_realloc",     "molt_free",
+    "molt_free_sized",  "molt_aligned_alloc", "molt_usable_size", "molt_good_size",   "molt_owns",
+    "molt_is_malloc",   "molt_trim",          "molt_stats_get",   "molt_stats_write", "molt_ctl",
+    "molt_account_get", "molt_account_write", "molt_classes_get",
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))

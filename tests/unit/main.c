@@ -39,6 +39,7 @@ static const struct {
     {"malloc", suite_malloc},
     {"misuse", suite_misuse},
     {"stats", suite_stats},
+    {"account", suite_account},
     {"ctl", suite_ctl},
     {"incremental", suite_incremental},
     {"os", suite_os},

@@ -31,6 +31,7 @@ Suite *suite_start(void);
 Suite *suite_malloc(void);
 Suite *suite_misuse(void);
 Suite *suite_stats(void);
+Suite *suite_account(void);
 Suite *suite_ctl(void);
 Suite *suite_incremental(void);
 Suite *suite_os(void);
