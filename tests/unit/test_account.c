@@ -104,6 +104,7 @@ static void expect_sum(const char *shape)
 
 static void set_up(void)
 {
+    options.decay = 1000000;          /* nothing goes back by itself */
     memset(blocks, 0, sizeof blocks); /* has memory from now on */
     molt_free(molt_malloc(1));
     other_now();
