@@ -191,6 +191,9 @@ size_t os_resident_bytes(int pagemap, const void *start, size_t bytes);
 /* Returns how much memory the process has in all; 0 where /proc does not tell. */
 size_t os_process_bytes(void);
 
+/* Copies what can be read at any address, up to the first byte that cannot; how many bytes. */
+size_t os_copy(void *to, const void *from, size_t bytes);
+
 /* ---- For tests ---- */
 
 /* Makes the nth call from now on that asks the kernel for memory fail as if refused (1: the next);
