@@ -336,6 +336,13 @@ void huge_repair(void)
     }
 }
 
+void huge_visit(void (*visit)(uintptr_t start, size_t bytes, void *context), void *context)
+{
+    for (size_t i = 0; table != NULL && i < table->capacity; i++)
+        if (is_live_entry(&table->entries[i]))
+            visit(table->entries[i].address, table->entries[i].bytes, context);
+}
+
 uintptr_t huge_find(const void *p, size_t *bytes)
 {
     uintptr_t start = 0;

@@ -49,6 +49,9 @@ const void *huge_table(void);
  * forgets the kept spans. */
 void huge_repair(void);
 
+/* Calls `visit` for each live block. The caller holds huge_lock. */
+void huge_visit(void (*visit)(uintptr_t start, size_t bytes, void *context), void *context);
+
 /* The huge block that p points into; 0 if there is none. For messages. */
 uintptr_t huge_find(const void *p, size_t *bytes);
 

@@ -64,6 +64,7 @@ static const struct {
     {"handler", suite_handler},
     {"profile_record", suite_profile_record},
     {"profile_tag", suite_profile_tag},
+    {"reach", suite_reach},
     {"fork", suite_fork},
     {"profile_stack", suite_profile_stack},
     {"profile_tables", suite_profile_tables},

@@ -56,6 +56,8 @@ Suite *suite_safepoint(void);
 Suite *suite_handler(void);
 Suite *suite_profile_record(void);
 Suite *suite_profile_tag(void);
+
+Suite *suite_reach(void);
 Suite *suite_fork(void);
 Suite *suite_profile_stack(void);
 Suite *suite_profile_tables(void);
