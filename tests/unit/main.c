@@ -65,6 +65,7 @@ static const struct {
     {"profile_record", suite_profile_record},
     {"profile_tag", suite_profile_tag},
     {"reach", suite_reach},
+    {"roots", suite_roots},
     {"fork", suite_fork},
     {"profile_stack", suite_profile_stack},
     {"profile_tables", suite_profile_tables},

@@ -58,6 +58,7 @@ Suite *suite_profile_record(void);
 Suite *suite_profile_tag(void);
 
 Suite *suite_reach(void);
+Suite *suite_roots(void);
 Suite *suite_fork(void);
 Suite *suite_profile_stack(void);
 Suite *suite_profile_tables(void);

@@ -1,0 +1,61 @@
+/* search.c: the locks, in their order, around one look. */
+#include "search.h"
+
+#include "base/syscall.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <signal.h>
+
+static void look(struct search *search, const struct roots_caller *caller, const uintptr_t *kept,
+                 size_t kept_count)
+{
+    for (size_t n = 0; n < kept_count; n++)
+        reach_from_word(&search->reach, kept[n]);
+    roots_mark(&search->roots, caller, &search->reach);
+    reach_deduce(&search->reach);
+}
+
+static int look_stopped(struct search *search, const struct roots_caller *caller,
+                        const uintptr_t *kept, size_t kept_count)
+{
+    bool has_memory = roots_stop(&search->roots) && reach_begin(&search->reach);
+    search->has_stopped = search->roots.tracer.has_stopped;
+    search->at_ns = os_now_ns();
+    if (has_memory)
+        look(search, caller, kept, kept_count);
+    roots_release(&search->roots);
+    return has_memory ? 0 : ENOMEM;
+}
+
+static int look_locked(struct search *search, const struct roots_caller *caller,
+                       const uintptr_t *kept, size_t kept_count)
+{
+    if (!leak_hooks.lock())
+        return EDEADLK;
+    int error = EDEADLK;
+    if (census_lock()) {
+        error = look_stopped(search, caller, kept, kept_count);
+        census_unlock();
+    }
+    leak_hooks.unlock();
+    return error;
+}
+
+int search_begin(struct search *search, const struct roots_caller *caller, const uintptr_t *kept,
+                 size_t kept_count)
+{
+    uint64_t all = ~UINT64_C(0), before = 0;
+    *search = (struct search){.at_ns = 0};
+    SYSCALL(rt_sigprocmask, SIG_BLOCK, &all, &before, sizeof all);
+    int error =
+        roots_begin(&search->roots) ? look_locked(search, caller, kept, kept_count) : ENOMEM;
+    SYSCALL(rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    return error;
+}
+
+void search_end(struct search *search)
+{
+    reach_end(&search->reach);
+    roots_end(&search->roots);
+}
