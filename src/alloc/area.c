@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-static uintptr_t area_start, area_end, area_next; /* under huge_lock */
+static NO_POINTERS uintptr_t area_start, area_end, area_next; /* under huge_lock */
 
 /* The area lies a quarter of the way up to where the kernel puts mappings: above programs that are
  * linked to fixed addresses, and below all mappings, also where the kernel places these from a

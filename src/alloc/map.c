@@ -13,7 +13,7 @@
 /* Before map_init every address finds this record, which describes none. */
 static struct pool no_pool;
 
-struct map map = {.pools = (char *)&no_pool};
+NO_POINTERS struct map map = {.pools = (char *)&no_pool};
 struct lock map_lock = LOCK_INIT(RANK_MAP);
 
 struct layout {

@@ -13,7 +13,7 @@
 struct span_totals span_totals;
 _Atomic bool span_is_counted;
 
-static struct piece pieces[SPAN_PIECES];
+static NO_POINTERS struct piece pieces[SPAN_PIECES];
 
 void span_note_mapped(size_t bytes)
 {

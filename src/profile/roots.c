@@ -246,19 +246,40 @@ static void mark_running(const struct roots *roots, struct reach *reach)
     }
 }
 
-/* The allocator's own note of where its first block lies is no pointer to that. */
+extern HIDDEN const char no_pointers[] AT_SECTION_START("molt_no_pointers");
+extern HIDDEN const char no_pointers_end[] AT_SECTION_END("molt_no_pointers");
+
+/* The allocator's own notes on its memory are left out. */
 static void mark_segment(struct roots_range segment, struct reach *reach)
 {
-    bool has_map = is_within(segment, (uintptr_t)&map);
-    reach_from_range(reach, segment.start, has_map ? (uintptr_t)&map : segment.end);
-    if (has_map)
-        reach_from_range(reach, (uintptr_t)(&map + 1), segment.end);
+    uintptr_t start = (uintptr_t)no_pointers, end = (uintptr_t)no_pointers_end;
+    bool has_notes = is_within(segment, start);
+    reach_from_range(reach, segment.start, has_notes ? start : segment.end);
+    if (has_notes)
+        reach_from_range(reach, end, segment.end);
+}
+
+/* What the records of pools and heaps lead to, which lie in the allocator's tables. */
+static void mark_records(struct reach *reach)
+{
+    for (uint32_t slot = 0; slot < reach->census.slots; slot++) {
+        const struct pool *pool = map_pool((const void *)(map.base + ((size_t)slot << POOL_SHIFT)));
+        if (pool_state(pool) == POOL_NONE || !pool_has_objects(pool))
+            continue;
+        reach_from_word(reach, (uintptr_t)pool->gc_table);
+        reach_from_word(reach, (uintptr_t)pool->shared_counts);
+    }
+    uint32_t heaps = atomic_load_explicit(&map.heap_end, memory_order_acquire);
+    for (uint32_t number = 1; number <= heaps; number++)
+        if (map_heap(number)->has_objects)
+            reach_from_word(reach, (uintptr_t)map_heap(number)->objects.owner);
 }
 
 void roots_mark(const struct roots *roots, const struct roots_caller *caller, struct reach *reach)
 {
     for (size_t n = 0; n < roots->segment_count; n++)
         mark_segment(roots->segments[n], reach);
+    mark_records(reach);
     mark_caller(roots, caller, reach);
     if (!roots->tracer.has_stopped) {
         mark_running(roots, reach);

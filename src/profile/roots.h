@@ -1,7 +1,7 @@
 /* roots.h: where a program keeps its pointers to blocks, outside of blocks:
  *
  *   - the writable segments of the program and of all libraries, molt's own among them, since what
- *     they hold for themselves is in blocks, too;
+ *     they hold for themselves is in blocks, too; and what its records of heaps and pools lead to;
  *   - each thread's registers and its stack, from the stack pointer up;
  *   - each thread's static thread-local storage, its descriptor with the thread-specific data, and
  *     the vector of its dynamic thread-local storage. libc puts the first two above the stack that

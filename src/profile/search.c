@@ -42,14 +42,18 @@ static int look_locked(struct search *search, const struct roots_caller *caller,
     return error;
 }
 
-int search_begin(struct search *search, const struct roots_caller *caller, const uintptr_t *kept,
-                 size_t kept_count)
+bool search_begin(struct search *search)
+{
+    *search = (struct search){.at_ns = 0};
+    return roots_begin(&search->roots);
+}
+
+int search_look(struct search *search, const struct roots_caller *caller, const uintptr_t *kept,
+                size_t kept_count)
 {
     uint64_t all = ~UINT64_C(0), before = 0;
-    *search = (struct search){.at_ns = 0};
     SYSCALL(rt_sigprocmask, SIG_BLOCK, &all, &before, sizeof all);
-    int error =
-        roots_begin(&search->roots) ? look_locked(search, caller, kept, kept_count) : ENOMEM;
+    int error = look_locked(search, caller, kept, kept_count);
     SYSCALL(rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
     return error;
 }

@@ -24,12 +24,16 @@ struct search {
     bool has_stopped; /* they did; else what was found may be wrong */
 };
 
+/* Notes the program's segments. False: no memory. search_end is due in any case. */
+bool search_begin(struct search *search);
+
 /* Looks, and finds out for each block what reach_state tells. `kept` counts as roots: blocks that
  * the loader keeps where nobody looks, say. 0, or an errno: ENOMEM; EDEADLK: the calling thread has
- * interrupted the library in a signal handler. search_end is due in any case. reach_state may be
- * asked until then, but only of blocks that have been live since the look. */
-int search_begin(struct search *search, const struct roots_caller *caller, const uintptr_t *kept,
-                 size_t kept_count);
+ * interrupted the library in a signal handler. reach_state may be asked until search_end, but only
+ * of blocks that have been live since the look. */
+int search_look(struct search *search, const struct roots_caller *caller, const uintptr_t *kept,
+                size_t kept_count);
+
 void search_end(struct search *search);
 
 #endif
