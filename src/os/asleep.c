@@ -134,3 +134,21 @@ bool asleep_in_call(int thread)
            is_in_no_handler(thread) && read_of_task(thread, "syscall", text, sizeof text) > 0 &&
            is_waiting(text);
 }
+
+/* The text is "number argument… stack instruction", of six arguments; "-1 stack instruction" for a
+ * thread that waits outside of a call. */
+uintptr_t asleep_stack(int thread)
+{
+    char text[256];
+    uint64_t number, stack = 0;
+    if (read_of_task(thread, "syscall", text, sizeof text) <= 0)
+        return 0;
+    bool is_outside = strncmp(text, "-1 ", 3) == 0;
+    const char *at = is_outside ? text + 2 : text;
+    if (!is_outside && !next_number(&at, 10, &number))
+        return 0;
+    for (int fields = is_outside ? 1 : 7; fields > 0; fields--)
+        if (!next_number(&at, 16, &stack))
+            return 0;
+    return stack;
+}

@@ -12,6 +12,7 @@
 #define OS_ASLEEP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Whether handlers of the process can run with their own signal unblocked. Then no thread counts as
  * asleep. */
@@ -21,5 +22,9 @@ bool asleep_handlers_nest(void);
  * of any handler. It may wake up at any time: so the caller must first have closed the ways to what
  * the thread must not do from then on. */
 bool asleep_in_call(int thread);
+
+/* The stack pointer of a thread that is in a call just now, whichever it is; 0: it runs, or /proc
+ * does not tell. */
+uintptr_t asleep_stack(int thread);
 
 #endif

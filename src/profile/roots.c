@@ -2,6 +2,7 @@
 #include "roots.h"
 
 #include "alloc/heap.h"
+#include "os/asleep.h" // asleep_stack
 #include "os/mappings.h"
 #include "os/os.h"
 
@@ -231,18 +232,31 @@ static void mark_stopped(const struct roots *roots, const struct traced *thread,
     mark_thread(roots, &place, reach);
 }
 
-/* Threads that run: the mappings that their thread-local storage lies in, which are their stacks.
- */
-static void mark_running(const struct roots *roots, struct reach *reach)
+/* A thread that was not stopped. One that is in a call has a stack pointer; of others the whole
+ * stack is scanned, which is the mapping that their thread-local storage lies in. */
+static void mark_unstopped(const struct roots *roots, int id, uintptr_t storage,
+                           struct reach *reach)
+{
+    struct thread_place place = {asleep_stack(id), storage, (unsigned)id == os_process_id()};
+    struct roots_range range = around(roots, reach, storage);
+    if (place.stack != 0)
+        mark_thread(roots, &place, reach);
+    else if (range.end != 0)
+        reach_from_range(reach, range.start, range.end);
+    if (place.stack == 0 && place.is_first)
+        reach_from_range(reach, roots->first_stack.start, roots->first_stack.end);
+}
+
+/* Threads that have never allocated anything are not known. */
+static void mark_heaps_threads(const struct roots *roots, struct reach *reach)
 {
     uint32_t heaps = atomic_load_explicit(&map.heap_end, memory_order_acquire);
-    reach_from_range(reach, roots->first_stack.start, roots->first_stack.end);
     for (uint32_t number = 1; number <= heaps; number++) {
         struct heap *heap = map_heap(number);
         uintptr_t thread = (uintptr_t)atomic_load_explicit(&heap->thread, memory_order_acquire);
-        struct roots_range storage = around(roots, reach, thread);
-        if (heap_state(heap) == HEAP_OWNED && storage.end != 0)
-            reach_from_range(reach, storage.start, storage.end);
+        bool is_caller = heap->thread_id == (int)os_thread_id();
+        if (heap_state(heap) == HEAP_OWNED && thread != 0 && !is_caller)
+            mark_unstopped(roots, heap->thread_id, thread, reach);
     }
 }
 
@@ -282,7 +296,7 @@ void roots_mark(const struct roots *roots, const struct roots_caller *caller, st
     mark_records(reach);
     mark_caller(roots, caller, reach);
     if (!roots->tracer.has_stopped) {
-        mark_running(roots, reach);
+        mark_heaps_threads(roots, reach);
         return;
     }
     for (unsigned n = 0; n < roots->tracer.count; n++)

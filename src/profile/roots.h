@@ -13,7 +13,8 @@
  *
  * The other threads stand still, traced (tracer.h). Where they cannot be stopped, they run on:
  * their registers are not seen, and a pointer that moves meanwhile may be seen in neither place.
- * The stacks are found by the heaps' notes on their threads then, and scanned whole.
+ * The stacks are found by the heaps' notes on their threads then; those of threads that are in no
+ * call of the kernel are scanned whole, whatever is left in their unused part.
  *
  * A thread that runs on another stack than that which libc gave it (a signal's, a coroutine's) has
  * both scanned, the latter whole. A stack may lie in a block. Guard pages are no danger, since all
