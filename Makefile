@@ -130,6 +130,10 @@ check-library: all
 check-uses: all
 	@tests/uses/run $(BUILD)
 
+# Planted leaks of many kinds, found by molt and by LeakSanitizer.
+check-leaks: all
+	@tests/leaks/compare $(BUILD)
+
 # What the public headers let through and what they refuse, by both compilers.
 check-headers:
 	@tests/headers
@@ -227,6 +231,7 @@ help:
     'make bench-objects  objects beside those of CPython, Boehm and GLib' \
     'make gate          instructions and memory against what is recorded' \
 	    'make layers        no file uses what lies above it      make sizes       short functions and files' \
+	    'make check-leaks   planted leaks, beside LeakSanitizer' \
 	    'make check-headers what the public headers let through' \
 	    'make warnings      gcc and clang, all warnings as errors' \
 	    'make format        clang-format (format-check only looks)   make tidy  clang-tidy' \
@@ -235,5 +240,5 @@ help:
 	    'make clean'
 
 FORCE:
-.PHONY: all debug check layers sizes check-library check-headers check-uses check-programs check-world deps \
+.PHONY: all debug check layers sizes check-library check-headers check-leaks check-uses check-programs check-world deps \
         format format-check check-shell tidy warnings install uninstall clean help FORCE

@@ -35,8 +35,8 @@
 #define AT_SECTION_START(section_name) __asm__("__start_" section_name)
 #define IN_SECTION(section_name) __attribute__((section(section_name), used, retain))
 
-/* For what holds addresses of memory for blocks that are no pointers to blocks: the leak finder does
- * not scan it (profile/roots.h). The linker gives the section's two ends a name. */
+/* For what holds addresses of memory for blocks that are no pointers to blocks: the leak finder
+ * does not scan it (profile/roots.h). The linker gives the section's two ends a name. */
 #define NO_POINTERS __attribute__((section("molt_no_pointers")))
 #define AT_SECTION_END(section_name) __asm__("__stop_" section_name)
 

@@ -66,6 +66,7 @@ static const struct {
     {"profile_tag", suite_profile_tag},
     {"reach", suite_reach},
     {"roots", suite_roots},
+    {"suppress", suite_suppress},
     {"fork", suite_fork},
     {"profile_stack", suite_profile_stack},
     {"profile_tables", suite_profile_tables},

@@ -59,6 +59,7 @@ Suite *suite_profile_tag(void);
 
 Suite *suite_reach(void);
 Suite *suite_roots(void);
+Suite *suite_suppress(void);
 Suite *suite_fork(void);
 Suite *suite_profile_stack(void);
 Suite *suite_profile_tables(void);

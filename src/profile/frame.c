@@ -1,0 +1,63 @@
+/* frame.c: asking the loader which module an address lies in. */
+#include "frame.h"
+
+#include "base/syscall.h"
+
+#include <fcntl.h>
+#include <link.h> // dl_iterate_phdr
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct wanted {
+    uintptr_t address;
+    uintptr_t base; /* of the module */
+    const char *path;
+};
+
+static int compare(struct dl_phdr_info *module, size_t bytes, void *context)
+{
+    struct wanted *wanted = context;
+    (void)bytes;
+    for (unsigned n = 0; n < module->dlpi_phnum; n++) {
+        const ElfW(Phdr) *header = &module->dlpi_phdr[n];
+        if (header->p_type != PT_LOAD ||
+            wanted->address - module->dlpi_addr - header->p_vaddr >= header->p_memsz)
+            continue;
+        wanted->base = module->dlpi_addr;
+        wanted->path = module->dlpi_name;
+        return 1;
+    }
+    return 0;
+}
+
+const char *frame_path(uintptr_t address, uintptr_t *base, char *buffer)
+{
+    struct wanted wanted = {.address = address - 1};
+    if (!dl_iterate_phdr(compare, &wanted))
+        return NULL;
+    *base = wanted.base;
+    if (*wanted.path != '\0')
+        return wanted.path;
+    /* The program itself has no path there. */
+    long length = SYSCALL(readlinkat, AT_FDCWD, "/proc/self/exe", buffer, FRAME_PATH_SIZE - 1);
+    if (syscall_failed(length))
+        return "program";
+    buffer[length] = '\0';
+    return buffer;
+}
+
+void frame_append(struct report_line *line, uintptr_t address)
+{
+    enum { SHOWN = 400 }; /* of a path: its end, so that there is room for the offset */
+    char buffer[FRAME_PATH_SIZE];
+    uintptr_t base;
+    const char *path = frame_path(address, &base, buffer);
+    if (path == NULL) {
+        report_append(line, "%p", (void *)(address - 1));
+        return;
+    }
+    size_t length = strlen(path);
+    report_append(line, "%s+%p", length > SHOWN ? path + length - SHOWN : path,
+                  (void *)(address - 1 - base));
+}
