@@ -13,7 +13,7 @@
 
 UNIT_SOURCES  := $(sort $(wildcard tests/unit/*.c))
 MODELS        := model objects collections
-UNIT_LIBS      = $(shell pkg-config --libs check)
+UNIT_LIBS      = $(shell pkg-config --libs check) -lm
 
 # Calls that requests.c lets fail, and one that test_registry.c watches.
 UNIT_WRAPPED := os_yield molt_new molt_new_extra molt_malloc molt_calloc molt_realloc molt_weak_new \

@@ -7,6 +7,7 @@
 #include "hole.h"
 #include "huge.h"
 #include "map.h"
+#include "sample.h" // profile_hooks
 #include "remote.h"
 
 #include "base/bits.h"
@@ -229,6 +230,7 @@ void account_get(struct molt_account *out)
     if (map.bytes != 0)
         account_own(&accounting);
     os_resident_close(accounting.pagemap);
+    accounting.sums.profiler_bytes = profile_hooks.own_bytes();
     size_t own = sum_of_own(&accounting.sums), all = os_process_bytes();
     accounting.sums.rss_bytes = all;
     accounting.sums.other_bytes = all > own ? all - own : 0;

@@ -8,6 +8,7 @@
 #include "malloc.h"
 #include "map.h"
 #include "peak.h"
+#include "sample.h" // profile_hooks
 #include "stats.h"
 #include "trim.h"
 
@@ -161,6 +162,7 @@ static int write_option(const char *name, const char *value, size_t length)
     case OPTION_DONE:
         background_adjust();
         peak_set_limits();
+        profile_hooks.follow_options();
         return 0;
     case OPTION_UNKNOWN:
         return ENOENT;

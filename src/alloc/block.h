@@ -24,6 +24,7 @@
 #define ALLOC_BLOCK_H
 
 #include "base/attributes.h"
+#include "base/tunables.h" // POOL_BYTES
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -47,9 +48,12 @@ extern HIDDEN const struct block block_end;
 #define BLOCK_SECRET_BITS 48
 #endif
 
+/* More than the codes of sampled blocks (below), all of which the secret is above. */
+#define SAMPLED_CODES (POOL_BYTES / sizeof(struct block) * 2)
+
 static inline uintptr_t block_key_from(uint64_t random)
 {
-    return random >> (64 - BLOCK_SECRET_BITS) | (uintptr_t)BLOCK_MARK << 48;
+    return random >> (64 - BLOCK_SECRET_BITS) | SAMPLED_CODES | (uintptr_t)BLOCK_MARK << 48;
 }
 
 static inline uintptr_t block_encode(const struct block *next)
@@ -76,16 +80,63 @@ static ALWAYS_INLINE bool block_decode(uintptr_t link, struct block **next)
     return !is_none;
 }
 
-/* The next block; NULL if it is the end of the list, or the word is no link. */
-static inline struct block *block_next_of(uintptr_t link)
+/* ---- Sampled blocks (sample.h) ----
+ *
+ * The link of a sampled block does not decode, so a pop fails at it. It bears the mark all the same
+ * (on x86-64), below which lies the secret less 1 and a code: 0 for the last block of a list, else
+ * 1 and where in the same pool the next one is, in words. */
+
+static inline uintptr_t block_link_of_code(uintptr_t code)
+{
+#if defined(__x86_64__)
+    return block_key - 1 - code;
+#else
+    return ~(block_key ^ code);
+#endif
+}
+
+/* The link of a sampled block before `next`, which is in the same pool, or block_end. */
+static inline uintptr_t block_link_sampled(const struct block *next)
+{
+    size_t offset = (uintptr_t)next & (POOL_BYTES - 1);
+    return block_link_of_code(next == &block_end ? 0 : 1 + offset / sizeof(struct block));
+}
+
+/* The code in a sampled block's link; SAMPLED_CODES if the link is another one. */
+static inline uintptr_t block_sampled_code(uintptr_t link)
+{
+#if defined(__x86_64__)
+    uintptr_t code = block_key - 1 - link;
+#else
+    uintptr_t code = ~link ^ block_key;
+#endif
+    return code <= POOL_BYTES / sizeof(struct block) ? code : SAMPLED_CODES;
+}
+
+static inline bool block_is_sampled(const struct block *block)
+{
+    return block_sampled_code(block->link) != SAMPLED_CODES;
+}
+
+/* ---- What a link says, of either kind ---- */
+
+/* The next block by the link of `block`; NULL if it is the end of the list, or the word is no link.
+ */
+static inline struct block *block_next_by(const struct block *block, uintptr_t link)
 {
     struct block *next;
-    return block_decode(link, &next) && next != &block_end ? next : NULL;
+    if (LIKELY(block_decode(link, &next)))
+        return next != &block_end ? next : NULL;
+    uintptr_t code = block_sampled_code(link);
+    if (code == 0 || code == SAMPLED_CODES)
+        return NULL;
+    return (struct block *)(((uintptr_t)block & ~(POOL_BYTES - 1)) +
+                            (code - 1) * sizeof(struct block));
 }
 
 static inline struct block *block_next(const struct block *block)
 {
-    return block_next_of(block->link);
+    return block_next_by(block, block->link);
 }
 
 /* `next` may be NULL. */
@@ -94,10 +145,19 @@ static inline void block_set_next(struct block *block, const struct block *next)
     block->link = block_encode(next != NULL ? next : &block_end);
 }
 
+/* The same of a block that stays sampled if it is. `next` is in its pool, or NULL. */
+static inline void block_change_next(struct block *block, const struct block *next)
+{
+    if (UNLIKELY(block_is_sampled(block)))
+        block->link = block_link_sampled(next != NULL ? next : &block_end);
+    else
+        block_set_next(block, next);
+}
+
 /* Whether the block is the last of its list. */
 static inline bool block_is_last(const struct block *block)
 {
-    return block->link == block_encode(&block_end);
+    return block->link == block_encode(&block_end) || block->link == block_link_of_code(0);
 }
 
 /* A list of free blocks. */

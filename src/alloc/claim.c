@@ -58,8 +58,7 @@ static void close_fast_paths(struct heap *heap, struct thread *owner)
     __atomic_store_n(&owner->cookie, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&owner->operator_limit, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&owner->operator_cookie, 0, __ATOMIC_RELAXED);
-    for (uint64_t used = heap->outbox_used; used != 0; used &= used - 1)
-        __atomic_store_n(&heap->outbox[__builtin_ctzll(used)].limit, 0, __ATOMIC_RELAXED);
+    remote_close_outbox(heap);
 }
 
 static bool are_closed(const struct heap *heap, const struct thread *owner)

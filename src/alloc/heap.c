@@ -5,6 +5,7 @@
 #include "hole.h"
 #include "hooks.h"
 #include "map.h"
+#include "sample.h"
 #include "thread_self.h"
 
 #include "base/assert.h"
@@ -83,6 +84,7 @@ static void ring_remove(struct heap *heap, struct pool *pool)
 
 void heap_deactivate(struct heap *heap, struct pool *pool)
 {
+    sample_deactivated(heap, pool);
     pool->list = &pool->own;
     block_list_set(&pool->own, NULL);
     pool->left = pool_carved(pool) - hole_blocks(pool);
@@ -91,9 +93,14 @@ void heap_deactivate(struct heap *heap, struct pool *pool)
         pool_set_state(pool, POOL_PARTIAL);
         ring_insert(heap, pool);
     } else {
-        pool_set_state(pool, POOL_FULL);
-        pool->left = pool_batch(pool);
+        heap_note_full(pool);
     }
+}
+
+void heap_note_full(struct pool *pool)
+{
+    pool_set_state(pool, POOL_FULL);
+    pool->left = pool_batch(pool);
 }
 
 void heap_activate(struct heap *heap, struct pool *pool)
@@ -103,15 +110,16 @@ void heap_activate(struct heap *heap, struct pool *pool)
     *heap_free_list(heap, size_class) = pool->own;
     block_list_set(&pool->own, NULL);
     pool->list = heap_free_list(heap, size_class);
-    pool->left = heap->tick_frees;
     pool->dig_state = 0;
     pool_set_state(pool, POOL_ACTIVE);
+    sample_activated(heap, pool);
 }
 
 /* Takes the ACTIVE pool, with its free blocks, out of the heap. */
 static void detach_active(struct heap *heap, struct pool *pool)
 {
     unsigned size_class = pool->size_class;
+    sample_deactivated(heap, pool);
     pool->own = *heap_free_list(heap, size_class);
     pool->list = &pool->own;
     block_list_set(heap_free_list(heap, size_class), NULL);
@@ -278,7 +286,7 @@ void heap_pool_drained(struct heap *heap, struct pool *pool)
 {
     if (pool_state(pool) == POOL_ACTIVE) {
         heap->tick_due = true;
-        pool->left = heap->tick_frees;
+        sample_drained(heap, pool);
     } else {
         update_state(heap, pool, pool_live(pool));
     }
@@ -301,7 +309,9 @@ void heap_take_chain(struct heap *heap, struct pool *pool, struct block *first, 
 {
     block_set_next(last, block_list_first(pool->list));
     block_list_set(pool->list, first);
-    if (pool_state(pool) != POOL_ACTIVE)
+    if (pool_state(pool) == POOL_ACTIVE)
+        sample_came(heap, pool->size_class, count);
+    else
         update_state(heap, pool, pool_live(pool) - count);
 }
 
@@ -350,7 +360,7 @@ void heap_arm(struct heap *heap)
     for (unsigned size_class = 0; size_class < class_end(heap); size_class++) {
         struct pool *pool = map_pool_by_number(*heap_active(heap, size_class));
         if (pool != NULL)
-            pool->left = 1;
+            sample_set_left(heap, pool, 1);
     }
 }
 

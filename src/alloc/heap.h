@@ -41,8 +41,8 @@ enum heap_state {
     HEAP_NONE, /* not made yet */
     HEAP_OWNED,
     HEAP_PARKED,
-    HEAP_STARTER, /* the heap that first blocks come from (starter.h) */
-    HEAP_DEAD,    /* in a forked child: its thread was inside a slow path; never touched again */
+    HEAP_SHARED, /* blocks come from it that no thread owns (shared.h) */
+    HEAP_DEAD,   /* in a forked child: its thread was inside a slow path; never touched again */
 };
 
 /* Whether another thread works on the heap (claim.h). */
@@ -50,6 +50,16 @@ enum { CLAIM_NONE, CLAIM_ASKED, CLAIM_TAKEN };
 
 struct owner;
 struct thread;
+
+/* What a heap profile samples of the heap's blocks (sample.h). Invariant, for each class with an
+ * ACTIVE pool: that pool's `left` <= left <= until. */
+struct sampler {
+    size_t mean;                 /* 0: nothing, and no block in the heap's lists is marked */
+    uint64_t random;             /* the state of its random numbers; 0: none yet */
+    uint32_t until[CLASS_COUNT]; /* the number of the block that is marked next, counted from when
+                                    `left` was set; 0: none yet */
+    uint16_t left[CLASS_COUNT];  /* what the ACTIVE pool's `left` was set to */
+};
 
 /* A chain of blocks of one pool of another heap, which is handed over as a whole. The slot has a
  * copy of what the pool's record tells of an address, so that a free that adds to the chain does
@@ -64,11 +74,13 @@ struct outbox_slot {
     uint64_t room; /* for so many blocks more */
 } CACHE_ALIGNED;
 
-/* free, active and partial for the classes of objects, from OBJECT_CLASS_FIRST on. */
+/* What the heap has for each class, for those of objects: from OBJECT_CLASS_FIRST on. */
 struct object_lists {
     struct block_list free[OBJECT_CLASS_COUNT];
     uint32_t active[OBJECT_CLASS_COUNT];
     uint32_t partial[OBJECT_CLASS_COUNT];
+    uint32_t until[OBJECT_CLASS_COUNT]; /* as in struct sampler */
+    uint16_t left[OBJECT_CLASS_COUNT];
     struct owner *owner; /* what src/object keeps of the heap, or NULL */
 };
 
@@ -125,6 +137,7 @@ struct heap {
 
     uint64_t outbox_used; /* a bit for each slot that is not empty */
     struct run_cache runs;
+    struct sampler sampler;
     CACHE_ALIGNED _Atomic uint32_t pending; /* stack of own pools with a chain from other threads */
     /* On pages of its own: a thread that frees no blocks of other threads does not touch them. */
     _Alignas(1 << PAGE_SHIFT_MIN) struct outbox_slot outbox[OUTBOX_SLOTS];
@@ -207,6 +220,9 @@ struct pool *heap_take_with_room(struct heap *heap, unsigned size_class);
 
 /* A new pool becomes PARTIAL, and the first of the ring. */
 void heap_put_first(struct heap *heap, struct pool *pool);
+
+/* A pool that was PARTIAL, and hangs nowhere any more, becomes FULL: it has no room. */
+void heap_note_full(struct pool *pool);
 
 /* A pool that hangs nowhere becomes ACTIVE; the class has no other. */
 void heap_activate(struct heap *heap, struct pool *pool);

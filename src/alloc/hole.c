@@ -141,7 +141,7 @@ static unsigned pages_to_dig(const struct pool *pool)
 static void append_block(struct block_list *list, struct block *last, struct block *block)
 {
     if (last != NULL)
-        block_set_next(last, block);
+        block_change_next(last, block);
     else
         block_list_set(list, block);
 }

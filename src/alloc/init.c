@@ -9,6 +9,7 @@
 #include "peak.h"
 #include "perturb.h"
 #include "repair.h"
+#include "sample.h"
 #include "span.h" // span_set_counted
 #include "stats.h"
 #include "thread.h"
@@ -124,6 +125,7 @@ __attribute__((constructor)) static void start(void)
         return;
     thread_init();
     background_adjust();
+    profile_hooks.follow_options();
     atexit(write_stats);
     if (options.verbose)
         say_loaded();

@@ -1,4 +1,4 @@
-/* malloc.c: the slow paths, and realloc.
+/* malloc.c: the slow paths of malloc and free.
  *
  * Every slow path first asks whether the process has forked, then enters the thread's heap. A
  * signal handler that interrupted its own thread's slow path must not enter the heap: it frees a
@@ -17,9 +17,12 @@
 #include "proof.h"
 #include "refill.h"
 #include "registry.h" // registry_steal_this
+#include "sample.h"
+#include "sampled.h"
 #include "remote.h"
 #include "run.h"
 #include "trim.h" // trim_for_retry
+#include "watch.h"
 
 #include "base/fork.h"
 #include "base/options.h"
@@ -30,6 +33,8 @@
 
 COLD void *malloc_no_memory(void)
 {
+    if (watch_is_on(WATCH_TRACE | WATCH_SAMPLE))
+        profile_hooks.failing();
     errno = ENOMEM;
     return NULL;
 }
@@ -39,7 +44,7 @@ COLD void *malloc_no_memory(void)
  * block's proves nothing (check_size). */
 static _Atomic bool gave_larger;
 
-static COLD void note_larger(void)
+COLD void malloc_note_larger(void)
 {
     atomic_store_explicit(&gave_larger, true, memory_order_relaxed);
 }
@@ -54,8 +59,7 @@ static bool must_not_wait_for_arenas(void)
     return lock_is_mine(&arena_lock) || lock_is_mine(&huge_lock) || lock_is_mine(&map_lock);
 }
 
-/* peak_check for a caller that has not entered its heap. */
-static void check_peak(void)
+void malloc_check_peak(void)
 {
     if (LIKELY(!peak_is_due()))
         return;
@@ -72,7 +76,7 @@ static void *alloc_huge(size_t size, size_t alignment, bool zero)
     if (lock_is_mine(&huge_lock))
         return NULL;
     void *block = huge_alloc(size, alignment, zero);
-    check_peak();
+    malloc_check_peak();
     return block;
 }
 
@@ -89,33 +93,38 @@ static void *alloc_run(size_t size, size_t alignment, bool zero)
     return run;
 }
 
-/* The smallest class whose block size is a multiple of the alignment: its blocks are aligned, since
- * pools start at multiples of POOL_BYTES. */
-static unsigned size_class_for(size_t size, size_t alignment)
+/* The block of a sampled allocation: one whose free will be seen; the given one is freed. Without
+ * memory for it, or for what is to be recorded, the allocation is not sampled. */
+static COLD void *sampled_in_place_of(void *block, unsigned size_class, size_t size)
 {
-    unsigned size_class = size_class_of(size);
-    while ((size_class_bytes(size_class) & (alignment - 1)) != 0)
-        size_class++;
-    return size_class;
+    void *sampled = sampled_alloc(size_class, size, size_class_bytes(size_class));
+    if (sampled == NULL)
+        return block;
+    free_fast(block);
+    return sampled;
 }
 
 static void *alloc_in_pool(size_t size, size_t alignment, bool zero)
 {
     struct heap *heap = thread_enter();
     if (heap == NULL) {
-        note_larger();
+        malloc_note_larger();
         return alloc_huge(size, alignment, zero);
     }
-    unsigned size_class = size_class_for(size, alignment);
-    bool is_zero = false;
+    unsigned size_class = size_class_aligned(size, alignment);
+    struct refill about = {0};
     struct block *block = pop(&heap->free[size_class]);
     if (block == NULL)
-        block = refill_block(heap, size_class, &is_zero);
+        block = refill_block(heap, size_class, &about);
     thread_leave(heap);
     if (block == NULL)
         return NULL;
     block->link = 0;
-    if (zero && !is_zero)
+    if (UNLIKELY(about.is_sampled)) {
+        block = sampled_in_place_of(block, size_class, size);
+        about.is_zero = false;
+    }
+    if (zero && !about.is_zero)
         memset(block, 0, size);
     return block;
 }
@@ -128,6 +137,19 @@ static void *try_alloc(size_t size, size_t alignment, bool zero)
     if (size <= RUN_MAX && alignment <= RUN_MAX)
         block = alloc_run(size, alignment, zero);
     return block != NULL ? block : alloc_huge(size, alignment, zero);
+}
+
+/* Looks at a new block. Blocks of pools are sampled where they are made. */
+COLD void malloc_watch_new(void *block, size_t size, bool zero)
+{
+    if (perturb_is_on() && !zero)
+        perturb_new(block, size);
+    bool is_traced = watch_is_on(WATCH_TRACE);
+    if (!is_traced && (!watch_is_on(WATCH_SAMPLE) || size <= BLOCK_MAX))
+        return;
+    size_t bytes = malloc_block_bytes(block, "malloc");
+    if (is_traced || (bytes > BLOCK_MAX && sample_large(bytes)))
+        profile_hooks.allocated(block, size, bytes);
 }
 
 /* Serves any size at any alignment. */
@@ -143,8 +165,8 @@ static void *alloc(size_t size, size_t alignment, bool zero)
         limit_tell(size);
         return malloc_no_memory();
     }
-    if (perturb_is_on() && !zero)
-        perturb_new(block, size);
+    if (UNLIKELY(watch_get() != 0))
+        malloc_watch_new(block, size, zero);
     return block;
 }
 
@@ -205,8 +227,8 @@ static void free_to_pool(struct pool *pool, void *p)
     check_live(pool, p, "free");
     if (UNLIKELY(pool_has_objects(pool)))
         misuse_report_object("free", p);
-    if (perturb_is_on())
-        perturb_freed(p, pool_block_bytes(pool));
+    if (UNLIKELY(watch_get() != 0))
+        sampled_watch_freed(pool, p, pool_block_bytes(pool));
     struct heap *heap = thread_enter_by_free(map_heap(pool_heap(pool)));
     if (heap == NULL) {
         remote_free_now(pool, p);
@@ -238,8 +260,8 @@ static void free_run(void *p)
     size_t bytes = run_retire(p);
     if (bytes == 0)
         misuse_report("free", p);
-    if (perturb_is_on())
-        perturb_freed(p, bytes);
+    if (UNLIKELY(watch_get() != 0))
+        sampled_watch_freed(NULL, p, bytes);
     struct heap *heap = thread_enter_existing();
     leave_after_release(heap, run_release(heap != NULL ? &heap->runs : NULL, p, bytes));
 }
@@ -248,6 +270,8 @@ static void free_huge(void *p)
 {
     if (lock_is_mine(&huge_lock))
         return;
+    if (UNLIKELY(watch_get() != 0))
+        sampled_watch_freed(NULL, p, 0);
     size_t bytes = huge_free(p);
     if (bytes == 0)
         misuse_report("free", p);
@@ -300,17 +324,11 @@ NOINLINE void free_drained(struct pool *pool)
     thread_leave(heap);
 }
 
-/* Whether a block of `bytes` may serve `size` as it stands: it fits and at least half is used. */
-static bool still_fits(size_t bytes, size_t size)
-{
-    return size <= bytes && size >= bytes / 2;
-}
-
 static void check_size(const char *operation, const void *p, size_t size, bool aligned)
 {
     size_t bytes = malloc_block_bytes(p, operation);
-    bool too_small = !still_fits(bytes, size) && malloc_good_size(size) != bytes && !aligned &&
-                     !atomic_load_explicit(&gave_larger, memory_order_relaxed);
+    bool too_small = !malloc_still_fits(bytes, size) && malloc_good_size(size) != bytes &&
+                     !aligned && !atomic_load_explicit(&gave_larger, memory_order_relaxed);
     if (size > bytes || too_small)
         misuse_report_size(operation, p, size, bytes);
 }
@@ -349,75 +367,4 @@ bool malloc_has_block(const void *p)
     if (pool != NULL)
         return pool_has_block(pool, p);
     return (map_in_arena(p) && run_bytes(p) != 0) || huge_bytes(p) != 0;
-}
-
-/* The block resized without copying; NULL if that cannot be. */
-static void *resize_in_place(void *block, size_t bytes, size_t size)
-{
-    fork_check();
-    if (size <= BLOCK_MAX || bytes <= BLOCK_MAX || thread_is_reentered())
-        return still_fits(bytes, size) ? block : NULL;
-    if (map_in_arena(block))
-        return size <= RUN_MAX && run_resize(block, size) ? block : NULL;
-    if (size <= RUN_MAX && size <= bytes)
-        return still_fits(bytes, size) ? block : NULL;
-    void *resized = huge_resize(block, size);
-    check_peak();
-    return resized;
-}
-
-/* The outcome of realloc when there is no memory to move the block to: a block that was to shrink
- * serves as it stands. */
-static COLD void *not_moved(void *block, size_t bytes, size_t size)
-{
-    if (size > bytes)
-        return NULL;
-    note_larger();
-    return block;
-}
-
-/* A huge block that realloc moves a smaller one to: it is likely to grow again. */
-static void *alloc_to_grow(size_t size)
-{
-    if (size <= RUN_MAX || lock_is_mine(&huge_lock))
-        return NULL;
-    void *block = huge_alloc_to_grow(size);
-    check_peak();
-    if (perturb_is_on() && block != NULL)
-        perturb_new(block, size);
-    return block;
-}
-
-/* Serves blocks of other threads, runs and huge blocks. */
-static NOINLINE void *resize_slow(void *block, size_t size)
-{
-    size_t bytes = malloc_block_bytes(block, "realloc");
-    void *resized = size <= PTRDIFF_MAX ? resize_in_place(block, bytes, size) : NULL;
-    if (resized != NULL)
-        return resized;
-    if (size > bytes)
-        resized = alloc_to_grow(size);
-    if (resized == NULL)
-        resized = malloc_fast(size);
-    if (resized == NULL)
-        return not_moved(block, bytes, size);
-    memcpy(resized, block, bytes < size ? bytes : size);
-    free_fast(block);
-    return resized;
-}
-
-void *malloc_resize(void *block, size_t size)
-{
-    struct pool *pool = pool_of_mine(block);
-    if (UNLIKELY(pool == NULL))
-        return resize_slow(block, size);
-    size_t bytes = pool_block_bytes(pool);
-    if (still_fits(bytes, size))
-        return block;
-    void *resized = malloc_fast(size);
-    if (UNLIKELY(resized == NULL))
-        return not_moved(block, bytes, size);
-    memcpy(resized, block, bytes < size ? bytes : size);
-    push(pool, block);
-    return resized;
 }

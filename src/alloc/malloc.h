@@ -1,7 +1,7 @@
 /* malloc.h: malloc and free. Start reading here.
  *
  * A malloc of up to TABLE_MAX bytes pops a block of the thread's list for the class; a free pushes
- * it back to the list its pool names. Everything else takes a slow path, in malloc.c:
+ * it back to the list its pool names. Everything else takes a slow path, in malloc.c and realloc.c:
  *
  *   malloc_fast ── list empty, larger ──> malloc_slow ──> refill_block  (pools)
  *                                                    ──> run_alloc     (pages of an arena)
@@ -45,6 +45,23 @@ bool malloc_has_block(const void *p); /* p is the start of a block, live or not 
 size_t malloc_good_size(size_t size);
 void malloc_set_perturb(int value); /* perturb_set; the caller's fast paths follow at once */
 void *malloc_no_memory(void);       /* NULL, errno ENOMEM */
+
+/* ---- For realloc.c ---- */
+
+void malloc_check_peak(void); /* peak_check for a caller that has not entered its heap */
+
+/* A block is given that is much larger than its size: from now on a size far below the block's
+ * proves nothing. */
+void malloc_note_larger(void);
+
+/* While calls are watched: looks at a new block. Those of pools are sampled where they are made. */
+void malloc_watch_new(void *block, size_t size, bool zero);
+
+/* Whether a block of `bytes` may serve `size` as it stands: it fits and at least half is used. */
+static inline bool malloc_still_fits(size_t bytes, size_t size)
+{
+    return size <= bytes && size >= bytes / 2;
+}
 
 /* block_list_pop notices only some of the links that a program has overwritten (block.h); debug
  * builds notice all that do not lead to a block of the pool. */

@@ -26,23 +26,24 @@ struct heap *object_heap(void)
     return lasts ? heap : NULL;
 }
 
-static void *try_refill(unsigned size_class)
+static void *try_refill(unsigned size_class, bool *is_sampled)
 {
-    bool zero;
+    struct refill about;
     struct heap *heap = thread_enter_existing();
     if (heap == NULL)
         return NULL;
-    void *block = refill_block(heap, size_class, &zero);
+    void *block = refill_block(heap, size_class, &about);
     thread_leave(heap);
+    *is_sampled = about.is_sampled;
     return block;
 }
 
-void *object_block_refill(unsigned size_class)
+void *object_block_refill(unsigned size_class, bool *is_sampled)
 {
     fork_check();
-    void *block = try_refill(size_class);
+    void *block = try_refill(size_class, is_sampled);
     if (UNLIKELY(block == NULL) && trim_for_retry())
-        block = try_refill(size_class);
+        block = try_refill(size_class, is_sampled);
     if (UNLIKELY(block == NULL))
         limit_tell(size_class_bytes(size_class));
     return block;

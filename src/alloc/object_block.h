@@ -15,8 +15,9 @@
  * has been parked. */
 struct heap *object_heap(void);
 
-/* A block of the class, whose list is empty; NULL when there is no memory. */
-void *object_block_refill(unsigned size_class);
+/* A block of the class, from whose list none could be popped; NULL when there is no memory.
+ * *is_sampled: whether a heap profile samples the object (sample.h). */
+void *object_block_refill(unsigned size_class, bool *is_sampled);
 
 /* Takes the block that object_block_refill gave back, and its pool with it if that is empty: the
  * next refill is another new one. */

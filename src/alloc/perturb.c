@@ -8,7 +8,13 @@
 #define TUNABLE "glibc.malloc.perturb="
 #define VALUE_MAX 255u /* a larger one in the environment is ignored */
 
-int perturb_value;
+static int fill_value;
+
+void perturb_set(int value)
+{
+    __atomic_store_n(&fill_value, value, __ATOMIC_RELAXED);
+    watch_set(WATCH_FILL, value != 0);
+}
 
 static unsigned digit_of(char c)
 {
@@ -33,7 +39,7 @@ static void take_number(const char *text)
     for (; digit_of(*text) < base && number <= VALUE_MAX; text++)
         number = number * base + digit_of(*text);
     if (number <= VALUE_MAX)
-        perturb_value = (int)number;
+        perturb_set((int)number);
 }
 
 /* Sets the value from a list of tunables, which colons separate; false if none is molt's. */
@@ -63,10 +69,10 @@ void perturb_init(void)
 
 void perturb_new(void *block, size_t bytes)
 {
-    memset(block, perturb_value ^ 0xff, bytes);
+    memset(block, fill_value ^ 0xff, bytes);
 }
 
 void perturb_freed(void *block, size_t bytes)
 {
-    memset(block, perturb_value, bytes);
+    memset(block, fill_value, bytes);
 }

@@ -9,23 +9,20 @@
 #ifndef ALLOC_PERTURB_H
 #define ALLOC_PERTURB_H
 
+#include "watch.h"
+
 #include "base/attributes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-extern HIDDEN int perturb_value; /* the byte, as for M_PERTURB; 0 is off */
-
 static inline bool perturb_is_on(void)
 {
-    return UNLIKELY(__atomic_load_n(&perturb_value, __ATOMIC_RELAXED) != 0);
+    return watch_is_on(WATCH_FILL);
 }
 
-/* The value from now on. */
-static inline void perturb_set(int value)
-{
-    __atomic_store_n(&perturb_value, value, __ATOMIC_RELAXED);
-}
+/* Fills with the byte from now on, as M_PERTURB does; 0 is off. */
+void perturb_set(int value);
 
 /* At the first allocation: sets what GLIBC_TUNABLES asks for, else MALLOC_PERTURB_. */
 void perturb_init(void);

@@ -15,7 +15,7 @@ enum answer { NO, YES, UNKNOWN };
 
 static READS_RACES const struct block *read_next(const struct block *block)
 {
-    return block_next_of(__atomic_load_n(&block->link, __ATOMIC_RELAXED));
+    return block_next_by(block, __atomic_load_n(&block->link, __ATOMIC_RELAXED));
 }
 
 /* The first block; of an empty list block_end, which lies in no pool. */
@@ -121,7 +121,7 @@ static READS_RACES bool is_in_start(const struct heap *heap, const struct pool *
 
 static bool is_in_any_heap(const struct pool *pool, const void *p)
 {
-    bool is_found = false, is_start = heap_state(map_heap(pool_heap(pool))) == HEAP_STARTER;
+    bool is_found = false, is_start = heap_state(map_heap(pool_heap(pool))) == HEAP_SHARED;
     uint32_t end = atomic_load_explicit(&map.heap_end, memory_order_acquire);
     for (uint32_t number = 1; number <= end && !is_found; number++) {
         const struct heap *heap = map_heap(number);

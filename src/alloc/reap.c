@@ -7,6 +7,7 @@
 #include "purge.h" // purge_raise_quota, PURGE_PORTION_LOCKED
 #include "registry.h"
 #include "remote.h"
+#include "shared.h"
 #include "starter.h"
 
 #include "base/options.h"
@@ -16,7 +17,7 @@
  * since nothing changes there until threads free blocks of it. Whether nothing is left to do. */
 static bool reap_portion(struct heap *heap, uint64_t parked_before_ms, size_t *quota)
 {
-    if (heap_state(heap) != HEAP_PARKED && heap_state(heap) != HEAP_STARTER)
+    if (heap_state(heap) != HEAP_PARKED && heap_state(heap) != HEAP_SHARED)
         return true;
     bool something = remote_waits(heap);
     bool is_due = heap->ticked_ms <= parked_before_ms && (something || !heap->is_reaped);
@@ -28,8 +29,8 @@ static bool reap_portion(struct heap *heap, uint64_t parked_before_ms, size_t *q
         heap_release_empty(heap);
         starter_take_back(heap);
     }
-    /* In the starter no holes are dug: it would never fill them. */
-    heap->is_reaped = is_due && (heap_state(heap) == HEAP_STARTER || dig_holes(heap, false, quota));
+    /* In shared heaps no holes are dug: they would never fill them. */
+    heap->is_reaped = is_due && (heap_state(heap) == HEAP_SHARED || dig_holes(heap, false, quota));
     heap_end_slow(heap);
     return heap->is_reaped || !is_due;
 }
@@ -71,15 +72,16 @@ void reap_tick(uint64_t now_ms)
 {
     static uint64_t reaped_ms; /* the last call's time, under the lock */
     uint64_t parked_before = options_decayed_ms(now_ms);
-    struct heap *starter = starter_heap();
-    if ((!registry_has_parked() && starter == NULL) || !lock_try(&registry_lock))
+    bool has_shared = shared_heap(SHARED_STARTER) != NULL || shared_heap(SHARED_SAMPLED) != NULL;
+    if ((!registry_has_parked() && !has_shared) || !lock_try(&registry_lock))
         return;
     uint64_t elapsed = now_ms - reaped_ms;
     uint32_t left = heaps_due(elapsed);
     size_t quota = purge_raise_quota(0, elapsed);
     reaped_ms = now_ms;
-    if (starter != NULL)
-        reap_portion(starter, parked_before, &quota);
+    for (unsigned i = 0; i < SHARED_HEAPS; i++)
+        if (shared_heap(i) != NULL)
+            reap_portion(shared_heap(i), parked_before, &quota);
     while (left > 0 && quota > 0) {
         size_t portion = quota < PURGE_PORTION_LOCKED ? quota : PURGE_PORTION_LOCKED;
         quota -= portion;
@@ -106,7 +108,7 @@ void reap_all(void)
 {
     for (uint32_t number = 1; number <= map.heap_end; number++)
         reap_whole(map_heap(number));
-    struct heap *starter = starter_heap();
-    if (starter != NULL) /* other heaps have just returned blocks to it */
-        reap_whole(starter);
+    for (unsigned i = 0; i < SHARED_HEAPS; i++) /* other heaps have just returned blocks to them */
+        if (shared_heap(i) != NULL)
+            reap_whole(shared_heap(i));
 }

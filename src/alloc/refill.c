@@ -8,9 +8,12 @@
 #include "peak.h"
 #include "registry.h" // registry_steal
 #include "remote.h"   // remote_collect
+#include "sample.h"
 #include "starter.h"
 
 #include "base/assert.h"
+
+#include <limits.h> // UINT_MAX
 
 /* A pool with free blocks that is not ACTIVE: an own one, or one that is stolen. Pools of objects
  * are never stolen, since their objects name the owner. */
@@ -27,6 +30,7 @@ static struct pool *new_pool(struct heap *heap, unsigned size_class)
     struct pool *pool = heap_make_pool(heap, size_class);
     if (pool == NULL)
         return NULL;
+    sample_follow(heap);
     if (*heap_active(heap, size_class) != 0) /* the class has filled a pool */
         pool_populate_ahead(pool);
     peak_check(heap);
@@ -56,6 +60,7 @@ static bool refill_list(struct heap *heap, unsigned size_class, bool *zero)
 {
     struct pool *next = take_pool_with_free(heap, size_class);
     if (next == NULL && starter_give(heap, size_class)) {
+        sample_came(heap, size_class, UINT_MAX);
         peak_check(heap);
         return true;
     }
@@ -63,23 +68,38 @@ static bool refill_list(struct heap *heap, unsigned size_class, bool *zero)
     if (pool == NULL)
         return false;
     struct block_list *list = heap_free_list(heap, size_class);
-    if (block_list_is_empty(list))
+    if (block_list_is_empty(list)) {
         block_list_set(list,
                        pool_holes(pool) != 0 ? hole_fill(pool, zero) : pool_carve(pool, zero));
+        sample_came(heap, size_class, UINT_MAX);
+    }
     return !block_list_is_empty(list);
 }
 
-struct block *refill_block(struct heap *heap, unsigned size_class, bool *zero)
+/* Takes the first block off the list, which does not decode: it is sampled, or the program has
+ * overwritten its link. */
+static COLD struct block *take_sampled(struct block_list *list, size_t bytes)
 {
-    *zero = false;
+    struct block *block = block_list_first(list);
+    if (!block_is_sampled(block))
+        misuse_report_written(block, bytes);
+    block_list_set(list, block_next(block));
+    return block;
+}
+
+struct block *refill_block(struct heap *heap, unsigned size_class, struct refill *about)
+{
+    *about = (struct refill){0};
     remote_collect(heap);
     DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
     struct block_list *list = heap_free_list(heap, size_class);
-    if (block_list_is_empty(list) && !refill_list(heap, size_class, zero))
+    if (block_list_is_empty(list) && !refill_list(heap, size_class, &about->is_zero))
         return NULL;
     struct block *block = block_list_pop(list);
-    if (UNLIKELY(block == NULL)) /* the program has overwritten the link of a free block */
-        misuse_report_written(block_list_first(list), size_class_bytes(size_class));
+    if (UNLIKELY(block == NULL)) {
+        block = take_sampled(list, size_class_bytes(size_class));
+        about->is_sampled = true;
+    }
     DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
     return block;
 }

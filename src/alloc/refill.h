@@ -16,8 +16,14 @@
 struct block;
 struct heap;
 
-/* A block of the class, for a heap whose list is empty. Sets *zero if all its bytes behind the link
- * are known to be zero. NULL when there is no memory. The caller has entered the heap. */
-struct block *refill_block(struct heap *heap, unsigned size_class, bool *zero);
+/* What is known of a block besides. */
+struct refill {
+    bool is_zero;    /* all its bytes behind the link are zero */
+    bool is_sampled; /* its allocation is sampled (sample.h) */
+};
+
+/* A block of the class, for a heap from whose list none could be popped: the list is empty, or its
+ * first block is sampled. NULL when there is no memory. The caller has entered the heap. */
+struct block *refill_block(struct heap *heap, unsigned size_class, struct refill *about);
 
 #endif

@@ -157,6 +157,19 @@ static READS_RACES void call_heap(const struct heap *heap)
     }
 }
 
+void registry_call_all(void)
+{
+    lock_acquire(&registry_lock);
+    for (uint32_t number = 1; number <= map.heap_end; number++) {
+        struct heap *heap = map_heap(number);
+        if (heap_state(heap) != HEAP_OWNED)
+            continue;
+        call_heap(heap);
+        remote_close_outbox(heap);
+    }
+    lock_release(&registry_lock);
+}
+
 #define QUIET_MS 20u
 #define CALLED_AT_ONCE 16u
 
@@ -213,7 +226,7 @@ void registry_repair(void)
         atomic_store_explicit(&heap->claim, CLAIM_NONE, memory_order_relaxed);
         if (heap_is_busy(heap))
             set_heap_state(heap, HEAP_DEAD);
-        else if (heap_state(heap) != HEAP_STARTER)
+        else if (heap_state(heap) != HEAP_SHARED)
             add_parked(heap);
     }
 }

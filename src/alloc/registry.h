@@ -58,6 +58,10 @@ bool registry_steal_this(struct heap *to, struct pool *pool);
 /* Parks the calling thread's heap. */
 void registry_park(struct heap *heap);
 
+/* Has the next frees of all threads take a slow path: of blocks of their own ACTIVE pools, and of
+ * other threads' blocks. */
+void registry_call_all(void);
+
 /* Makes the next free of threads tick that have not ticked for a while: while they were busy their
  * ticks became rare, and they may have become quiet since. */
 void registry_call_quiet(const struct heap *caller, uint64_t now_ms);

@@ -6,7 +6,7 @@
 #include "hole.h" // hole_has
 #include "map.h"
 #include "misuse.h"
-#include "perturb.h"
+#include "watch.h"
 
 #define COUNT_SHIFT 48
 #define ADDRESS_MASK ((UINT64_C(1) << COUNT_SHIFT) - 1)
@@ -105,7 +105,7 @@ static bool is_used(const struct heap *heap, unsigned number)
 
 void remote_free(struct heap *heap, struct pool *pool, struct block *block)
 {
-    if (heap_state(map_heap(pool_heap(pool))) == HEAP_STARTER) {
+    if (heap_state(map_heap(pool_heap(pool))) == HEAP_SHARED) {
         size_t bytes = pool_block_bytes(pool); /* before the pool may be gone */
         remote_free_now(pool, block);
         heap_note_released(heap, bytes);
@@ -118,7 +118,7 @@ void remote_free(struct heap *heap, struct pool *pool, struct block *block)
     if (!is_used(heap, number))
         begin_slot(heap, number, pool, block);
     /* The fast path must send no object; check_chain tells blocks in holes apart. */
-    bool is_closed = pool_has_objects(pool) || perturb_is_on();
+    bool is_closed = pool_has_objects(pool) || watch_every_call();
     slot->limit = is_closed ? 0 : pool_limit(pool, pool_carved(pool));
     outbox_push(slot, block);
     if (slot->room == 0)
@@ -128,6 +128,12 @@ void remote_free(struct heap *heap, struct pool *pool, struct block *block)
 void remote_free_now(struct pool *pool, struct block *block)
 {
     hand_over_chain(pool, block, block, 1);
+}
+
+READS_RACES void remote_close_outbox(struct heap *heap)
+{
+    for (uint64_t used = heap->outbox_used; used != 0; used &= used - 1)
+        __atomic_store_n(&heap->outbox[__builtin_ctzll(used)].limit, 0, __ATOMIC_RELAXED);
 }
 
 void remote_flush(struct heap *heap)

@@ -89,4 +89,14 @@ static inline size_t size_class_bytes(unsigned size_class)
     return size_class_step_bytes(size_class - LINEAR_CLASSES, 9);
 }
 
+/* The smallest class whose block size is a multiple of the alignment, a power of two: its blocks
+ * are aligned, since pools start at multiples of POOL_BYTES. */
+static inline unsigned size_class_aligned(size_t size, size_t alignment)
+{
+    unsigned size_class = size_class_of(size);
+    while ((size_class_bytes(size_class) & (alignment - 1)) != 0)
+        size_class++;
+    return size_class;
+}
+
 #endif

@@ -5,28 +5,8 @@
 #include "map.h"
 #include "registry.h"
 #include "remote.h"
-
-static uint32_t starter; /* its number; 0: there is none yet */
-
-struct heap *starter_heap(void)
-{
-    uint32_t number = __atomic_load_n(&starter, __ATOMIC_RELAXED);
-    return number != 0 ? map_heap(number) : NULL;
-}
-
-/* The starter, under registry_lock; made anew where it died in a forked child. */
-static struct heap *find_or_make(void)
-{
-    struct heap *heap = starter_heap();
-    if (heap != NULL && heap_state(heap) != HEAP_DEAD)
-        return heap;
-    heap = registry_new_heap(HEAP_STARTER);
-    if (heap == NULL)
-        return NULL;
-    heap_end_slow(heap);
-    __atomic_store_n(&starter, heap->number, __ATOMIC_RELAXED);
-    return heap;
-}
+#include "sample.h"
+#include "shared.h"
 
 /* ---- Carving ---- */
 
@@ -60,12 +40,10 @@ static struct block *starter_carve(unsigned size_class)
 {
     struct block *blocks = NULL;
     lock_acquire(&registry_lock);
-    struct heap *heap = find_or_make();
+    struct heap *heap = shared_enter(SHARED_STARTER);
     if (heap != NULL) {
-        heap_begin_slow(heap);
-        remote_collect(heap);
         blocks = carve_some(heap, size_class);
-        heap_end_slow(heap);
+        shared_leave(heap);
     }
     lock_release(&registry_lock);
     return blocks;
@@ -97,6 +75,8 @@ void starter_take_back(struct heap *heap)
 {
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
         struct block *block;
+        if (heap_is_starting(heap, size_class))
+            sample_clear_list(heap, &heap->free[size_class]);
         while (heap_is_starting(heap, size_class) &&
                (block = block_list_pop(&heap->free[size_class])) != NULL)
             remote_free_now(map_pool(block), block);

@@ -1,11 +1,9 @@
 /* starter.h: where a heap's first blocks come from.
  *
  * Many threads allocate only a few blocks of some sizes. Pools of their own for these would cost
- * each of them a page a size. So a new heap has its first blocks of a size from a heap without a
- * thread, the starter, which all heaps share. The starter's pools are only carved: a few blocks in
- * a row for one heap. These blocks are freed as another heap's; when the starter is reaped
- * (reap.h), it collects them, and a pool whose blocks are all free goes. No thread adopts the
- * starter, and its pools are never stolen. */
+ * each of them a page a size. So a new heap has its first blocks of a size from a shared heap
+ * (shared.h), the starter. The starter's pools are only carved: a few blocks in a row for one heap.
+ * A pool whose blocks are all free goes. */
 #ifndef ALLOC_STARTER_H
 #define ALLOC_STARTER_H
 
@@ -20,8 +18,5 @@ bool starter_give(struct heap *heap, unsigned size_class);
 /* Frees the blocks that the heap has from the starter and has not given out. From now on it may
  * have first blocks again. */
 void starter_take_back(struct heap *heap);
-
-/* The starter; NULL when there is none yet. */
-struct heap *starter_heap(void);
 
 #endif

@@ -6,9 +6,9 @@
 #include "claim.h"
 #include "hooks.h"
 #include "huge.h" // huge_lock
-#include "perturb.h"
 #include "registry.h"
 #include "tick.h"
+#include "watch.h"
 
 #include "os/os.h" // os_yield
 
@@ -46,7 +46,7 @@ static void open_fast_paths(struct heap *heap)
 {
     atomic_signal_fence(memory_order_seq_cst);
     heap_end_slow(heap);
-    if (!perturb_is_on()) {
+    if (!watch_every_call()) {
         thread_self.cookie = heap_cookie(heap);
         thread_self.small_limit = heap->small_limit;
         thread_self.operator_cookie = thread_self.cookie & thread_operators_open;

@@ -11,6 +11,7 @@
 #include "reap.h"
 #include "registry.h"
 #include "remote.h"
+#include "sample.h"
 
 #include "base/options.h"
 #include "os/os.h"
@@ -72,6 +73,7 @@ void tick(struct heap *heap)
     uint64_t now = os_now_ms();
     uint64_t elapsed = now - heap->ticked_ms;
     heap->tick_due = false;
+    sample_follow(heap);
     if (heap->released_ms == 0)
         background_notify();
     adapt_interval(heap, now, elapsed);

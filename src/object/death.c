@@ -27,7 +27,9 @@ static COLD void free_large(void *object, const struct descriptor *type)
     if (type->tracked)
         owner_count_down(owner_self);
     gc_table_remove_large(large);
-    free_fast(large->block);
+    void *block = large->block;
+    large->block = NULL;
+    free_fast(block);
 }
 
 static COLD void call_dispose(void *object, const struct descriptor *type)

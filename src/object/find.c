@@ -29,9 +29,22 @@ static void *large_around(const void *p)
     return found;
 }
 
+/* The start of the large object that lies in the same block of malloc's pool as p, as sampled ones
+ * do; NULL if there is none. A block says by its own address that it is one's. */
+static void *sampled_around(const struct pool *pool, const void *p)
+{
+    size_t bytes = pool_block_bytes(pool), number = ((uintptr_t)p - pool->start) / bytes;
+    struct large *large = (struct large *)(pool->start + number * bytes);
+    bool is_one = number < pool_carved(pool) && bytes > sizeof *large && large->block == large;
+    return is_one && (uintptr_t)p >= (uintptr_t)(large + 1) ? large + 1 : NULL;
+}
+
 void *object_block_around(const void *p)
 {
-    return map_pool_around(p) != NULL ? object_pool_block(p) : large_around(p);
+    const struct pool *pool = map_pool_around(p);
+    if (pool == NULL)
+        return large_around(p);
+    return pool_has_objects(pool) ? object_pool_block(p) : sampled_around(pool, p);
 }
 
 void *object_pool_block(const void *p)

@@ -126,7 +126,7 @@ static inline struct gc_table *gc_table_if_any(const void *object)
     struct gc_table *table = pool->gc_table;
     if (LIKELY(table != NULL && (uintptr_t)object - table->start < POOL_BYTES))
         return table;
-    if (pool_contains(pool, object) && pool_state(pool) != POOL_NONE)
+    if (pool_contains(pool, object) && pool_state(pool) != POOL_NONE && pool_has_objects(pool))
         return NULL;
     return &large_of(object)->table;
 }

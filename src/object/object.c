@@ -12,6 +12,8 @@
 
 #include "alloc/malloc.h"
 #include "alloc/object_block.h"
+#include "alloc/sample.h" // sample_type
+#include "alloc/sampled.h"
 #include "alloc/size_class.h"
 #include "base/fork.h"
 #include "os/os.h" // os_page_bytes
@@ -60,12 +62,13 @@ static void note_new_bytes(size_t bytes)
 
 /* A block of the class; its pool has a GC table if `tracked`. If there is no memory for a table the
  * heap loses the pool again, since molt_new takes blocks from the heap's pool without asking. */
-static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
+static void *take_block(struct owner *owner, unsigned size_class, bool tracked, bool *is_sampled)
 {
+    *is_sampled = false;
     void *block = object_block_pop(owner->heap, size_class);
     if (block != NULL)
         return block;
-    block = object_block_refill(size_class);
+    block = object_block_refill(size_class, is_sampled);
     if (block == NULL || !tracked)
         return block;
     size_t bytes = size_class_bytes(size_class);
@@ -80,15 +83,22 @@ static void *take_block(struct owner *owner, unsigned size_class, bool tracked)
     return block;
 }
 
-static void *make_large(struct owner *owner, const struct descriptor *type, size_t bytes)
+/* What stands in front of a large object in its block. */
+static size_t large_front(size_t alignment)
 {
-    size_t alignment = type->alignment < CACHE_LINE ? CACHE_LINE : type->alignment;
-    size_t front = (sizeof(struct large) + alignment - 1) & ~(alignment - 1);
-    if (bytes > PTRDIFF_MAX - front)
-        return NULL;
-    char *block = malloc_aligned(alignment, front + bytes);
-    if (block == NULL)
-        return NULL;
+    return (sizeof(struct large) + alignment - 1) & ~(alignment - 1);
+}
+
+static size_t large_alignment(const struct descriptor *type)
+{
+    return type->alignment < CACHE_LINE ? CACHE_LINE : type->alignment;
+}
+
+/* Makes a large object of a block of malloc. */
+static void *begin_large(char *block, struct owner *owner, const struct descriptor *type,
+                         size_t bytes)
+{
+    size_t front = large_front(large_alignment(type));
     memset(block, 0, front + bytes);
     struct large *large = large_of(block + front);
     large->block = block;
@@ -98,6 +108,36 @@ static void *make_large(struct owner *owner, const struct descriptor *type, size
         note_new_bytes(bytes);
     }
     return block + front;
+}
+
+static void *make_large(struct owner *owner, const struct descriptor *type, size_t bytes)
+{
+    size_t alignment = large_alignment(type), front = large_front(alignment);
+    if (bytes > PTRDIFF_MAX - front)
+        return NULL;
+    sample_type = type->type->name;
+    char *block = malloc_aligned(alignment, front + bytes);
+    sample_type = NULL;
+    return block != NULL ? begin_large(block, owner, type, bytes) : NULL;
+}
+
+/* An object that a heap profile samples, in place of one in the block of a pool, which is given
+ * back. It is a large object, however small it is: so its block's free is seen. NULL: it is not
+ * recorded, and the block serves; so it does for types of a larger alignment than a cache line. */
+static COLD void *make_sampled(struct owner *owner, const struct descriptor *type, size_t bytes,
+                               void *block, unsigned size_class)
+{
+    size_t whole = sizeof(struct large) + bytes;
+    if (whole > BLOCK_MAX || type->alignment > CACHE_LINE)
+        return NULL;
+    sample_type = type->type->name;
+    char *sampled =
+        sampled_alloc(size_class_aligned(whole, CACHE_LINE), bytes, size_class_bytes(size_class));
+    sample_type = NULL;
+    if (sampled == NULL)
+        return NULL;
+    object_block_undo_refill(size_class, block);
+    return begin_large(sampled, owner, type, bytes);
 }
 
 /* The slow path of molt_new: the thread attaches, is at a safepoint, does what is due (a
@@ -123,9 +163,16 @@ static NOINLINE void *new_slow(const molt_type *type, size_t extra)
     unsigned size_class = extra > PTRDIFF_MAX / 2 ? 0 : type_class_for(descriptor, bytes);
     void *object;
     if (size_class != 0) {
-        object = take_block(owner, size_class, descriptor->tracked);
-        if (object != NULL)
+        bool is_sampled;
+        object = take_block(owner, size_class, descriptor->tracked, &is_sampled);
+        void *sampled =
+            is_sampled ? make_sampled(owner, descriptor, bytes, object, size_class) : NULL;
+        if (sampled != NULL) {
+            object = sampled;
+            size_class = 0;
+        } else if (object != NULL) {
             memset(object, 0, size_class_bytes(size_class));
+        }
     } else {
         object = extra > PTRDIFF_MAX / 2 ? NULL : make_large(owner, descriptor, bytes);
     }

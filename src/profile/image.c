@@ -60,20 +60,24 @@ static bool fill_image(struct image *image, uintptr_t start, uintptr_t end, cons
 /* ---- Images ---- */
 
 #ifdef DLFO_STRUCT_HAS_EH_DBASE
-static int (*find_object)(void *address, struct dl_find_object *found);
+typedef int find_object_function(void *address, struct dl_find_object *found);
+static _Atomic(find_object_function *) find_object;
 
 static bool find_by_loader(uintptr_t address, struct image *image)
 {
     struct dl_find_object found;
-    return find_object((void *)address, &found) == 0 &&
+    find_object_function *find = atomic_load_explicit(&find_object, memory_order_relaxed);
+    return find((void *)address, &found) == 0 &&
            fill_image(image, (uintptr_t)found.dlfo_map_start, (uintptr_t)found.dlfo_map_end,
                       found.dlfo_eh_frame);
 }
 
 static bool prepare_loader(void)
 {
-    *(void **)&find_object = dlsym(RTLD_DEFAULT, "_dl_find_object");
-    return find_object != NULL;
+    find_object_function *found;
+    *(void **)&found = dlsym(RTLD_DEFAULT, "_dl_find_object");
+    atomic_store_explicit(&find_object, found, memory_order_relaxed);
+    return found != NULL;
 }
 #else
 static bool find_by_loader(uintptr_t address, struct image *image)

@@ -17,6 +17,7 @@ struct chunk {
 
 static _Atomic(struct chunk *) cut; /* the chunk that memory is cut from; NULL: there is none yet */
 static _Atomic(size_t) mapped;      /* bytes of all chunks */
+static _Atomic(size_t) given;       /* bytes that profile_memory_take has returned */
 static _Atomic(size_t) refused;
 
 static void *chunk_take(struct chunk *chunk, size_t bytes)
@@ -92,7 +93,14 @@ void *profile_memory_take(size_t bytes)
     void *taken = bytes <= PTRDIFF_MAX ? take(rounded) : NULL;
     if (taken == NULL)
         atomic_fetch_add_explicit(&refused, 1, memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&given, rounded, memory_order_relaxed);
     return taken;
+}
+
+size_t profile_memory_given(void)
+{
+    return atomic_load_explicit(&given, memory_order_relaxed);
 }
 
 size_t profile_memory_bytes(void)

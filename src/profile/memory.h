@@ -18,6 +18,9 @@ void *profile_memory_take(size_t bytes);
  */
 size_t profile_memory_bytes(void);
 
+/* Returns how many bytes profile_memory_take has returned: of these the most are resident. */
+size_t profile_memory_given(void);
+
 /* Returns how many calls of profile_memory_take have returned NULL. */
 size_t profile_memory_refused(void);
 

@@ -67,7 +67,7 @@ WRAP(void *, molt_realloc, (void *block, size_t size), block, size)
 WRAP(molt_weak *, molt_weak_new, (void *object, void (*on_death)(molt_weak *, void *), void *arg),
      object, on_death, arg)
 WRAP(void *, malloc_aligned, (size_t alignment, size_t size), alignment, size)
-WRAP(void *, object_block_refill, (unsigned size_class), size_class)
+WRAP(void *, object_block_refill, (unsigned size_class, bool *is_sampled), size_class, is_sampled)
 WRAP(void *, scratch_take, (size_t zeroed, size_t more), zeroed, more)
 WRAP(void *, os_map, (size_t bytes), bytes)
 WRAP(void *, profile_memory_take, (size_t bytes), bytes)

@@ -11,7 +11,7 @@ START_TEST(test_key)
     ck_assert_uint_eq(block_key >> 48, BLOCK_MARK); /* set when the process started */
     ck_assert_uint_ne(block_key << 16, 0);
     ck_assert_uint_ne(block_encode(&block_end) << 16, 0);
-    ck_assert_uint_eq(block_key_from(0), (uintptr_t)BLOCK_MARK << 48);
+    ck_assert_uint_eq(block_key_from(0), (uintptr_t)BLOCK_MARK << 48 | SAMPLED_CODES);
     ck_assert_uint_eq(block_key_from(~UINT64_C(0)) >> 48, BLOCK_MARK);
     ck_assert_uint_ne(block_key_from(0x123456789abcdef0), block_key_from(0x223456789abcdef0));
 }
@@ -28,6 +28,38 @@ START_TEST(test_links)
     ck_assert_ptr_null(block_next(&blocks[1]));
     for (unsigned i = 0; i < 3; i++)
         ck_assert(block_is_marked(&blocks[i]));
+}
+END_TEST
+
+/* A sampled block cannot be popped; else it is as any other. */
+START_TEST(test_sampled)
+{
+    struct block *blocks = (struct block *)unit_map_aligned(POOL_BYTES, POOL_BYTES);
+    struct block *last = &blocks[POOL_BYTES / sizeof(struct block) - 1];
+    struct block_list list;
+    blocks[0].link = block_link_sampled(last);
+    last->link = block_link_sampled(&block_end);
+    block_list_set(&list, &blocks[0]);
+    ck_assert_ptr_null(block_list_pop(&list));
+    ck_assert(block_is_sampled(&blocks[0]) && block_is_sampled(last));
+    ck_assert_ptr_eq(block_next(&blocks[0]), last);
+    ck_assert_ptr_null(block_next(last));
+    ck_assert(block_is_last(last) && !block_is_last(&blocks[0]));
+    block_change_next(&blocks[0], blocks); /* the code of the pool's start */
+    ck_assert(block_is_sampled(&blocks[0]));
+    ck_assert_ptr_eq(block_next(&blocks[0]), blocks);
+    block_set_next(&blocks[0], last);
+    ck_assert(!block_is_sampled(&blocks[0]));
+    block_change_next(&blocks[0], NULL);
+    ck_assert(!block_is_sampled(&blocks[0]) && block_is_last(&blocks[0]));
+#if defined(__x86_64__)
+    ck_assert(block_is_marked(last));
+#endif
+    const uintptr_t words[] = {0, 1, 0x5555555555555555, block_key - SAMPLED_CODES - 1, ~0ul};
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        blocks[0].link = words[i];
+        ck_assert(!block_is_sampled(&blocks[0]));
+    }
 }
 END_TEST
 
@@ -122,6 +154,7 @@ Suite *suite_block(void)
     tcase_add_test(tests, test_key);
     tcase_add_test(tests, test_links);
     tcase_add_test(tests, test_list);
+    tcase_add_test(tests, test_sampled);
     tcase_add_test(tests, test_link_hides_the_address);
     tcase_add_test(tests, test_no_links);
     tcase_add_test(tests, test_live_data_has_no_mark);

@@ -49,7 +49,7 @@ static void *take(void *argument)
 
 static bool is_starters(const void *block)
 {
-    return heap_state(map_heap(pool_heap(map_pool(block)))) == HEAP_STARTER;
+    return heap_state(map_heap(pool_heap(map_pool(block)))) == HEAP_SHARED;
 }
 
 static bool shares_a_line(const char *p, size_t size, const char *other)

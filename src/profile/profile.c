@@ -1,0 +1,133 @@
+/* profile.c: one profile a process. */
+#include "profile.h"
+
+#include "memory.h"
+#include "record.h"
+#include "stack.h"
+#include "trigger.h"
+#include "unwind.h"
+
+#include "alloc/init.h"
+#include "alloc/malloc.h" // malloc_no_memory
+#include "alloc/sample.h"
+#include "alloc/sampled.h"
+#include "base/fork.h"
+#include "base/lock.h"
+#include "base/options.h"
+
+#include "molt.h"
+
+#include <stdlib.h>
+
+#define MEAN_USUAL ((size_t)512 << 10)
+
+/* Held while sampling begins or ends. */
+static struct lock profile_lock = LOCK_INIT(RANK_PROFILE);
+
+static size_t sampled_mean;  /* since profile_follow_options last changed it; 0: no sampling */
+static size_t recorded_mean; /* of the profile; 0: there is none */
+
+/* ---- What the allocator calls ---- */
+
+static bool allocated(void *block, size_t size, size_t bytes)
+{
+    uintptr_t frames[STACK_DEPTH_MAX];
+    record_remove(block); /* a thread that had not followed yet may have freed it unseen */
+    const struct stack *stack = stack_intern(frames, unwind_capture(frames, STACK_DEPTH_MAX));
+    bool is_recorded = sample_type != NULL
+                           ? record_add_object(block, size, bytes, stack, sample_type)
+                           : record_add(block, size, bytes, stack);
+    trigger_grown(record_live_estimate());
+    return is_recorded;
+}
+
+static void freed(void *block)
+{
+    record_remove(block);
+}
+
+static const struct profile_hooks hooks_of_profile IN_SECTION("molt_profile_hooks") = {
+    .allocated = allocated,
+    .freed = freed,
+    .own_bytes = profile_memory_given,
+    .failing = trigger_failing,
+    .follow_options = profile_follow_options,
+};
+
+/* ---- Starting and stopping ---- */
+
+/* Leaks are looked for among what is recorded: all blocks, unless a profile by sampling is wanted.
+ */
+static size_t wanted_mean(void)
+{
+    bool all = options.trace || (options.leaks && options.prof == 0);
+    return all ? 1 : options.prof;
+}
+
+static void repair(void)
+{
+    record_repair();
+    trigger_repair();
+}
+
+static void begin_once(void)
+{
+    static bool has_begun;
+    if (has_begun)
+        return;
+    has_begun = true;
+    fork_set_repair(FORK_PROFILE, repair);
+    atexit(trigger_exit);
+}
+
+/* Records of another mean must not be mixed with those to come. */
+static void sample_with(size_t mean)
+{
+    if (mean != 0)
+        begin_once();
+    if (mean != 0 && mean != recorded_mean) {
+        sampled_set(0, false);
+        sampled_forget();
+        record_restart(mean);
+        recorded_mean = mean;
+    }
+    sampled_set(mean, mean == 1);
+    sampled_mean = mean;
+    if (options.prof != 0 || options.trace)
+        trigger_start();
+    else
+        trigger_stop();
+}
+
+/* The loader may be called for the unwinder, and a thread that holds the loader's lock may call
+ * this: so that comes before the lock. */
+void profile_follow_options(void)
+{
+    if (wanted_mean() == __atomic_load_n(&sampled_mean, __ATOMIC_RELAXED))
+        return;
+    if (wanted_mean() != 0)
+        unwind_prepare();
+    lock_acquire(&profile_lock);
+    if (wanted_mean() != sampled_mean)
+        sample_with(wanted_mean());
+    lock_release(&profile_lock);
+}
+
+int molt_profile_start(size_t mean_bytes)
+{
+    if (!init_done()) {
+        malloc_no_memory();
+        return -1;
+    }
+    options.prof = mean_bytes != 0 ? mean_bytes : MEAN_USUAL;
+    profile_follow_options();
+    return 0;
+}
+
+void molt_profile_stop(void)
+{
+    if (!init_done())
+        return;
+    options.prof = options.trace = 0;
+    profile_follow_options();
+}
