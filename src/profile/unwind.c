@@ -161,18 +161,18 @@ void unwind_prepare(void)
     atomic_store_explicit(&chosen, found, memory_order_release);
 }
 
-static THREAD_LOCAL bool in_library; /* a walk that calls malloc, or is interrupted by a handler */
+/* A library's unwinder takes locks: its own, and the loader's in turn. A thread that waits for them
+ * while another one holds them in the other order, in a handler, or in a child that was forked
+ * meanwhile would wait for ever. So one thread at a time is in the library, and the others walk by
+ * the tables. */
+static atomic_flag in_library = ATOMIC_FLAG_INIT;
 
 /* Calls a library's unwinder, which needs some KiB of stack. */
 static NOINLINE unsigned call_library(unwinder *unwind, uintptr_t frames[], unsigned max)
 {
     uintptr_t all[OWN_FRAMES_MAX + STACK_DEPTH_MAX];
     int saved = errno;
-    in_library = true;
-    atomic_signal_fence(memory_order_seq_cst);
     unsigned depth = unwind(all, max + OWN_FRAMES_MAX), own = 0;
-    atomic_signal_fence(memory_order_seq_cst);
-    in_library = false;
     errno = saved;
     while (own < depth && is_own(all[own]))
         own++;
@@ -181,10 +181,19 @@ static NOINLINE unsigned call_library(unwinder *unwind, uintptr_t frames[], unsi
     return found;
 }
 
-static bool may_call_library(void)
+static bool has_stack_for_library(void)
 {
     const char *stack = __builtin_frame_address(0);
-    return !in_library && os_is_readable(stack - STACK_NEEDED, 1);
+    return os_is_readable(stack - STACK_NEEDED, STACK_NEEDED);
+}
+
+static unsigned by_library(unwinder *unwind, uintptr_t frames[], unsigned max)
+{
+    if (!has_stack_for_library() || atomic_flag_test_and_set(&in_library))
+        return by_tables(frames, max);
+    unsigned depth = call_library(unwind, frames, max);
+    atomic_flag_clear(&in_library);
+    return depth;
 }
 
 unsigned unwind_capture(uintptr_t frames[], unsigned max)
@@ -195,5 +204,5 @@ unsigned unwind_capture(uintptr_t frames[], unsigned max)
         return 0;
     if (unwind == by_tables || unwind == by_fp)
         return unwind(frames, most);
-    return may_call_library() ? call_library(unwind, frames, most) : by_tables(frames, most);
+    return by_library(unwind, frames, most);
 }

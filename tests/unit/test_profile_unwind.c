@@ -587,6 +587,19 @@ static void *with_little_stack(void *unused)
     return unused;
 }
 
+enum { STACK_BYTES = 256 << 10 };
+
+/* Below the stack lie a guard page and something else of the program's. */
+static void *map_stack(void)
+{
+    size_t page = os_page_bytes();
+    char *map = mmap(NULL, 2 * page + STACK_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(map, MAP_FAILED);
+    mprotect(map + page, page, PROT_NONE);
+    return map + 2 * page;
+}
+
 START_TEST(test_small_stack)
 {
     pthread_attr_t attributes;
@@ -595,7 +608,7 @@ START_TEST(test_small_stack)
         return;
     }
     pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 256 << 10);
+    pthread_attr_setstack(&attributes, map_stack(), STACK_BYTES);
     for (size_t i = 0; i < COUNT_OF(by_tables); i++) {
         pthread_t thread;
         prepare(by_tables[i]);
@@ -698,7 +711,7 @@ END_TEST
 
 static void fork_children(void)
 {
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 30; i++) {
         pid_t child = fork();
         if (child == 0) {
             alarm(patience(20));
@@ -711,12 +724,15 @@ static void fork_children(void)
     }
 }
 
+static void fork_while_threads_capture(void)
+{
+    while_threads_capture(fork_children);
+}
+
 /* A child captures, wherever the other threads were. */
 START_TEST(test_fork)
 {
-    prepare(STACK_AUTO);
-    expected_depth = 0;
-    while_threads_capture(fork_children);
+    for_each_mode(fork_while_threads_capture);
 }
 END_TEST
 
