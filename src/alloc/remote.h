@@ -65,8 +65,8 @@ void remote_each_chain(const struct heap *heap,
                        void (*visit)(const struct pool *pool, unsigned blocks, void *context),
                        void *context);
 
-/* Makes the next frees of other heaps' blocks by the heap's thread take a slow path: no chain in the
- * outbox accepts another one. Any thread. */
+/* Makes the next frees of other heaps' blocks by the heap's thread take a slow path: no chain in
+ * the outbox accepts another one. Any thread. */
 void remote_close_outbox(struct heap *heap);
 
 /* Whether other threads have left blocks in this heap's pools. */
