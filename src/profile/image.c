@@ -11,6 +11,16 @@
 #include <stddef.h>
 #include <string.h>
 
+/* The code of molt, where the linker knows where that lies: in libmolt.so, and in a program that is
+ * linked with libmolt.a (Makefile). */
+extern HIDDEN const char molt_text_start[] __attribute__((weak));
+extern HIDDEN const char molt_text_end[] __attribute__((weak));
+
+bool image_is_own(uintptr_t address)
+{
+    return address > (uintptr_t)molt_text_start && address <= (uintptr_t)molt_text_end;
+}
+
 /* ---- The index ---- */
 
 struct index_entry {

@@ -23,6 +23,12 @@ bool image_prepare(void);
 /* Finds the image that has the address. Takes no lock, neither of molt's nor of the loader's. */
 bool image_find(uintptr_t address, struct image *image);
 
+/* Whether the code is molt's. Between a function that has called malloc and an unwinder stand at
+ * most OWN_FRAMES_MAX functions of it. */
+bool image_is_own(uintptr_t address);
+
+enum { OWN_FRAMES_MAX = 24 };
+
 /* Returns the entry that may be the address's function's; NULL if there is none. */
 const uint8_t *image_entry(const struct image *image, uintptr_t address);
 

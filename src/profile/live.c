@@ -6,8 +6,10 @@
 #include <stdatomic.h>
 
 enum {
-    TABLES = 8, /* with room for 22 million records, which take 1.2 GiB */
-    BUCKETS_FIRST = 128,
+    TABLES = 5, /* with room for 38 million records, which take 2.2 GiB */
+    BUCKETS_FIRST = 1024,
+    GROWTH_BITS = 3,
+    REGION_BITS = 8,
     BUCKET_SLOTS = 8,
 };
 
@@ -34,7 +36,7 @@ static _Atomic(bucket_place *) tables[TABLES];
 
 static size_t buckets_of(unsigned table)
 {
-    return (size_t)BUCKETS_FIRST << 2 * table;
+    return (size_t)BUCKETS_FIRST << GROWTH_BITS * table;
 }
 
 /* ---- Buckets ---- */
@@ -68,17 +70,17 @@ static struct bucket *make_bucket(bucket_place *place)
 /* The finaliser of MurmurHash3: so a table may take any of its bits. */
 static uint64_t hash_of(const void *block)
 {
-    uint64_t hash = (uintptr_t)block;
+    uint64_t hash = (uintptr_t)block >> REGION_BITS;
     hash = (hash ^ hash >> 33) * UINT64_C(0xff51afd7ed558ccd);
     hash = (hash ^ hash >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
     return hash ^ hash >> 33;
 }
 
-/* Where the block's bucket in a table is, by bits of its own: blocks that share one in a table
- * share none in the next. */
+/* Where the block's bucket in a table is, by bits that are turned: blocks that share one in a
+ * table hardly share one in the next. */
 static bucket_place *place_of(bucket_place *places, unsigned table, uint64_t hash)
 {
-    unsigned turned = table * 8;
+    unsigned turned = table * 11;
     uint64_t bits = hash >> turned | hash << (64 - turned) % 64;
     return &places[bits & (buckets_of(table) - 1)];
 }
@@ -157,6 +159,7 @@ static bool bucket_read(struct bucket *bucket, unsigned i, struct record *record
         return false;
     uint32_t version = atomic_load_explicit(&bucket->slots[i].version, memory_order_acquire);
     record->block = (void *)block;
+    record->place = &bucket->blocks[i];
     slot_read(&bucket->slots[i], record);
     return atomic_load_explicit(&bucket->blocks[i], memory_order_relaxed) == block &&
            atomic_load_explicit(&bucket->slots[i].version, memory_order_relaxed) == version;
@@ -203,13 +206,10 @@ bool live_find(void *block, struct record *record)
     return bucket != NULL && bucket_read(bucket, i, record);
 }
 
-bool live_remove(void *block)
+bool live_remove(const struct record *record)
 {
-    unsigned i;
-    struct bucket *bucket = find(block, &i);
-    uintptr_t expected = (uintptr_t)block;
-    return bucket != NULL &&
-           atomic_compare_exchange_strong_explicit(&bucket->blocks[i], &expected, FREE,
+    uintptr_t expected = (uintptr_t)record->block;
+    return atomic_compare_exchange_strong_explicit(record->place, &expected, FREE,
                                                    memory_order_release, memory_order_relaxed);
 }
 

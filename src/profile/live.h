@@ -2,13 +2,13 @@
  *
  * A record stays in the slot that it was given, so nothing needs a lock, and a look for a block
  * that has no record, which every free of a large block takes, reads little. Slots lie in buckets
- * of eight, which begin with the blocks' addresses. There are several tables, each four times as
+ * of eight, which begin with the blocks' addresses. There are several tables, each eight times as
  * large as the one before, in which a block's address leads to one bucket each. A record takes a
  * free slot in the first table that has one in its bucket:
  *
- *     table 0   128 buckets   [........] [........]  -  [........] ...     - has no memory yet
- *     table 1   512 buckets   [........]  -   -   -   [........]  -  ...
- *     table 2  2048 buckets    -   -   - ...
+ *     table 0  1024 buckets   [........] [........]  -  [........] ...     - has no memory yet
+ *     table 1  8192 buckets   [........]  -   -   -   [........]  -  ...
+ *     table 2 65536 buckets    -   -   - ...
  *
  * A slot's address is 0 while it is free, and TAKEN while its record is written; the block's
  * address is stored last. Only who has allocated a block adds its record, and only who frees it
@@ -26,12 +26,13 @@ struct site;
 /* A sample: a block that the program has. */
 struct record {
     void *block;
-    size_t size;       /* that was asked for */
-    size_t bytes;      /* of the block */
-    struct site *site; /* where it is counted */
-    uint64_t at_ns;    /* when it was allocated (os_now_ns) */
-    uint32_t thread;   /* by whom: the thread's id */
-    uint32_t number;   /* which of the thread's samples it was */
+    size_t size;               /* that was asked for */
+    size_t bytes;              /* of the block */
+    struct site *site;         /* where it is counted */
+    uint64_t at_ns;            /* when it was allocated (os_now_ns) */
+    uint32_t thread;           /* by whom: the thread's id */
+    uint32_t number;           /* which of the thread's samples it was */
+    _Atomic(uintptr_t) *place; /* in the tables; set by who reads it there */
 };
 
 /* Adds a record of a block that has none. False: there is no memory. */
@@ -40,8 +41,8 @@ bool live_add(const struct record *record);
 /* Finds the block's record. False: it has none. The caller owns the block. */
 bool live_find(void *block, struct record *record);
 
-/* Takes the block's record out. False: somebody else has done so, or it has none. */
-bool live_remove(void *block);
+/* Takes a record out that has been found. False: somebody else has done so. */
+bool live_remove(const struct record *record);
 
 /* Notes another size that was asked for. */
 void live_resize(void *block, size_t size);

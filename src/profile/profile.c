@@ -3,7 +3,6 @@
 
 #include "memory.h"
 #include "record.h"
-#include "stack.h"
 #include "trigger.h"
 #include "unwind.h"
 
@@ -31,9 +30,8 @@ static size_t recorded_mean; /* of the profile; 0: there is none */
 
 static bool allocated(void *block, size_t size, size_t bytes)
 {
-    uintptr_t frames[STACK_DEPTH_MAX];
     record_remove(block); /* a thread that had not followed yet may have freed it unseen */
-    const struct stack *stack = stack_intern(frames, unwind_capture(frames, STACK_DEPTH_MAX));
+    const struct stack *stack = unwind_stack(__atomic_load_n(&sampled_mean, __ATOMIC_RELAXED) == 1);
     bool is_recorded = sample_type != NULL
                            ? record_add_object(block, size, bytes, stack, sample_type)
                            : record_add(block, size, bytes, stack);
@@ -66,6 +64,7 @@ static size_t wanted_mean(void)
 
 static void repair(void)
 {
+    unwind_repair();
     record_repair();
     trigger_repair();
 }

@@ -220,7 +220,7 @@ bool record_remove(void *block)
     if (LIKELY(!live_find(block, &record)))
         return false;
     size_t mean_now = enter();
-    bool is_removed = live_remove(block);
+    bool is_removed = live_remove(&record);
     if (mean_now == 0)
         return is_removed;
     if (is_removed)

@@ -2,7 +2,8 @@
 #include "unwind.h"
 
 #include "image.h"
-#include "stack.h" // STACK_DEPTH_MAX
+#include "stack.h"
+#include "trail.h"
 #include "walk.h"
 
 #include "base/attributes.h"
@@ -16,14 +17,7 @@
 #include <string.h>
 #include <unwind.h> // the types of _Unwind_Backtrace
 
-/* The code of molt, where the linker knows where that lies: in libmolt.so, and in a program that is
- * linked with libmolt.a (Makefile). */
-extern HIDDEN const char molt_text_start[] __attribute__((weak));
-extern HIDDEN const char molt_text_end[] __attribute__((weak));
-
-/* Between a function that has called malloc and the call of an unwinder stand at most so many
- * functions of molt. */
-enum { OWN_FRAMES_MAX = 24, STACK_NEEDED = 8 << 10 };
+enum { STACK_NEEDED = 8 << 10 };
 
 /* Fills in return addresses, the innermost first, and returns how many. */
 typedef unsigned unwinder(uintptr_t *frames, unsigned max);
@@ -91,11 +85,6 @@ static unwinder *open_libgcc(void)
 
 /* ---- molt's own walk ---- */
 
-static bool is_own(uintptr_t address)
-{
-    return address > (uintptr_t)molt_text_start && address <= (uintptr_t)molt_text_end;
-}
-
 /* Begins at the frame of the function that this becomes a part of. */
 static ALWAYS_INLINE void begin_here(struct walk *walk)
 {
@@ -117,7 +106,7 @@ static ALWAYS_INLINE unsigned walk_up(uintptr_t *frames, unsigned max, bool step
     unsigned depth = 0;
     begin_here(&walk);
     bool goes_on = walk_step(&walk);
-    while (goes_on && is_own(walk.address))
+    while (goes_on && image_is_own(walk.address))
         goes_on = walk_step(&walk);
     for (; goes_on && depth < max; goes_on = step(&walk))
         frames[depth++] = walk.address + walk.is_exact;
@@ -174,7 +163,7 @@ static NOINLINE unsigned call_library(unwinder *unwind, uintptr_t frames[], unsi
     int saved = errno;
     unsigned depth = unwind(all, max + OWN_FRAMES_MAX), own = 0;
     errno = saved;
-    while (own < depth && is_own(all[own]))
+    while (own < depth && image_is_own(all[own]))
         own++;
     unsigned found = depth - own < max ? depth - own : max;
     memcpy(frames, all + own, found * sizeof *frames);
@@ -205,4 +194,34 @@ unsigned unwind_capture(uintptr_t frames[], unsigned max)
     if (unwind == by_tables || unwind == by_fp)
         return unwind(frames, most);
     return by_library(unwind, frames, most);
+}
+
+static NOINLINE const struct stack *stack_by_trail(struct trail *trail)
+{
+    struct walk walk;
+    begin_here(&walk);
+    return trail_stack(trail, &walk);
+}
+
+static NOINLINE const struct stack *stack_by_frames(void)
+{
+    uintptr_t frames[STACK_DEPTH_MAX];
+    return stack_intern(frames, unwind_capture(frames, STACK_DEPTH_MAX));
+}
+
+const struct stack *unwind_stack(bool often)
+{
+    bool is_by_tables = atomic_load_explicit(&chosen, memory_order_acquire) == by_tables;
+    struct trail *trail =
+        often && is_by_tables ? trail_take((uintptr_t)__builtin_frame_address(0)) : NULL;
+    if (trail == NULL)
+        return stack_by_frames();
+    const struct stack *stack = stack_by_trail(trail);
+    trail_give(trail);
+    return stack;
+}
+
+void unwind_repair(void)
+{
+    trail_repair();
 }

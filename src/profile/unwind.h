@@ -5,7 +5,10 @@
 #define PROFILE_UNWIND_H
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+struct stack;
 
 /* Makes ready what unwind_capture uses, perhaps by opening a library: so it must not be called
  * inside malloc, nor under a lock of molt's. Called again, it follows the option. */
@@ -18,5 +21,13 @@ void unwind_prepare(void);
  *
  * Any thread may call it at any time, in a signal handler, too. Keeps errno. */
 unsigned unwind_capture(uintptr_t frames[], unsigned max);
+
+/* The same as one of the stacks that are stored once (stack.h); NULL if there is no memory for it.
+ * `often`: the thread comes from similar places again and again, so that its last walks are worth
+ * remembering (trail.h). */
+const struct stack *unwind_stack(bool often);
+
+/* In a forked child, before it captures. */
+void unwind_repair(void);
 
 #endif

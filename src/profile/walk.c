@@ -157,20 +157,28 @@ static bool step_without_rule(struct walk *walk)
 
 /* ---- Code with a rule ---- */
 
+static bool read_word(struct walk *walk, uintptr_t address, const uintptr_t **read, uintptr_t *word)
+{
+    *read = (const uintptr_t *)address;
+    return thread_stack_read(&walk->stack, address, word);
+}
+
 static bool find_cfa(struct walk *walk, const struct frame_rule *rule, uintptr_t *cfa)
 {
     uintptr_t base = rule->kind == FRAME_BY_SP ? walk->sp : walk->fp;
     *cfa = base + (uintptr_t)rule->cfa;
-    return rule->kind != FRAME_ALIGNED || thread_stack_read(&walk->stack, *cfa, cfa);
+    walk->reads.by_fp = rule->kind != FRAME_BY_SP;
+    return rule->kind != FRAME_ALIGNED || read_word(walk, *cfa, &walk->reads.cfa, cfa);
 }
 
 static bool find_fp(struct walk *walk, const struct frame_rule *rule, uintptr_t cfa, uintptr_t *fp)
 {
     uintptr_t base = rule->kind == FRAME_ALIGNED ? walk->fp : cfa;
+    walk->reads.is_fp_lost = rule->kind != FRAME_ALIGNED && rule->fp == FP_LOST;
     *fp = rule->fp == FP_SAME ? walk->fp : 0;
     if (rule->kind != FRAME_ALIGNED && (rule->fp == FP_SAME || rule->fp == FP_LOST))
         return true;
-    return thread_stack_read(&walk->stack, base + (uintptr_t)(rule->fp * (int)sizeof *fp), fp);
+    return read_word(walk, base + (uintptr_t)(rule->fp * (int)sizeof *fp), &walk->reads.fp, fp);
 }
 
 static bool find_return_address(struct walk *walk, const struct frame_rule *rule, uintptr_t cfa,
@@ -179,8 +187,8 @@ static bool find_return_address(struct walk *walk, const struct frame_rule *rule
     *address = walk->return_address;
     if (rule->return_address == 0)
         return walk->is_exact;
-    return thread_stack_read(
-        &walk->stack, cfa + (uintptr_t)(rule->return_address * (int)sizeof *address), address);
+    return read_word(walk, cfa + (uintptr_t)(rule->return_address * (int)sizeof *address),
+                     &walk->reads.address, address);
 }
 
 static bool step_by_rule(struct walk *walk, const struct frame_rule *rule)
@@ -195,6 +203,7 @@ static bool step_by_rule(struct walk *walk, const struct frame_rule *rule)
 bool walk_step(struct walk *walk)
 {
     uintptr_t address = walk->address - !walk->is_exact;
+    walk->reads = (struct walk_reads){.address = NULL};
     bool is_in_image = address - walk->image.start < walk->image.end - walk->image.start;
     if (!is_in_image && !image_find(address, &walk->image)) {
         walk->image = (struct image){.start = 0};

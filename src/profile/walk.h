@@ -15,6 +15,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The words on the stack by which a step has found the caller's frame. */
+struct walk_reads {
+    const uintptr_t *address; /* NULL: the step has found it in another way */
+    const uintptr_t *fp;      /* NULL: not read */
+    const uintptr_t *cfa;     /* NULL: not read */
+    bool by_fp;               /* the frame pointer has led to them */
+    bool is_fp_lost;          /* the caller's frame pointer is not known */
+};
+
 /* A frame: the registers as they are when its function goes on. */
 struct walk {
     uintptr_t address; /* of the next instruction; a return address unless is_exact */
@@ -22,7 +31,8 @@ struct walk {
     uintptr_t return_address; /* arm64: the register's, if is_exact */
     bool is_exact;            /* the function has been interrupted there by a signal */
     struct thread_stack stack;
-    struct image image; /* where the last address was found */
+    struct image image;      /* where the last address was found */
+    struct walk_reads reads; /* of the last step */
 };
 
 /* Begins at a frame of which these registers are known. */

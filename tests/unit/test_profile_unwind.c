@@ -77,9 +77,32 @@ static unsigned count_found(void)
     return found;
 }
 
-static void capture_and_compare(void)
+/* The stack that is stored may begin with functions of molt, which this program does not tell from
+ * its own, and with another place in the function that has captured. */
+static void compare_stored(const struct stack *stack)
+{
+    unsigned inner = 0;
+    while (inner < 4 && stack->frames[inner] != frames[1])
+        inner++;
+    unsigned more = inner - 1, same = depth + more < DEPTH ? depth + more : DEPTH;
+    REQUIRE(inner < 4 && stack->depth == same, "%u frames, not %u", stack->depth, same);
+    for (unsigned i = inner; i < same; i++)
+        REQUIRE(stack->frames[i] == frames[i - more], "frame %u of %u is %p, not %p", i, same,
+                (void *)stack->frames[i], (void *)frames[i - more]);
+}
+
+/* Captures in both ways. */
+TRUTH static void capture(void)
 {
     depth = unwind_capture(frames, DEPTH);
+    const struct stack *stack = unwind_stack(true);
+    if (options.prof_stack == STACK_AUTO || options.prof_stack == STACK_TABLES)
+        compare_stored(stack);
+}
+
+static void capture_and_compare(void)
+{
+    capture();
     unsigned found = count_found();
     REQUIRE(found == expected_depth, "mode %d: %u of %u frames, in a stack of %u",
             (int)options.prof_stack, found, expected_depth, depth);
@@ -218,6 +241,91 @@ static void *in_thread(void *unused)
 START_TEST(test_thread)
 {
     unit_in_thread(in_thread, NULL);
+}
+END_TEST
+
+/* ---- Stacks that resemble the ones before ---- */
+
+enum { WANDERINGS = 20000, WANDER_DEEP = DEPTH + 20 };
+
+static unsigned wanderings;
+static uint64_t wander_state = 1;
+
+static unsigned choose(unsigned count)
+{
+    return unit_random(&wander_state) % count;
+}
+
+static void wander_on(int levels);
+
+TRUTH static void wander_variable(int levels)
+{
+    volatile char array[choose(200) + 1];
+    array[0] = 1;
+    wander_on(levels);
+    sink = array[0];
+}
+
+TRUTH static void wander_aligned(int levels)
+{
+    _Alignas(128) volatile char array[128];
+    array[0] = 1;
+    wander_on(levels);
+    sink = array[0];
+}
+
+TRUTH static void wander_plain(int levels)
+{
+    wander_on(levels);
+    sink = levels;
+}
+
+/* Many values that live beyond the calls: registers are saved, the frame pointer's, too. */
+TRUTH static void wander_full(int levels)
+{
+    unsigned a = choose(9), b = choose(9), c = choose(9), d = choose(9), e = choose(9);
+    wander_on(levels);
+    a += choose(2), b += a, c += b, d += c, e += d;
+    wander_on(levels - 1);
+    sink = (int)(a + b * 3 + c * 5 + d * 7 + e);
+}
+
+static int wander_levels;
+
+static int wander_compare(const void *a, const void *b)
+{
+    (void)a, (void)b;
+    wander_on(wander_levels);
+    return 0;
+}
+
+TRUTH static void wander_libc(int levels)
+{
+    int numbers[] = {1, 2};
+    wander_levels = levels;
+    qsort(numbers, COUNT_OF(numbers), sizeof *numbers, wander_compare);
+}
+
+/* Captures here, or goes on. */
+static void wander_on(int levels)
+{
+    static void (*const ways[])(int) = {wander_variable, wander_aligned, wander_plain, wander_full,
+                                        wander_libc};
+    for (unsigned times = 1 + choose(3); times > 0 && wanderings < WANDERINGS; times--) {
+        if (levels <= 0 || choose(8) == 0) {
+            wanderings++;
+            capture();
+        } else {
+            ways[choose(COUNT_OF(ways))](levels - 1);
+        }
+    }
+}
+
+START_TEST(test_wander)
+{
+    prepare(STACK_AUTO);
+    while (wanderings < WANDERINGS)
+        wander_on((int)choose(WANDER_DEEP));
 }
 END_TEST
 
@@ -415,18 +523,13 @@ static void call_with_fp(uintptr_t fp, void (*function)(void))
 #endif
 }
 
-static void capture_any(void)
-{
-    depth = unwind_capture(frames, DEPTH);
-}
-
 /* Whatever the chain leads to: nothing, a hole, itself, the stack's end. */
 static void capture_broken_chains(void)
 {
     size_t page = os_page_bytes();
     char *hole = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(hole + page, page);
-    uintptr_t loop[4] = {(uintptr_t)loop, (uintptr_t)capture_any, (uintptr_t)loop, 1};
+    uintptr_t loop[4] = {(uintptr_t)loop, (uintptr_t)capture, (uintptr_t)loop, 1};
     uintptr_t up = (uintptr_t)hole + page - 8, wrong = 0x8000000000000000;
     uintptr_t pointers[] = {0,
                             1,
@@ -443,7 +546,7 @@ static void capture_broken_chains(void)
                             wrong - 8,
                             os_stack_top() & ~(uintptr_t)7};
     for (size_t i = 0; i < COUNT_OF(pointers); i++) {
-        call_with_fp(pointers[i], capture_any);
+        call_with_fp(pointers[i], capture);
         ck_assert_uint_lt(depth, DEPTH);
     }
 }
@@ -527,7 +630,7 @@ START_TEST(test_made_code)
     const void *pointers[] = {data, NULL, &data[1], no_call};
     for (size_t i = 0; i < COUNT_OF(pointers); i++) {
         unsigned at = 0;
-        frameless(capture_any, pointers[i]);
+        frameless(capture, pointers[i]);
         while (at < depth && frames[at] != address + 6)
             at++;
         ck_assert_uint_lt(at, depth);
@@ -555,7 +658,7 @@ START_TEST(test_coroutines)
 {
     for_each_mode(coroutines);
     prepare(STACK_FP);
-    coroutine = capture_any;
+    coroutine = capture;
     for (size_t kib = 256; kib >= 32; kib /= 2)
         run_coroutine(kib << 10);
 }
@@ -571,7 +674,7 @@ TRUTH static void use_stack(const char *low)
     if ((char *)__builtin_frame_address(0) - low > STACK_LEFT)
         use_stack(low);
     else
-        capture_any();
+        capture();
     sink = array[0];
 }
 
@@ -651,7 +754,7 @@ static void while_threads_capture(void (*function)(void))
 static int capture_under_lock(struct dl_phdr_info *info, size_t size, void *unused)
 {
     (void)info, (void)size, (void)unused;
-    capture_any();
+    capture();
     return 0;
 }
 
@@ -743,6 +846,7 @@ Suite *suite_profile_unwind(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_frames);
     tcase_add_test(tests, test_thread);
+    tcase_add_test(tests, test_wander);
     tcase_add_test(tests, test_signals);
     tcase_add_test(tests, test_interrupted);
     tcase_add_test(tests, test_max);
