@@ -6,10 +6,10 @@
 #include <stdatomic.h>
 
 enum {
-    TABLES = 5, /* with room for 38 million records, which take 2.2 GiB */
-    BUCKETS_FIRST = 1024,
-    GROWTH_BITS = 3,
-    REGION_BITS = 8,
+    TABLES = 7, /* with room for 22 million records, which take 1.2 GiB */
+    BUCKETS_FIRST = 512,
+    GROWTH_BITS = 2,
+    REGION_BITS = 6,
     BUCKET_SLOTS = 8,
 };
 
@@ -67,7 +67,8 @@ static struct bucket *make_bucket(bucket_place *place)
     return there;
 }
 
-/* The finaliser of MurmurHash3: so a table may take any of its bits. */
+/* Neighbours in 64 bytes share a bucket, and so its cache lines. The finaliser of MurmurHash3: so a
+ * table may take any of its bits. */
 static uint64_t hash_of(const void *block)
 {
     uint64_t hash = (uintptr_t)block >> REGION_BITS;
@@ -80,7 +81,7 @@ static uint64_t hash_of(const void *block)
  * table hardly share one in the next. */
 static bucket_place *place_of(bucket_place *places, unsigned table, uint64_t hash)
 {
-    unsigned turned = table * 11;
+    unsigned turned = table * 9;
     uint64_t bits = hash >> turned | hash << (64 - turned) % 64;
     return &places[bits & (buckets_of(table) - 1)];
 }

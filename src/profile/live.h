@@ -2,13 +2,13 @@
  *
  * A record stays in the slot that it was given, so nothing needs a lock, and a look for a block
  * that has no record, which every free of a large block takes, reads little. Slots lie in buckets
- * of eight, which begin with the blocks' addresses. There are several tables, each eight times as
+ * of eight, which begin with the blocks' addresses. There are several tables, each four times as
  * large as the one before, in which a block's address leads to one bucket each. A record takes a
  * free slot in the first table that has one in its bucket:
  *
- *     table 0  1024 buckets   [........] [........]  -  [........] ...     - has no memory yet
- *     table 1  8192 buckets   [........]  -   -   -   [........]  -  ...
- *     table 2 65536 buckets    -   -   - ...
+ *     table 0   512 buckets   [........] [........]  -  [........] ...     - has no memory yet
+ *     table 1  2048 buckets   [........]  -   -   -   [........]  -  ...
+ *     table 2  8192 buckets    -   -   - ...
  *
  * A slot's address is 0 while it is free, and TAKEN while its record is written; the block's
  * address is stored last. Only who has allocated a block adds its record, and only who frees it

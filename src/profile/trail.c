@@ -22,8 +22,8 @@ struct step {
 };
 
 struct trail {
-    _Atomic(uintptr_t) user; /* the thread that has it; 0: none */
-    uintptr_t thread;        /* whose stack it is on */
+    _Atomic(uintptr_t) user;   /* the thread that has it; 0: none */
+    uintptr_t thread;          /* whose stack it is on */
     const struct stack *stack; /* of the last walk; NULL: it was not kept */
     uintptr_t top;             /* all words that were read lie below */
     unsigned first;            /* the steps from here on are the last walk's */
@@ -67,9 +67,9 @@ struct trail *trail_take(uintptr_t sp)
 {
     uintptr_t self = lock_self(), nobody = 0;
     struct trail *trail = trail_of(self ^ sp << 20);
-    if (trail == NULL || !atomic_compare_exchange_strong_explicit(
-                             &trail->user, &nobody, self, memory_order_acquire,
-                             memory_order_relaxed))
+    if (trail == NULL ||
+        !atomic_compare_exchange_strong_explicit(&trail->user, &nobody, self, memory_order_acquire,
+                                                 memory_order_relaxed))
         return NULL;
     if (UNLIKELY(trail->thread != self))
         begin_for(trail, self);

@@ -77,18 +77,28 @@ static unsigned count_found(void)
     return found;
 }
 
-/* The stack that is stored may begin with functions of molt, which this program does not tell from
- * its own, and with another place in the function that has captured. */
-static void compare_stored(const struct stack *stack)
+static unsigned index_of(uintptr_t address, const uintptr_t *in, unsigned count)
 {
-    unsigned inner = 0;
-    while (inner < 4 && stack->frames[inner] != frames[1])
-        inner++;
-    unsigned more = inner - 1, same = depth + more < DEPTH ? depth + more : DEPTH;
-    REQUIRE(inner < 4 && stack->depth == same, "%u frames, not %u", stack->depth, same);
-    for (unsigned i = inner; i < same; i++)
-        REQUIRE(stack->frames[i] == frames[i - more], "frame %u of %u is %p, not %p", i, same,
-                (void *)stack->frames[i], (void *)frames[i - more]);
+    unsigned i = 0;
+    while (i < count && in[i] != address)
+        i++;
+    return i;
+}
+
+/* Both begin with functions of molt, which this program does not tell from its own: what is the
+ * same begins where `capture` returns to. */
+static void compare_stored(const struct stack *stack, uintptr_t caller)
+{
+    unsigned own = index_of(caller, frames, depth);
+    unsigned stored_own = index_of(caller, stack->frames, stack->depth);
+    unsigned same = depth - own;
+    if (same > DEPTH - stored_own)
+        same = DEPTH - stored_own;
+    REQUIRE(same > 0 && stack->depth >= stored_own + same, "%u frames, not %u", stack->depth,
+            stored_own + same);
+    for (unsigned i = 0; i < same; i++)
+        REQUIRE(stack->frames[stored_own + i] == frames[own + i], "frame %u of %u is %p, not %p", i,
+                same, (void *)stack->frames[stored_own + i], (void *)frames[own + i]);
 }
 
 /* Captures in both ways. */
@@ -97,7 +107,7 @@ TRUTH static void capture(void)
     depth = unwind_capture(frames, DEPTH);
     const struct stack *stack = unwind_stack(true);
     if (options.prof_stack == STACK_AUTO || options.prof_stack == STACK_TABLES)
-        compare_stored(stack);
+        compare_stored(stack, (uintptr_t)__builtin_return_address(0));
 }
 
 static void capture_and_compare(void)
