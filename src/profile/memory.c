@@ -19,6 +19,7 @@ static _Atomic(struct chunk *) cut; /* the chunk that memory is cut from; NULL: 
 static _Atomic(size_t) mapped;      /* bytes of all chunks */
 static _Atomic(size_t) given;       /* bytes that profile_memory_take has returned */
 static _Atomic(size_t) refused;
+static _Atomic(unsigned) shares = 1; /* of what the option allows, that are allowed */
 
 static void *chunk_take(struct chunk *chunk, size_t bytes)
 {
@@ -31,6 +32,13 @@ static void *chunk_take(struct chunk *chunk, size_t bytes)
     return (char *)chunk + used;
 }
 
+static uint64_t bytes_allowed(void)
+{
+    uint64_t allowed;
+    unsigned times = atomic_load_explicit(&shares, memory_order_relaxed);
+    return __builtin_mul_overflow(options.prof_memory, times, &allowed) ? UINT64_MAX : allowed;
+}
+
 /* Counts `bytes` as mapped if the option allows that many; `at_least` if it does not. Returns what
  * is counted; 0: not even those are allowed. */
 static size_t reserve_budget(size_t at_least, size_t bytes)
@@ -38,7 +46,7 @@ static size_t reserve_budget(size_t at_least, size_t bytes)
     size_t now = atomic_load_explicit(&mapped, memory_order_relaxed);
     size_t granted;
     do {
-        uint64_t left = options.prof_memory > now ? options.prof_memory - now : 0;
+        uint64_t allowed = bytes_allowed(), left = allowed > now ? allowed - now : 0;
         granted = left >= bytes ? bytes : left >= at_least ? at_least : 0;
     } while (granted != 0 &&
              !atomic_compare_exchange_weak_explicit(&mapped, &now, now + granted,
@@ -96,6 +104,11 @@ void *profile_memory_take(size_t bytes)
     else
         atomic_fetch_add_explicit(&given, rounded, memory_order_relaxed);
     return taken;
+}
+
+void profile_memory_allow(unsigned times)
+{
+    atomic_store_explicit(&shares, times, memory_order_relaxed);
 }
 
 size_t profile_memory_given(void)

@@ -13,6 +13,9 @@
  * the OS refuses. Keeps errno. */
 void *profile_memory_take(size_t bytes);
 
+/* Allows so many times what the option says, from now on. */
+void profile_memory_allow(unsigned times);
+
 /* Returns how many bytes the OS has been asked for; pages of them that nobody has used cost
  * nothing.
  */

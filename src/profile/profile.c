@@ -20,6 +20,8 @@
 
 #define MEAN_USUAL ((size_t)512 << 10)
 
+enum { SHARES_OF_ALL = 32 }; /* of prof_memory, where all blocks are recorded */
+
 /* Held while sampling begins or ends. */
 static struct lock profile_lock = LOCK_INIT(RANK_PROFILE);
 
@@ -84,6 +86,7 @@ static void sample_with(size_t mean)
 {
     if (mean != 0)
         begin_once();
+    profile_memory_allow(mean == 1 ? SHARES_OF_ALL : 1);
     if (mean != 0 && mean != recorded_mean) {
         sampled_set(0, false);
         sampled_forget();

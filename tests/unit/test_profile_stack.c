@@ -66,6 +66,13 @@ START_TEST(test_memory_limit)
     ck_assert_uint_eq(profile_memory_refused(), 1);
     options.prof_memory = 400 << 10;
     ck_assert_ptr_nonnull(profile_memory_take(1000));
+    profile_memory_allow(2);
+    ck_assert_ptr_nonnull(profile_memory_take(200 << 10));
+    profile_memory_allow(1);
+    ck_assert_ptr_null(profile_memory_take(100 << 10));
+    options.prof_memory = UINT64_MAX;
+    profile_memory_allow(32);
+    ck_assert_ptr_nonnull(profile_memory_take(1 << 20));
     options.prof_memory = 0;
     ck_assert_ptr_null(profile_memory_take(100 << 10));
     ck_assert_int_eq(errno, E2BIG);
