@@ -7,15 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* Text that has been read and not yet passed on. */
-struct reader {
-    long fd;
-    size_t length;
-    bool has_ended, has_failed;
-    char text[4096];
-};
-
-static void read_on(struct reader *reader)
+static void read_on(struct mappings_reader *reader)
 {
     long got;
     do {
@@ -28,14 +20,14 @@ static void read_on(struct reader *reader)
 }
 
 /* Drops what stands before the rest. */
-static void keep_rest(struct reader *reader, size_t from)
+static void keep_rest(struct mappings_reader *reader, size_t from)
 {
     memmove(reader->text, reader->text + from, reader->length - from);
     reader->length -= from;
 }
 
 /* Drops the rest of a line that is longer than the buffer. */
-static void skip_line(struct reader *reader)
+static void skip_line(struct mappings_reader *reader)
 {
     const char *end;
     while ((end = memchr(reader->text, '\n', reader->length)) == NULL && !reader->has_ended) {
@@ -62,11 +54,12 @@ static uintptr_t read_hex(const char **text)
 /* "start-end rwxp offset device inode   name" */
 static struct mapping parse(const char *line)
 {
-    struct mapping mapping = {.start = read_hex(&line)};
+    struct mapping mapping = {.line = line};
+    mapping.start = read_hex(&line);
     line += *line == '-';
     mapping.end = read_hex(&line);
     if (strlen(line) < 6)
-        return (struct mapping){.name = ""};
+        return (struct mapping){.name = "", .line = ""};
     mapping.is_readable = line[1] == 'r';
     mapping.is_writable = line[2] == 'w';
     mapping.is_executable = line[3] == 'x';
@@ -82,8 +75,8 @@ static struct mapping parse(const char *line)
     return mapping;
 }
 
-static bool visit_lines(struct reader *reader, bool (*visit)(const struct mapping *, void *),
-                        void *context)
+static bool visit_lines(struct mappings_reader *reader,
+                        bool (*visit)(const struct mapping *, void *), void *context)
 {
     bool goes_on = true;
     while (goes_on) {
@@ -107,13 +100,30 @@ static bool visit_lines(struct reader *reader, bool (*visit)(const struct mappin
     return true;
 }
 
+/* What /proc/self tells is empty once the first thread has ended. */
+static long open_mappings(void)
+{
+    long fd = SYSCALL(openat, AT_FDCWD, "/proc/thread-self/maps", O_RDONLY | O_CLOEXEC, 0);
+    if (syscall_failed(fd))
+        fd = SYSCALL(openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+    return fd;
+}
+
+bool mappings_read(struct mappings_reader *reader,
+                   bool (*visit)(const struct mapping *mapping, void *context), void *context)
+{
+    reader->fd = open_mappings();
+    reader->length = 0;
+    reader->has_ended = reader->has_failed = false;
+    if (syscall_failed(reader->fd))
+        return false;
+    bool is_done = visit_lines(reader, visit, context);
+    SYSCALL(close, reader->fd);
+    return is_done;
+}
+
 bool mappings_visit(bool (*visit)(const struct mapping *mapping, void *context), void *context)
 {
-    struct reader reader = {
-        .fd = SYSCALL(openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0)};
-    if (syscall_failed(reader.fd))
-        return false;
-    bool is_done = visit_lines(&reader, visit, context);
-    SYSCALL(close, reader.fd);
-    return is_done;
+    struct mappings_reader reader;
+    return mappings_read(&reader, visit, context);
 }

@@ -176,8 +176,8 @@ bool os_is_readable(const void *p, size_t bytes);
 
 /* ---- What is resident (resident.c) ---- */
 
-/* Opens /proc/self/pagemap for the functions below; negative where that cannot be: then pages that
- * were read and never written count as resident, though they have no memory. */
+/* Opens the pagemap of /proc for the functions below; negative where that cannot be: then pages
+ * that were read and never written count as resident, though they have no memory. */
 int os_resident_open(void);
 void os_resident_close(int pagemap);
 

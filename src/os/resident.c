@@ -33,7 +33,7 @@ struct region {
 
 int os_resident_open(void)
 {
-    return (int)SYSCALL(openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
+    return (int)SYSCALL(openat, AT_FDCWD, "/proc/thread-self/pagemap", O_RDONLY | O_CLOEXEC, 0);
 }
 
 void os_resident_close(int pagemap)
@@ -112,17 +112,17 @@ static size_t read_number(const char *at)
     return number;
 }
 
-/* The rollup is exact. /proc/self/statm is not, since the kernel counts by core and sums up now and
+/* The rollup is exact. statm is not, since the kernel counts by core and sums up now and
  * then; but it is there before Linux 4.14, too. */
 size_t os_process_bytes(void)
 {
     char text[1024];
     const char *line = NULL;
-    if (os_read_file("/proc/self/smaps_rollup", text, sizeof text) > 0)
+    if (os_read_file("/proc/thread-self/smaps_rollup", text, sizeof text) > 0)
         line = behind_word(text, "Rss:");
     if (line != NULL)
         return read_number(line) << 10; /* it is in KiB */
-    if (os_read_file("/proc/self/statm", text, sizeof text) <= 0)
+    if (os_read_file("/proc/thread-self/statm", text, sizeof text) <= 0)
         return 0;
     const char *second = strchr(text, ' ');
     return second != NULL ? read_number(second) << os_page_shift : 0;

@@ -93,7 +93,7 @@ static bool ends_with(const char *text, size_t length, const char *end)
 static bool read_executable(char *path, size_t size)
 {
     static const char deleted[] = " (deleted)"; /* what the kernel adds when the file is gone */
-    long length = SYSCALL(readlinkat, AT_FDCWD, "/proc/self/exe", path, size - 1);
+    long length = SYSCALL(readlinkat, AT_FDCWD, "/proc/thread-self/exe", path, size - 1);
     if (syscall_failed(length))
         return false;
     if (ends_with(path, (size_t)length, deleted))

@@ -146,6 +146,26 @@ static void *wait_for_ever(void *)
         pause();
 }
 
+/* exit() when main's thread has ended already; blocks that two threads' stacks alone lead to. */
+static void exit_after_the_first_thread()
+{
+    static pthread_t first = pthread_self();
+    static volatile bool is_kept;
+    std::thread([] {
+        void *volatile block = malloc(200);
+        is_kept = block != NULL;
+        wait_for_ever(block);
+    }).detach();
+    std::thread([] {
+        void *volatile block = malloc(100);
+        pthread_join(first, NULL);
+        while (!is_kept)
+            usleep(1000);
+        exit(block == NULL);
+    }).detach();
+    pthread_exit(NULL);
+}
+
 static void ptrace_forbidden()
 {
     struct sock_filter filter[] = {
@@ -242,6 +262,8 @@ static const struct scenario {
     {"in_a_child", in_a_child, 0, "leaks: 150 bytes in 2 blocks are unreachable\n", ""},
     {"exit_of_another_thread", exit_of_another_thread, 23, "leaks: 100 bytes in 1 block is unr",
      ""},
+    {"exit_after_the_first_thread", exit_after_the_first_thread, 0,
+     "leaks: 0 bytes in 0 blocks are unr", ""},
     {"ptrace_forbidden", ptrace_forbidden, 23, "leaks: other threads could not be stopped", ""},
     {"ptrace_forbidden", ptrace_forbidden, 23, "leaks: 100 bytes in 1 block is unr", ""},
     {"output_stays_whole", output_stays_whole, 23, "not written out yet", ""},
