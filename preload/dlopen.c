@@ -1,6 +1,9 @@
 /* dlopen.c: clears RTLD_DEEPBIND on the way to the real dlopen. A plugin that is opened with that
- * flag would use libc's own malloc, and hand its blocks to our free. */
+ * flag would use libc's own malloc, and hand its blocks to our free. And notices that dlclose has
+ * been called: from then on another library may lie where one was whose addresses are known. */
 #include "export.h"
+
+#include "profile/image.h"
 
 #include <dlfcn.h>
 #include <stdatomic.h>
@@ -22,3 +25,20 @@ EXPORT void *dlopen(const char *path, int flags)
 }
 
 OWN_NAME(dlopen);
+
+typedef int dlclose_function(void *library);
+
+EXPORT int dlclose(void *library)
+{
+    static _Atomic(dlclose_function *) real;
+    dlclose_function *next = atomic_load_explicit(&real, memory_order_relaxed);
+    if (next == NULL) {
+        next = (dlclose_function *)dlsym(RTLD_NEXT, "dlclose");
+        atomic_store_explicit(&real, next, memory_order_relaxed);
+    }
+    int result = next == NULL ? -1 : next(library);
+    image_unloaded();
+    return result;
+}
+
+OWN_NAME(dlclose);

@@ -1,6 +1,7 @@
 /* dump.c: the header, the rows and the mappings. */
 #include "dump.h"
 
+#include "mapped.h"
 #include "memory.h" // profile_memory_bytes
 #include "record.h"
 #include "stack.h"
@@ -9,7 +10,6 @@
 #include "base/syscall.h"
 #include "molt.h" // MOLT_VERSION_…
 
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -177,28 +177,7 @@ static void write_row(const struct site *site, void *argument)
     output_write(walk->output, "\n", 1);
 }
 
-/* ---- Mappings ---- */
-
-/* Copies a file of /proc. False: there is none, or it is empty. */
-static bool copy_file(struct output *output, const char *path)
-{
-    long fd = SYSCALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (syscall_failed(fd))
-        return false;
-    size_t bytes = output_copy(output, (int)fd);
-    SYSCALL(close, fd);
-    return bytes > 0;
-}
-
-/* That of the process is empty once its first thread has ended. */
-static void write_mappings(struct output *output)
-{
-    static const char head[] = "\nMAPPED_LIBRARIES:\n";
-    static const char none[] = "# not known: /proc does not tell\n";
-    output_write(output, head, sizeof head - 1);
-    if (!copy_file(output, "/proc/thread-self/maps") && !copy_file(output, "/proc/self/maps"))
-        output_write(output, none, sizeof none - 1);
-}
+/* ---- All of it ---- */
 
 void dump_write(struct output *output, const struct dump_facts *facts)
 {
@@ -216,5 +195,5 @@ void dump_write(struct output *output, const struct dump_facts *facts)
     write_facts(output, facts, &totals);
     if (has_rows)
         record_each_site(write_row, &walk);
-    write_mappings(output);
+    mapped_write(output);
 }

@@ -1,6 +1,8 @@
 /* frame.c: asking the loader which module an address lies in. */
 #include "frame.h"
 
+#include "module.h"
+
 #include "base/syscall.h"
 
 #include <fcntl.h>
@@ -31,16 +33,28 @@ static int compare(struct dl_phdr_info *module, size_t bytes, void *context)
     return 0;
 }
 
-const char *frame_path(uintptr_t address, uintptr_t *base, char *buffer)
+/* What the loader knows; "" is the program. */
+static const char *find_path(uintptr_t address, uintptr_t *base)
 {
-    struct wanted wanted = {.address = address - 1};
+    const struct module *module = module_of(address);
+    struct wanted wanted = {.address = address};
+    if (module != NULL) {
+        *base = module->base + module->shift;
+        return module->path;
+    }
     if (!dl_iterate_phdr(compare, &wanted))
         return NULL;
     *base = wanted.base;
-    if (*wanted.path != '\0')
-        return wanted.path;
-    /* The program itself has no path there. */
-    long length = SYSCALL(readlinkat, AT_FDCWD, "/proc/self/exe", buffer, FRAME_PATH_SIZE - 1);
+    return wanted.path;
+}
+
+const char *frame_path(uintptr_t address, uintptr_t *base, char *buffer)
+{
+    const char *path = find_path(address - 1, base);
+    if (path == NULL || *path != '\0')
+        return path;
+    long length =
+        SYSCALL(readlinkat, AT_FDCWD, "/proc/thread-self/exe", buffer, FRAME_PATH_SIZE - 1);
     if (syscall_failed(length))
         return "program";
     buffer[length] = '\0';

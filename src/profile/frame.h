@@ -10,7 +10,8 @@
 
 /* Returns the path of the program or library that the return address lies in, and sets its base,
  * which places are counted from; NULL: it lies in none. The path is valid until that is unloaded,
- * or is put into `buffer`, of FRAME_PATH_SIZE bytes. Takes the loader's lock. */
+ * or is put into `buffer`, of FRAME_PATH_SIZE bytes. The address is one that is told (module.h).
+ * Takes the loader's lock. */
 const char *frame_path(uintptr_t address, uintptr_t *base, char *buffer);
 
 /* Appends the place of a return address, less 1, so that it lies inside of the call; the address

@@ -56,6 +56,23 @@ const uint8_t *image_entry(const struct image *image, uintptr_t address)
     return low > 0 ? (const uint8_t *)index + index->entries[low - 1].entry : NULL;
 }
 
+/* ---- Unloading ---- */
+
+static _Atomic(uint64_t) unloads;
+
+void image_unloaded(void)
+{
+    atomic_fetch_add(&unloads, 1);
+}
+
+uint64_t image_unloads(void)
+{
+    return atomic_load_explicit(&unloads, memory_order_acquire);
+}
+
+/* ---- Images ---- */
+
+/* Two builds of one plugin may have the same index. */
 static bool fill_image(struct image *image, uintptr_t start, uintptr_t end, const void *index)
 {
     uint64_t head[2] = {0};
@@ -63,11 +80,10 @@ static bool fill_image(struct image *image, uintptr_t start, uintptr_t end, cons
         return false;
     memcpy(head, index, offsetof(struct index, entries));
     *image = (struct image){.start = start, .end = end, .index = index};
-    image->identity = ((uintptr_t)index ^ head[0] ^ head[1] << 17) * UINT64_C(0x9e3779b97f4a7c15);
+    image->identity = ((uintptr_t)index ^ head[0] ^ head[1] << 17 ^ image_unloads() << 48) *
+                      UINT64_C(0x9e3779b97f4a7c15);
     return true;
 }
-
-/* ---- Images ---- */
 
 #ifdef DLFO_STRUCT_HAS_EH_DBASE
 typedef int find_object_function(void *address, struct dl_find_object *found);
@@ -77,9 +93,12 @@ static bool find_by_loader(uintptr_t address, struct image *image)
 {
     struct dl_find_object found;
     find_object_function *find = atomic_load_explicit(&find_object, memory_order_relaxed);
-    return find((void *)address, &found) == 0 &&
-           fill_image(image, (uintptr_t)found.dlfo_map_start, (uintptr_t)found.dlfo_map_end,
-                      found.dlfo_eh_frame);
+    if (find((void *)address, &found) != 0 ||
+        !fill_image(image, (uintptr_t)found.dlfo_map_start, (uintptr_t)found.dlfo_map_end,
+                    found.dlfo_eh_frame))
+        return false;
+    image->map = found.dlfo_link_map;
+    return true;
 }
 
 static bool prepare_loader(void)

@@ -10,10 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct link_map;
+
 struct image {
     uintptr_t start, end; /* where it is in memory */
     const void *index;
-    uint64_t identity; /* differs from that of an image that was there before */
+    uint64_t identity;          /* differs from that of an image that was there before */
+    const struct link_map *map; /* the loader's; NULL: not known */
 };
 
 /* Finds out how images are found; not inside malloc. Returns whether those that are loaded later
@@ -28,6 +31,12 @@ bool image_find(uintptr_t address, struct image *image);
 bool image_is_own(uintptr_t address);
 
 enum { OWN_FRAMES_MAX = 24 };
+
+/* A library may have been unloaded, just now. Any thread. */
+void image_unloaded(void);
+
+/* How often that was so. */
+uint64_t image_unloads(void);
 
 /* Returns the entry that may be the address's function's; NULL if there is none. */
 const uint8_t *image_entry(const struct image *image, uintptr_t address);

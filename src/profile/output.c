@@ -163,23 +163,6 @@ void output_line(struct output *output, struct report_line *line)
     line->length = 0;
 }
 
-size_t output_copy(struct output *output, int fd)
-{
-    size_t bytes = 0;
-    long got;
-    flush(output);
-    while ((got = SYSCALL(read, fd, output->buffer, sizeof output->buffer)) != 0) {
-        if (got == -EINTR)
-            continue;
-        if (syscall_failed(got))
-            break;
-        output->length = (size_t)got;
-        bytes += (size_t)got;
-        flush(output);
-    }
-    return bytes;
-}
-
 /* ---- The end ---- */
 
 static void close_file(struct output *output)

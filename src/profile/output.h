@@ -38,10 +38,6 @@ void output_write(struct output *output, const char *text, size_t length);
 /* Writes the line, and empties it. */
 void output_line(struct output *output, struct report_line *line);
 
-/* Copies what can be read of the descriptor, in as few pieces as possible. Returns how many bytes
- * that were. */
-size_t output_copy(struct output *output, int fd);
-
 /* Gives the file its name, or removes it where anything has gone wrong. 0, or errno: EEXIST:
  * something else than a file has the name; EFBIG: files may not become so large; else what the
  * kernel said. */

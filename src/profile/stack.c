@@ -1,7 +1,11 @@
 /* stack.c: the tree of stacks. */
 #include "stack.h"
 
+#include "image.h" // image_unloads
 #include "memory.h"
+#include "module.h"
+
+#include "base/attributes.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -23,11 +27,37 @@ static uint64_t hash_frames(const uintptr_t *frames, unsigned depth)
     return hash;
 }
 
-static bool equals(const struct stack *stack, uint64_t hash, const uintptr_t *frames,
-                   unsigned depth)
+/* Whether the stack that was captured leads through the modules that lie there now. */
+static bool leads_through_present(struct stack *stack)
+{
+    uint64_t unloads = image_unloads();
+    if (LIKELY(atomic_load_explicit(&stack->checked, memory_order_relaxed) == unloads))
+        return true;
+    bool is_same = module_is_told(stack->captured, stack->frames, stack->depth);
+    if (is_same)
+        atomic_store_explicit(&stack->checked, unloads, memory_order_relaxed);
+    return is_same;
+}
+
+static bool equals(struct stack *stack, uint64_t hash, const uintptr_t *frames, unsigned depth)
 {
     return stack->hash == hash && stack->depth == depth &&
-           memcmp(stack->frames, frames, depth * sizeof *frames) == 0;
+           memcmp(stack->captured, frames, depth * sizeof *frames) == 0 &&
+           leads_through_present(stack);
+}
+
+/* Has the frames say what is told. False: no memory. */
+static bool tell(struct stack *stack, const uintptr_t *frames)
+{
+    size_t bytes = stack->depth * sizeof *frames;
+    stack->checked = image_unloads();
+    stack->captured = memcpy(stack->frames, frames, bytes);
+    if (!module_tell(stack->frames, stack->depth))
+        return true;
+    uintptr_t *captured = profile_memory_take(bytes);
+    if (captured != NULL)
+        stack->captured = memcpy(captured, frames, bytes);
+    return captured != NULL;
 }
 
 static struct stack *new_stack(uint64_t hash, const uintptr_t *frames, unsigned depth)
@@ -38,8 +68,7 @@ static struct stack *new_stack(uint64_t hash, const uintptr_t *frames, unsigned 
     stack->hash = hash;
     stack->number = atomic_fetch_add_explicit(&numbered, 1, memory_order_relaxed) + 1;
     stack->depth = depth;
-    memcpy(stack->frames, frames, depth * sizeof *frames);
-    return stack;
+    return tell(stack, frames) ? stack : NULL;
 }
 
 /* Two threads may come with the same new stack at once: the slower one finds that of the other on

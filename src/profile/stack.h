@@ -26,9 +26,11 @@ enum { STACK_BRANCHES = 4 };
 struct stack {
     _Atomic(struct stack *) below[STACK_BRANCHES];
     uint64_t hash;
-    uint32_t number;    /* no two stacks have the same; from 1 on */
-    uint32_t depth;     /* how many frames there are; may be 0 */
-    uintptr_t frames[]; /* return addresses, the innermost first */
+    uint32_t number;           /* no two stacks have the same; from 1 on */
+    uint32_t depth;            /* how many frames there are; may be 0 */
+    _Atomic(uint64_t) checked; /* the modules were those of the frames after so many unloads */
+    const uintptr_t *captured; /* return addresses, the innermost first; often `frames` */
+    uintptr_t frames[];        /* the same, as they are told (module.h) */
 };
 
 /* Returns the one copy of the stack; NULL if there is none and no memory for one. */

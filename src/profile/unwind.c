@@ -43,9 +43,10 @@ struct visited {
 static _Unwind_Reason_Code visit_frame(struct _Unwind_Context *context, void *argument)
 {
     struct visited *visited = argument;
-    if (visited->depth == visited->max)
+    uintptr_t address = unwind_get_ip(context);
+    if (visited->depth == visited->max || address == 0) /* 0: behind the outermost frame */
         return _URC_END_OF_STACK;
-    visited->frames[visited->depth++] = unwind_get_ip(context);
+    visited->frames[visited->depth++] = address;
     return _URC_NO_REASON;
 }
 

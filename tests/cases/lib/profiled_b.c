@@ -1,0 +1,2 @@
+#define PLUGIN_TEXT "plugin b"
+#include "profiled_a.c"
