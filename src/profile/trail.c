@@ -24,6 +24,7 @@ struct step {
 struct trail {
     _Atomic(uintptr_t) user;   /* the thread that has it; 0: none */
     uintptr_t thread;          /* whose stack it is on */
+    uint64_t unloads;          /* how often libraries had been unloaded */
     const struct stack *stack; /* of the last walk; NULL: it was not kept */
     uintptr_t top;             /* all words that were read lie below */
     unsigned first;            /* the steps from here on are the last walk's */
@@ -54,10 +55,12 @@ static struct trail *trail_of(uintptr_t key)
     return there;
 }
 
-/* What another thread has left in it does not lead up this one's stack. */
-static void begin_for(struct trail *trail, uintptr_t thread)
+/* What another thread has left in it does not lead up this one's stack, and other code may be where
+ * a library was. */
+static void begin_for(struct trail *trail, uintptr_t thread, uint64_t unloads)
 {
     trail->thread = thread;
+    trail->unloads = unloads;
     trail->first = STEPS;
     trail->stack = NULL;
     trail->top = 0;
@@ -71,8 +74,9 @@ struct trail *trail_take(uintptr_t sp)
         !atomic_compare_exchange_strong_explicit(&trail->user, &nobody, self, memory_order_acquire,
                                                  memory_order_relaxed))
         return NULL;
-    if (UNLIKELY(trail->thread != self))
-        begin_for(trail, self);
+    uint64_t unloads = image_unloads();
+    if (UNLIKELY(trail->thread != self || trail->unloads != unloads))
+        begin_for(trail, self, unloads);
     return trail;
 }
 

@@ -9,8 +9,8 @@
  *     this walk     malloc   make_list ──┘ joins here, and looks whether the words still hold
  *
  * So a step that has been taken before costs a nanosecond or two instead of twelve, and nothing is
- * assumed: each word that the walk depends on is read again. (Only a library that was unloaded and
- * another one that has the same return address in a frame of the same place are not told apart.)
+ * assumed: each word that the walk depends on is read again. When a library is unloaded all trails
+ * end.
  *
  * Several threads share a trail by turns: who finds it taken walks without one. */
 #ifndef PROFILE_TRAIL_H

@@ -97,12 +97,12 @@ static unsigned count_blocks(const char *name, unsigned long function)
 
 static unsigned long function_of_a, function_of_b; /* in their files */
 
-#define CHECK_PLUGINS(of_a, of_b)                                                              \
-    do {                                                                                       \
-        unsigned a_ = count_blocks("libprofiled_a.so", function_of_a);                         \
-        unsigned b_ = count_blocks("libprofiled_b.so", function_of_b);                         \
-        CHECK_MSG(a_ == (of_a) && b_ == (of_b), "%s: %u blocks of a, %u of b", getenv("MOLT"), \
-                  a_, b_);                                                                     \
+#define CHECK_PLUGINS(of_a, of_b)                                                                  \
+    do {                                                                                           \
+        unsigned a_ = count_blocks("libprofiled_a.so", function_of_a);                             \
+        unsigned b_ = count_blocks("libprofiled_b.so", function_of_b);                             \
+        CHECK_MSG(a_ == (of_a) && b_ == (of_b), "%s: %u blocks of a, %u of b", getenv("MOLT"), a_, \
+                  b_);                                                                             \
     } while (0)
 
 static void check_leaks(void)
