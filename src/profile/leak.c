@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define FAILED_STATUS 23 /* as LeakSanitizer's */
 
@@ -39,6 +40,8 @@ struct check {
     struct suppressions suppressions;
     struct record_totals totals;
     struct sum sums[LEAK_KINDS], inside, suppressed;
+    size_t text_length;
+    char text[4096]; /* that is to be written */
 };
 
 static void add(struct sum *sum, uint64_t blocks, uint64_t bytes)
@@ -115,10 +118,21 @@ static bool note_record(const struct record *record, void *context)
 
 /* ---- Lines ---- */
 
+static void flush(struct check *check)
+{
+    if (check->error == 0 && report_write(check->fd, check->text, check->text_length) != 0)
+        check->error = errno;
+    check->text_length = 0;
+}
+
+/* Lines are written many at a time: some programs leak from ten thousand places. */
 static void write_line(struct check *check, struct report_line *line)
 {
-    if (check->error == 0 && report_write_line(check->fd, line) != 0)
-        check->error = errno;
+    if (line->length + 1 > sizeof check->text - check->text_length)
+        flush(check);
+    memcpy(check->text + check->text_length, line->text, line->length);
+    check->text_length += line->length;
+    check->text[check->text_length++] = '\n';
     line->length = 0;
 }
 
@@ -155,6 +169,7 @@ static void write_group(struct check *check, const struct leak_group *group)
         frame_append(&line, group->stack->frames[n]);
         write_line(check, &line);
     }
+    flush(check);
 }
 
 static void write_groups(struct check *check)
@@ -277,6 +292,7 @@ static int run_check(struct check *check, const struct roots_caller *caller)
     write_reachable(check);
     write_suppressed(check);
     write_limits(check);
+    flush(check);
     return check->error;
 }
 

@@ -2,6 +2,7 @@
 #include "suppress.h"
 
 #include "frame.h"
+#include "module.h"
 #include "stack.h"
 
 #include "os/os.h"
@@ -11,6 +12,9 @@
 #include <string.h>
 
 #define FILE_BYTES ((size_t)1 << 20)
+
+/* Leaks come from the same frames again and again, and the loader looks for a name for long. */
+enum { KNOWN_BITS = 12, KNOWN_BYTES = sizeof(uintptr_t) << KNOWN_BITS };
 
 /* What the loader and libc keep until the end of the process, or lose where a thread ends. */
 static const char built_in[] = "leak:*tls_get_addr*\n"
@@ -72,7 +76,7 @@ static bool any_pattern(const char *text,
 
 int suppress_begin(struct suppressions *suppressions, const char *path)
 {
-    *suppressions = (struct suppressions){.text = NULL};
+    *suppressions = (struct suppressions){.known = os_map(KNOWN_BYTES)};
     if (path == NULL || *path == '\0')
         return 0;
     suppressions->mapped_bytes = FILE_BYTES;
@@ -90,6 +94,8 @@ void suppress_end(struct suppressions *suppressions)
 {
     if (suppressions->text != NULL)
         os_unmap(suppressions->text, suppressions->mapped_bytes);
+    if (suppressions->known != NULL)
+        os_unmap(suppressions->known, KNOWN_BYTES);
 }
 
 /* ---- Frames ---- */
@@ -105,18 +111,37 @@ static bool fits_frame(const char *pattern, size_t length, const void *context)
            (names->path != NULL && suppress_fits(pattern, length, names->path));
 }
 
-static bool has_frame(const struct suppressions *suppressions, uintptr_t address)
+/* The function of an address that is told, as far as the loader knows it. */
+static const char *function_at(uintptr_t address)
+{
+    const struct module *module = module_of(address);
+    Dl_info info = {.dli_sname = NULL};
+    if (module == NULL || module_is_loaded(module))
+        dladdr((const void *)(address - (module != NULL ? module->shift : 0)), &info);
+    return info.dli_sname;
+}
+
+static bool fits_any(const struct suppressions *suppressions, uintptr_t address)
 {
     char buffer[FRAME_PATH_SIZE];
     uintptr_t base;
-    Dl_info info = {.dli_sname = NULL};
-    dladdr((const void *)(address - 1), &info);
-    struct names names = {frame_path(address, &base, buffer), info.dli_sname};
+    struct names names = {frame_path(address, &base, buffer), function_at(address - 1)};
     return any_pattern(built_in, fits_frame, &names) ||
            (suppressions->text != NULL && any_pattern(suppressions->text, fits_frame, &names));
 }
 
-bool suppress_has(const struct suppressions *suppressions, const struct stack *stack)
+static bool has_frame(struct suppressions *suppressions, uintptr_t address)
+{
+    uintptr_t doubled = address << 1, nothing = 0;
+    uint64_t hash = (uint64_t)address * UINT64_C(0x9e3779b97f4a7c15);
+    uintptr_t *known =
+        suppressions->known != NULL ? &suppressions->known[hash >> (64 - KNOWN_BITS)] : &nothing;
+    if ((*known | 1) != (doubled | 1))
+        *known = doubled | fits_any(suppressions, address);
+    return (*known & 1) != 0;
+}
+
+bool suppress_has(struct suppressions *suppressions, const struct stack *stack)
 {
     for (uint32_t n = 0; n < stack->depth; n++)
         if (has_frame(suppressions, stack->frames[n]))

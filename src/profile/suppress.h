@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct stack;
 
@@ -20,6 +21,7 @@ bool suppress_fits(const char *pattern, size_t length, const char *text);
 struct suppressions {
     char *text; /* the file's; NULL: none */
     size_t mapped_bytes;
+    uintptr_t *known; /* what was found for frames that were looked at; NULL: no memory for it */
 };
 
 /* Reads the patterns of a file, to be added to the built-in ones. 0, or errno: the file cannot be
@@ -28,6 +30,6 @@ int suppress_begin(struct suppressions *suppressions, const char *path);
 void suppress_end(struct suppressions *suppressions);
 
 /* Whether a pattern fits a frame of the stack. Takes the loader's lock. */
-bool suppress_has(const struct suppressions *suppressions, const struct stack *stack);
+bool suppress_has(struct suppressions *suppressions, const struct stack *stack);
 
 #endif
