@@ -200,7 +200,8 @@ MOLT_API int molt_account_write(int fd, enum molt_format format);
  *
  * Returns how many unreachable blocks the report tells of, those apart that suppressions fit; or -1
  * and errno: ENODATA: nothing is recorded; ENOMEM; EDEADLK: the calling thread has interrupted the
- * library in a signal handler; else what write(2) said. */
+ * library in a signal handler; ENXIO: /proc does not tell where the stacks are, since it is not
+ * there or no descriptor is left; else what write(2) said. */
 MOLT_API long molt_leaks_check(int fd);
 
 /* Marks this moment. Of what is allocated from now on, a later molt_leaks_check lists as suspects

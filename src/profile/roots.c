@@ -6,6 +6,7 @@
 #include "os/mappings.h"
 #include "os/os.h"
 
+#include <errno.h>
 #include <link.h> // dl_iterate_phdr
 #include <string.h>
 
@@ -113,16 +114,16 @@ static bool add_mapping(const struct mapping *mapping, void *context)
 
 enum { MAPPINGS_SPARE = 16 }; /* the list itself is one */
 
-bool roots_stop(struct roots *roots)
+int roots_stop(struct roots *roots)
 {
     tracer_stop(&roots->tracer);
     roots->mapping_capacity = MAPPINGS_SPARE;
-    mappings_visit(count_mapping, roots);
+    if (!mappings_visit(count_mapping, roots))
+        return ENXIO;
     roots->mappings = map_list(roots->mapping_capacity, &roots->mapping_bytes);
     if (roots->mappings == NULL)
-        return false;
-    mappings_visit(add_mapping, roots);
-    return true;
+        return ENOMEM;
+    return mappings_visit(add_mapping, roots) ? 0 : ENXIO;
 }
 
 void roots_release(struct roots *roots)

@@ -58,8 +58,9 @@ struct roots {
 bool roots_begin(struct roots *roots);
 
 /* Stops the other threads, as far as the kernel lets it, and notes the mappings. The caller holds
- * all locks that it will need, and has blocked all signals. False: no memory. */
-bool roots_stop(struct roots *roots);
+ * all locks that it will need, and has blocked all signals. 0, or errno: ENOMEM; ENXIO: the kernel
+ * does not tell the mappings, so nobody knows where stacks are. roots_release is due in any case. */
+int roots_stop(struct roots *roots);
 
 /* Marks what can be reached from all roots. */
 void roots_mark(const struct roots *roots, const struct roots_caller *caller, struct reach *reach);

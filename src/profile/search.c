@@ -19,13 +19,15 @@ static void look(struct search *search, const struct roots_caller *caller, const
 static int look_stopped(struct search *search, const struct roots_caller *caller,
                         const uintptr_t *kept, size_t kept_count)
 {
-    bool has_memory = roots_stop(&search->roots) && reach_begin(&search->reach);
+    int error = roots_stop(&search->roots);
+    if (error == 0 && !reach_begin(&search->reach))
+        error = ENOMEM;
     search->has_stopped = search->roots.tracer.has_stopped;
     search->at_ns = os_now_ns();
-    if (has_memory)
+    if (error == 0)
         look(search, caller, kept, kept_count);
     roots_release(&search->roots);
-    return has_memory ? 0 : ENOMEM;
+    return error;
 }
 
 static int look_locked(struct search *search, const struct roots_caller *caller,

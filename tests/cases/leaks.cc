@@ -14,6 +14,7 @@
 #include <string>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <thread>
 #include <vector>
@@ -166,6 +167,25 @@ static void exit_after_the_first_thread()
     pthread_exit(NULL);
 }
 
+/* Nobody knows where the stacks are then, so nothing is said of what they may lead to. */
+static void without_descriptors()
+{
+    struct rlimit limit = {20, 20};
+    leak(100, 1);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    while (open("/dev/null", O_RDONLY) >= 0)
+        continue;
+}
+
+static void without_proc()
+{
+    leak(100, 1);
+    if (geteuid() == 0)
+        REQUIRE(mkdir("root", 0700) == 0 && chroot("root") == 0);
+    else
+        without_descriptors();
+}
+
 static void ptrace_forbidden()
 {
     struct sock_filter filter[] = {
@@ -264,6 +284,10 @@ static const struct scenario {
      ""},
     {"exit_after_the_first_thread", exit_after_the_first_thread, 0,
      "leaks: 0 bytes in 0 blocks are unr", ""},
+    {"without_descriptors", without_descriptors, 0,
+     "molt: warning: leaks: not looked for: /proc does not tell where the stacks are\n", ""},
+    {"without_proc", without_proc, 0,
+     "molt: warning: leaks: not looked for: /proc does not tell where the stacks are\n", ""},
     {"ptrace_forbidden", ptrace_forbidden, 23, "leaks: other threads could not be stopped", ""},
     {"ptrace_forbidden", ptrace_forbidden, 23, "leaks: 100 bytes in 1 block is unr", ""},
     {"output_stays_whole", output_stays_whole, 23, "not written out yet", ""},
@@ -325,6 +349,7 @@ int main()
         check(&scenario);
     unlink((folder + "/leaks.supp").c_str());
     unlink((folder + "/leaks.other").c_str());
+    rmdir((folder + "/root").c_str());
     rmdir(made);
     return case_end();
 }
