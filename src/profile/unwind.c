@@ -121,7 +121,7 @@ static NOINLINE unsigned by_tables(uintptr_t *frames, unsigned max)
 
 static NOINLINE unsigned by_fp(uintptr_t *frames, unsigned max)
 {
-    return walk_up(frames, max, walk_step_by_chain);
+    return walk_up(frames, max, walk_step_by_fp);
 }
 
 /* ---- Choosing one ---- */

@@ -97,7 +97,7 @@ static bool go_to_interrupted(struct walk *walk)
     return walk->is_exact && walk->address != 0;
 }
 
-bool walk_step_by_chain(struct walk *walk)
+static bool step_by_chain(struct walk *walk)
 {
     uintptr_t fp, address;
     return walk->fp >= walk->sp && thread_stack_read(&walk->stack, walk->fp, &fp) &&
@@ -152,7 +152,21 @@ static bool step_without_rule(struct walk *walk)
 {
     if (is_signal_return(walk->address))
         return go_to_interrupted(walk);
-    return walk_step_by_chain(walk) && follows_call(walk->address);
+    return step_by_chain(walk) && follows_call(walk->address);
+}
+
+/* Code without frame pointers leaves something else in the register: then the walk comes to what
+ * is no code. */
+bool walk_step_by_fp(struct walk *walk)
+{
+    if (!step_by_chain(walk))
+        return false;
+    uintptr_t address = walk->address - 1;
+    if (address - walk->image.start < walk->image.end - walk->image.start ||
+        image_find(address, &walk->image))
+        return true;
+    walk->image = (struct image){.start = 0};
+    return follows_call(walk->address);
 }
 
 /* ---- Code with a rule ---- */

@@ -38,9 +38,9 @@ struct walk {
 /* Begins at a frame of which these registers are known. */
 void walk_begin(struct walk *walk, uintptr_t address, uintptr_t sp, uintptr_t fp);
 
-/* Go to the caller's frame: by the tables, or by the chain of frame pointers alone. False if that
- * is the end. */
+/* Go to the caller's frame: by the tables, or by the chain of frame pointers alone, as long as that
+ * leads to code. False if that is the end. */
 bool walk_step(struct walk *walk);
-bool walk_step_by_chain(struct walk *walk);
+bool walk_step_by_fp(struct walk *walk);
 
 #endif

@@ -328,6 +328,50 @@ static void make_children(void)
     thread_join(others[1]);
 }
 
+/* ---- Frame pointers that are none ---- */
+
+#if defined(__x86_64__)
+/* Calls the function with another frame pointer. */
+void call_with(void (*function)(void), uintptr_t *frame);
+__asm__(".text\n"
+        ".type call_with, %function\n"
+        "call_with: push %rbp\n"
+        "    mov %rsi, %rbp\n"
+        "    call *%rdi\n"
+        "    pop %rbp\n"
+        "    ret\n"
+        ".size call_with, . - call_with\n");
+
+static void *misled;
+
+static void allocate_misled(void)
+{
+    misled = malloc(12345);
+}
+
+/* A chain of frame pointers may lead to what is no code, which is not told then. */
+static void mislead(void)
+{
+    static char text[MIB];
+    int (*dump)(const char *path);
+    uintptr_t frames[6] = {0};
+    char wrong[40];
+    frames[0] = (uintptr_t)&frames[2];
+    frames[1] = (uintptr_t)opaque(malloc(100));
+    *(void **)&dump = dlsym(RTLD_DEFAULT, "molt_profile_dump");
+    call_with(allocate_misled, opaque(frames));
+    REQUIRE(misled && dump("misled") == 0 && read_file("misled", text, sizeof text) > 0);
+    snprintf(wrong, sizeof wrong, " 0x%lx", (unsigned long)frames[1]);
+    REQUIRE(!strstr(text, wrong));
+    unlink("misled");
+    free(misled);
+}
+#else
+static void mislead(void)
+{
+}
+#endif
+
 /* ---- Descriptors and directories ---- */
 
 /* A file of the program's gets the number of standard error: nothing is written to it. */
@@ -371,7 +415,7 @@ static const struct {
     {"coroutines", use_coroutines},  {"cancel", cancel_threads},
     {"first", end_first_thread},     {"children", make_children},
     {"error", lose_standard_error},  {"descriptors", use_all_descriptors},
-    {"root", change_root},
+    {"root", change_root},           {"pointers", mislead},
 };
 
 static int act(const char *name)
@@ -459,6 +503,7 @@ int main(int count, char **arguments)
         check_act("error", 2);
         check_act("descriptors", 0);
         check_act("root", 0);
+        check_act("pointers", 1);
     }
     return case_end();
 }
