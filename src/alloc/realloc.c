@@ -28,15 +28,23 @@ static void *resize_in_place(void *block, size_t bytes, size_t size)
     return resized;
 }
 
-/* The same while calls are watched: to resize a block that is or may be recorded is to free it and
- * to allocate another. If there is no memory for that, it is not recorded any more. */
-static COLD void *resize_watched(void *block, size_t bytes, size_t size)
+static void *keep_in_place(void *block, size_t bytes, size_t size)
+{
+    return size <= bytes ? block : NULL;
+}
+
+/* Has `resize` resize a block. While calls are watched that is to free a block which is or may be
+ * recorded, and to allocate another. */
+static void *resize_by(void *resize(void *block, size_t bytes, size_t size), void *block,
+                       size_t bytes, size_t size)
 {
     bool is_seen = watch_is_on(WATCH_TRACE) || (watch_is_on(WATCH_FREES) && bytes > BLOCK_MAX);
-    if (is_seen)
-        profile_hooks.freed(block);
-    void *resized = resize_in_place(block, bytes, size);
-    if (is_seen && resized != NULL)
+    if (LIKELY(!is_seen))
+        return resize(block, bytes, size);
+    profile_hooks.resizing(block);
+    void *resized = resize(block, bytes, size);
+    profile_hooks.resized(block, resized != NULL);
+    if (resized != NULL)
         malloc_watch_new(resized, size, true);
     return resized;
 }
@@ -45,10 +53,10 @@ static COLD void *resize_watched(void *block, size_t bytes, size_t size)
  * serves as it stands. */
 static COLD void *not_moved(void *block, size_t bytes, size_t size)
 {
-    if (size > bytes)
-        return NULL;
-    malloc_note_larger();
-    return block;
+    void *kept = resize_by(keep_in_place, block, bytes, size);
+    if (kept != NULL)
+        malloc_note_larger();
+    return kept;
 }
 
 /* A huge block that realloc moves a smaller one to: it is likely to grow again. */
@@ -69,8 +77,7 @@ static NOINLINE void *resize_slow(void *block, size_t size)
     size_t bytes = malloc_block_bytes(block, "realloc");
     void *resized = NULL;
     if (size <= PTRDIFF_MAX)
-        resized = UNLIKELY(watch_get() != 0) ? resize_watched(block, bytes, size)
-                                             : resize_in_place(block, bytes, size);
+        resized = resize_by(resize_in_place, block, bytes, size);
     if (resized != NULL)
         return resized;
     if (size > bytes)

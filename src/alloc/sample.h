@@ -33,7 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What src/profile does. The first three are called with no lock held and outside of the
+/* What src/profile does. The first five are called with no lock held and outside of the
  * heap, by any thread, perhaps in a signal handler. */
 struct profile_hooks {
     /* A sampled allocation of `size` bytes got a block that takes `bytes`. False: it is not
@@ -41,6 +41,11 @@ struct profile_hooks {
     bool (*allocated)(void *block, size_t size, size_t bytes);
     /* The block is about to be freed; it may be one that was never told of. */
     void (*freed)(void *block);
+
+    /* The same of a block that is about to be resized, which is told of afterwards: whether it is
+     * gone, so that what there is now has to be told of by `allocated`. */
+    void (*resizing)(void *block);
+    void (*resized)(void *block, bool is_gone);
 
     /* The profiler's own resident memory, nearly. Any thread, at any time. */
     size_t (*own_bytes)(void);

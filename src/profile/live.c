@@ -13,8 +13,8 @@ enum {
     BUCKET_SLOTS = 8,
 };
 
-/* In place of a block's address. */
-enum { FREE = 0, TAKEN = 1 };
+/* In place of a block's address; and a bit in it: the record is set aside. */
+enum { FREE = 0, TAKEN = 1, ASIDE = 2 };
 
 struct slot {
     _Atomic(size_t) size, bytes;
@@ -159,21 +159,23 @@ static bool bucket_read(struct bucket *bucket, unsigned i, struct record *record
     if (block == FREE || block == TAKEN)
         return false;
     uint32_t version = atomic_load_explicit(&bucket->slots[i].version, memory_order_acquire);
-    record->block = (void *)block;
+    record->block = (void *)(block & ~(uintptr_t)ASIDE);
     record->place = &bucket->blocks[i];
     slot_read(&bucket->slots[i], record);
     return atomic_load_explicit(&bucket->blocks[i], memory_order_relaxed) == block &&
            atomic_load_explicit(&bucket->slots[i].version, memory_order_relaxed) == version;
 }
 
-/* The block's bucket and its slot there; NULL: it has no record. */
-static struct bucket *find(void *block, unsigned *slot)
+/* The block's bucket and its slot there, which has the block's address and these bits; NULL: it has
+ * no such record. */
+static struct bucket *find(const void *block, uintptr_t bits, unsigned *slot)
 {
     uint64_t hash = hash_of(block);
+    uintptr_t wanted = (uintptr_t)block | bits;
     bucket_place *places;
     for (unsigned table = 0; table < TABLES && (places = places_of(table)) != NULL; table++) {
         struct bucket *bucket = bucket_at(place_of(places, table, hash));
-        if (bucket != NULL && (*slot = bucket_search(bucket, (uintptr_t)block)) < BUCKET_SLOTS)
+        if (bucket != NULL && (*slot = bucket_search(bucket, wanted)) < BUCKET_SLOTS)
             return bucket;
     }
     return NULL;
@@ -203,21 +205,47 @@ bool live_add(const struct record *record)
 bool live_find(void *block, struct record *record)
 {
     unsigned i;
-    struct bucket *bucket = find(block, &i);
+    struct bucket *bucket = find(block, 0, &i);
     return bucket != NULL && bucket_read(bucket, i, record);
+}
+
+static bool change(_Atomic(uintptr_t) *place, uintptr_t from, uintptr_t to)
+{
+    return atomic_compare_exchange_strong_explicit(place, &from, to, memory_order_release,
+                                                   memory_order_relaxed);
 }
 
 bool live_remove(const struct record *record)
 {
-    uintptr_t expected = (uintptr_t)record->block;
-    return atomic_compare_exchange_strong_explicit(record->place, &expected, FREE,
-                                                   memory_order_release, memory_order_relaxed);
+    return change(record->place, (uintptr_t)record->block, FREE);
+}
+
+bool live_set_aside(void *block)
+{
+    unsigned i;
+    struct bucket *bucket = find(block, 0, &i);
+    return bucket != NULL && change(&bucket->blocks[i], (uintptr_t)block, (uintptr_t)block | ASIDE);
+}
+
+bool live_put_back(void *block)
+{
+    unsigned i;
+    struct bucket *bucket = find(block, ASIDE, &i);
+    return bucket != NULL && change(&bucket->blocks[i], (uintptr_t)block | ASIDE, (uintptr_t)block);
+}
+
+bool live_remove_aside(void *block, struct record *record)
+{
+    unsigned i;
+    struct bucket *bucket = find(block, ASIDE, &i);
+    return bucket != NULL && bucket_read(bucket, i, record) &&
+           change(&bucket->blocks[i], (uintptr_t)block | ASIDE, FREE);
 }
 
 void live_resize(void *block, size_t size)
 {
     unsigned i;
-    struct bucket *bucket = find(block, &i);
+    struct bucket *bucket = find(block, 0, &i);
     if (bucket != NULL)
         atomic_store_explicit(&bucket->slots[i].size, size, memory_order_release);
 }

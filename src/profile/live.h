@@ -11,9 +11,10 @@
  *     table 2  8192 buckets    -   -   - ...
  *
  * A slot's address is 0 while it is free, and TAKEN while its record is written; the block's
- * address is stored last. Only who has allocated a block adds its record, and only who frees it
- * removes that. Others may read a record at any time: the slot's `version` tells them whether it
- * has become another one meanwhile. Stopping at any instruction (fork) loses a slot at most. */
+ * address is stored last. Only who has allocated a block adds its record, and only who frees or
+ * resizes it removes that, or sets it aside: so another block that gets the address meanwhile has a
+ * record of its own. Others may read a record at any time: the slot's `version` tells them whether
+ * it has become another one meanwhile. Stopping at any instruction (fork) loses a slot at most. */
 #ifndef PROFILE_LIVE_H
 #define PROFILE_LIVE_H
 
@@ -43,6 +44,14 @@ bool live_find(void *block, struct record *record);
 
 /* Takes a record out that has been found. False: somebody else has done so. */
 bool live_remove(const struct record *record);
+
+/* The block may lose its address: its record is found by those below alone, and by live_each. */
+bool live_set_aside(void *block);
+
+/* The block has kept its address; or it has lost it, and the record is taken out and copied. False:
+ * there is none that was set aside. */
+bool live_put_back(void *block);
+bool live_remove_aside(void *block, struct record *record);
 
 /* Notes another size that was asked for. */
 void live_resize(void *block, size_t size);

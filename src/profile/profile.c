@@ -46,9 +46,24 @@ static void freed(void *block)
     record_remove(block);
 }
 
+static void resizing(void *block)
+{
+    record_set_aside(block);
+}
+
+static void resized(void *block, bool is_gone)
+{
+    if (is_gone)
+        record_remove_aside(block);
+    else
+        record_put_back(block);
+}
+
 static const struct profile_hooks hooks_of_profile IN_SECTION("molt_profile_hooks") = {
     .allocated = allocated,
     .freed = freed,
+    .resizing = resizing,
+    .resized = resized,
     .own_bytes = profile_memory_given,
     .failing = trigger_failing,
     .follow_options = profile_follow_options,

@@ -229,6 +229,35 @@ bool record_remove(void *block)
     return is_removed;
 }
 
+/* Which first looks as record_remove does. */
+void record_set_aside(void *block)
+{
+    struct record record;
+    if (live_find(block, &record))
+        live_set_aside(block);
+}
+
+/* Inside, so that no record of the profile before is put back into a new one. */
+void record_put_back(void *block)
+{
+    if (enter() == 0)
+        return;
+    live_put_back(block);
+    leave();
+}
+
+void record_remove_aside(void *block)
+{
+    struct record record;
+    size_t mean_now = enter();
+    bool is_removed = live_remove_aside(block, &record);
+    if (mean_now == 0)
+        return;
+    if (is_removed)
+        count_removed(&record, mean_now);
+    leave();
+}
+
 void record_resize(void *block, size_t size)
 {
     struct record record;

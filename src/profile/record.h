@@ -47,6 +47,13 @@ bool record_add_object(void *block, size_t size, size_t bytes, const struct stac
 /* The block is about to be freed. Returns whether it had a record. */
 bool record_remove(void *block);
 
+/* The block is about to be resized, and may move: another thread's block may have its address from
+ * then on. Afterwards its record is there as before, if it could not be resized; or it goes, as if
+ * the block had been freed, and what was made of it is another block. */
+void record_set_aside(void *block);
+void record_put_back(void *block);
+void record_remove_aside(void *block);
+
 /* Another size was asked for, which the block has room for as it is. Does nothing if it has no
  * record. If `bytes` changes, too, so does the chance to be sampled: it is another block then. */
 void record_resize(void *block, size_t size);

@@ -59,7 +59,8 @@ bool roots_begin(struct roots *roots);
 
 /* Stops the other threads, as far as the kernel lets it, and notes the mappings. The caller holds
  * all locks that it will need, and has blocked all signals. 0, or errno: ENOMEM; ENXIO: the kernel
- * does not tell the mappings, so nobody knows where stacks are. roots_release is due in any case. */
+ * does not tell the mappings, so nobody knows where stacks are. roots_release is due in any case.
+ */
 int roots_stop(struct roots *roots);
 
 /* Marks what can be reached from all roots. */

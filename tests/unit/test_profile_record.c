@@ -287,6 +287,48 @@ START_TEST(test_resize)
 }
 END_TEST
 
+/* While a block is resized another one may get its address. */
+START_TEST(test_set_aside)
+{
+    struct record before, after;
+    add(1, 100, 128, 0);
+    record_each_live(copy_record, &before);
+    record_set_aside(block(1));
+    ck_assert_uint_eq(totals().live_count, 1);
+    record_each_live(copy_record, &after);
+    ck_assert_mem_eq(&before, &after, sizeof before);
+    ck_assert(!record_remove(block(1)));
+    record_put_back(block(1));
+    record_set_aside(block(1));
+    add(1, 200, 256, 1);
+    ck_assert_uint_eq(totals().live_bytes, 300);
+    record_remove_aside(block(1));
+    record_remove_aside(block(1));
+    record_put_back(block(1));
+    record_each_live(copy_record, &after);
+    ck_assert_uint_eq(after.size, 200);
+    ck_assert_uint_eq(totals().live_bytes, 200);
+    ck_assert(sums_are_right());
+    drop(1);
+    check_that_nothing_lives();
+}
+END_TEST
+
+/* What was set aside in the profile before does not come back. */
+START_TEST(test_set_aside_in_a_restart)
+{
+    add(1, 100, 128, 0);
+    record_set_aside(block(1));
+    record_set_aside(block(2));
+    record_restart(5);
+    record_put_back(block(1));
+    record_remove_aside(block(1));
+    record_remove_aside(block(2));
+    ck_assert(!record_remove(block(1)));
+    check_that_nothing_lives();
+}
+END_TEST
+
 static void *remove_first(void *unused)
 {
     drop(1);
@@ -724,6 +766,18 @@ static void resize_one(void)
     record_resize(block(1), 12);
 }
 
+static void fail_to_move_one(void)
+{
+    record_set_aside(block(1));
+    record_put_back(block(1));
+}
+
+static void move_one(void)
+{
+    record_set_aside(block(1));
+    record_remove_aside(block(1));
+}
+
 static void add_with_a_new_site(void)
 {
     record_add_object(block(1), 16, 16, stacks[STACKS - 1], "type");
@@ -742,6 +796,7 @@ static const struct scenario {
 } scenarios[] = {
     {"add", false, add_one, false},      {"add with a new site", false, add_with_a_new_site, false},
     {"remove", true, remove_one, false}, {"resize", true, resize_one, false},
+    {"move", true, move_one, false},     {"fail to move", true, fail_to_move_one, false},
     {"restart", true, restart, true},
 };
 
@@ -872,6 +927,7 @@ static int use_in_child(void)
     record_each_live(copy_record, &record);
     for (size_t n = 0; n < 2100; n++)
         record_remove(block(n));
+    record_remove_aside(block(1)); /* whose thread is gone: in the child it is lost, but lives */
     struct record_totals now = totals();
     if (now.live_count != 0 || now.live_bytes != 0 || now.live_estimate != 0)
         return 3;
@@ -960,6 +1016,8 @@ Suite *suite_profile_record(void)
     tcase_add_test(one, test_no_stack);
     tcase_add_test(one, test_sites_of_large_blocks);
     tcase_add_test(one, test_resize);
+    tcase_add_test(one, test_set_aside);
+    tcase_add_test(one, test_set_aside_in_a_restart);
     tcase_add_test(one, test_temporary_blocks);
     tcase_add_test(one, test_lifetimes);
     tcase_add_test(one, test_a_lifetime);

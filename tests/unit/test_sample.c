@@ -8,11 +8,13 @@
 #include "unit.h"
 
 #include "alloc/map.h"
+#include "alloc/peak.h" // peak_set_limits
 #include "alloc/sample.h"
 #include "alloc/size_class.h"
 #include "base/options.h"
 #include "base/random.h"
 #include "base/tunables.h"
+#include "os/os.h" // os_fail
 #include "profile/profile.h"
 #include "profile/record.h"
 
@@ -210,6 +212,97 @@ START_TEST(test_realloc)
 }
 END_TEST
 
+/* Ways to have realloc fail to grow a block, or to move one that shrinks. */
+static size_t ask_too_much(size_t bytes)
+{
+    (void)bytes;
+    return SIZE_MAX / 4; /* more than there are addresses */
+}
+
+static size_t ask_at_the_limit(size_t bytes)
+{
+    options.hard_limit = 1;
+    peak_set_limits();
+    return bytes + (16 << 20);
+}
+
+static size_t ask_a_system_without_memory(size_t bytes)
+{
+    os_fail(1, true);
+    return bytes + (16 << 20);
+}
+
+static size_t ask_for_little(size_t bytes)
+{
+    os_fail(1, true);
+    return bytes / 20;
+}
+
+static size_t (*const failing[])(size_t bytes) = {
+    ask_too_much,
+    ask_at_the_limit,
+    ask_a_system_without_memory,
+    ask_for_little,
+};
+
+/* Blocks of pools (20 and 20,000 bytes), a run, and huge ones. */
+static const size_t resized[] = {20, 20000, 100000, 2500000, 9000000};
+
+static bool copy_record(const struct record *record, void *copy)
+{
+    *(struct record *)copy = *record;
+    return true;
+}
+
+static size_t all_live(void)
+{
+    struct record_totals now;
+    record_totals_get(&now); /* what fails has samples that are missed */
+    return now.live_count;
+}
+
+/* A block that could neither be resized nor moved is still there, and so is its record: that of its
+ * allocation. Only what shrinks where it stands is another block. */
+static void fail_to_resize(size_t size, size_t (*ask)(size_t bytes), size_t mean)
+{
+    struct record before, after;
+    molt_profile_start(mean);
+    char *block = molt_malloc(size);
+    ck_assert_uint_eq(all_live(), 1);
+    record_each_live(copy_record, &before);
+    size_t wanted = ask(size);
+    void *other = molt_realloc(block, wanted);
+    os_fail(0, false);
+    ck_assert_msg(wanted < size || other == NULL, "%zu bytes became %zu", size, wanted);
+    ck_assert_msg(all_live() == 1, "%zu bytes, %zu asked for, one in %zu: %zu records", size,
+                  wanted, mean, all_live());
+    record_each_live(copy_record, &after);
+    if (other == NULL)
+        ck_assert_mem_eq(&before, &after, sizeof before);
+    else
+        ck_assert_uint_eq(after.size, wanted);
+    molt_free(other == NULL ? block : other);
+    ck_assert_uint_eq(all_live(), 0);
+}
+
+START_TEST(test_failing_realloc)
+{
+    size_t size = resized[(size_t)_i % COUNT_OF(resized)];
+    size_t (*ask)(size_t) = failing[(size_t)_i / COUNT_OF(resized)];
+    fail_to_resize(size, ask, 1);
+}
+END_TEST
+
+/* The same where the block is one of few that are sampled. */
+START_TEST(test_failing_realloc_of_a_sample)
+{
+    size_t size = resized[(size_t)_i % COUNT_OF(resized)];
+    size_t (*ask)(size_t) = failing[(size_t)_i / COUNT_OF(resized)];
+    if (ask != ask_for_little)
+        fail_to_resize(size, ask, 2);
+}
+END_TEST
+
 START_TEST(test_calloc)
 {
     static const size_t some[] = {8, 40, 1000, 5000, 20000, 40000, 3000000};
@@ -356,6 +449,9 @@ Suite *suite_sample(void)
     tcase_add_test(tests, test_freed_after_the_end);
     tcase_add_test(tests, test_calloc);
     tcase_add_test(tests, test_realloc);
+    tcase_add_loop_test(tests, test_failing_realloc, 0, COUNT_OF(resized) * COUNT_OF(failing));
+    tcase_add_loop_test(tests, test_failing_realloc_of_a_sample, 0,
+                        COUNT_OF(resized) * COUNT_OF(failing));
     tcase_add_loop_test(tests, test_objects, 0, COUNT_OF(types));
     tcase_add_loop_test(tests, test_garbage, 0, 2);
     tcase_add_test(tests, test_on_and_off);
