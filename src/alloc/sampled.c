@@ -3,6 +3,7 @@
 
 #include "heap.h"
 #include "map.h"
+#include "misuse.h"
 #include "perturb.h"
 #include "registry.h"
 #include "remote.h"
@@ -20,12 +21,21 @@ static struct pool *find_pool(struct heap *heap, unsigned size_class)
     return pool != NULL ? pool : heap_make_pool(heap, size_class);
 }
 
+/* The pool's first free block; NULL: it has none. */
+static struct block *take_free(struct pool *pool)
+{
+    struct block *block = block_list_pop(&pool->own);
+    if (UNLIKELY(block == NULL) && !block_list_is_empty(&pool->own))
+        misuse_report_written(block_list_first(&pool->own), pool_block_bytes(pool));
+    return block;
+}
+
 static struct block *take(struct heap *heap, unsigned size_class)
 {
     struct pool *pool = find_pool(heap, size_class);
     if (pool == NULL)
         return NULL;
-    struct block *block = block_list_pop(&pool->own);
+    struct block *block = take_free(pool);
     if (block != NULL)
         pool->left++;
     else

@@ -318,6 +318,28 @@ START_TEST(test_calloc)
 }
 END_TEST
 
+/* The blocks of samples are in pools of their own, whose free blocks a program may overwrite, too:
+ * of a full pool, and of one with room. */
+static void write_after_free(void *count)
+{
+    size_t blocks = (size_t)count;
+    for (size_t i = 0; i < blocks; i++)
+        slots[i] = molt_malloc(1024);
+    for (size_t i = 0; i < blocks; i += 2)
+        molt_free(slots[i]);
+    for (size_t i = 0; i < blocks; i += 2)
+        memset(slots[i], 'x', 8);
+    for (size_t i = 0; i < blocks; i++)
+        slots[i] = molt_malloc(1024);
+}
+
+START_TEST(test_write_after_free)
+{
+    molt_profile_start(2);
+    unit_expect_abort(write_after_free, (void *)(_i == 0 ? 9UL : 500UL), "write after free");
+}
+END_TEST
+
 /* ---- Objects ---- */
 
 struct node {
@@ -452,6 +474,7 @@ Suite *suite_sample(void)
     tcase_add_loop_test(tests, test_failing_realloc, 0, COUNT_OF(resized) * COUNT_OF(failing));
     tcase_add_loop_test(tests, test_failing_realloc_of_a_sample, 0,
                         COUNT_OF(resized) * COUNT_OF(failing));
+    tcase_add_loop_test(tests, test_write_after_free, 0, 2);
     tcase_add_loop_test(tests, test_objects, 0, COUNT_OF(types));
     tcase_add_loop_test(tests, test_garbage, 0, 2);
     tcase_add_test(tests, test_on_and_off);
