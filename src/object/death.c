@@ -29,6 +29,7 @@ static COLD void free_large(void *object, const struct descriptor *type)
     gc_table_remove_large(large);
     void *block = large->block;
     large->block = NULL;
+    header_set(object, (uint64_t)BLOCK_MARK << TAG_SHIFT); /* as a dead object's in a pool */
     free_fast(block);
 }
 

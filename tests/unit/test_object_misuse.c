@@ -126,6 +126,11 @@ START_TEST(test_large_dead)
     struct node *node = molt_new_extra(&node_type, 3 << 20);
     molt_release(node);
     unit_expect_error(do_weak_new, node, "molt_weak_new of %p: not an object\n", (void *)node);
+    struct node *in_run = molt_new_extra(&node_type, 100000);
+    molt_release(in_run);
+    for (size_t i = 0; i < COUNT_OF(operations); i++)
+        unit_expect_error(operations[i].function, in_run, "%s of %p: not an object\n",
+                          operations[i].name, (void *)in_run);
 }
 END_TEST
 
