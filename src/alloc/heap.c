@@ -178,6 +178,8 @@ struct pool *heap_make_pool(struct heap *heap, unsigned size_class)
         return NULL;
     struct pool *pool = map_pool((void *)start);
     pool_init(pool, start, size_class, heap->number, clean_page);
+    if (watch_is_on(WATCH_FREES))
+        profile_hooks.pool_made((void *)start);
     return pool;
 }
 

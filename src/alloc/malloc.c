@@ -145,11 +145,14 @@ COLD void malloc_watch_new(void *block, size_t size, bool zero)
     if (perturb_is_on() && !zero)
         perturb_new(block, size);
     bool is_traced = watch_is_on(WATCH_TRACE);
-    if (!is_traced && (!watch_is_on(WATCH_SAMPLE) || size <= BLOCK_MAX))
+    if (!watch_is_on(WATCH_TRACE | WATCH_ALL_FREES) &&
+        (!watch_is_on(WATCH_FREES) || map_pool_around(block) != NULL))
         return;
     size_t bytes = malloc_block_bytes(block, "malloc");
-    if (is_traced || (bytes > BLOCK_MAX && sample_large(bytes)))
+    if (is_traced || (watch_is_on(WATCH_SAMPLE) && bytes > BLOCK_MAX && sample_large(bytes)))
         profile_hooks.allocated(block, size, bytes);
+    else
+        profile_hooks.given(block);
 }
 
 /* Serves any size at any alignment. */
@@ -222,13 +225,14 @@ static void check_live(const struct pool *pool, const void *p, const char *opera
         misuse_report(operation, p);
 }
 
-static void free_to_pool(struct pool *pool, void *p)
+/* `caller`, here and below, is where free was called. */
+static void free_to_pool(struct pool *pool, void *p, const void *caller)
 {
     check_live(pool, p, "free");
     if (UNLIKELY(pool_has_objects(pool)))
         misuse_report_object("free", p);
     if (UNLIKELY(watch_get() != 0))
-        sampled_watch_freed(pool, p, pool_block_bytes(pool));
+        sampled_watch_freed(pool, p, pool_block_bytes(pool), caller);
     struct heap *heap = thread_enter_by_free(map_heap(pool_heap(pool)));
     if (heap == NULL) {
         remote_free_now(pool, p);
@@ -253,7 +257,7 @@ static void leave_after_release(struct heap *heap, size_t released)
 
 /* A signal handler that has interrupted its thread inside the arenas or the table of huge blocks
  * frees no run and no huge block: the memory is lost, but nothing breaks. */
-static void free_run(void *p)
+static void free_run(void *p, const void *caller)
 {
     if (must_not_wait_for_arenas())
         return;
@@ -261,17 +265,17 @@ static void free_run(void *p)
     if (bytes == 0)
         misuse_report("free", p);
     if (UNLIKELY(watch_get() != 0))
-        sampled_watch_freed(NULL, p, bytes);
+        sampled_watch_freed(NULL, p, bytes, caller);
     struct heap *heap = thread_enter_existing();
     leave_after_release(heap, run_release(heap != NULL ? &heap->runs : NULL, p, bytes));
 }
 
-static void free_huge(void *p)
+static void free_huge(void *p, const void *caller)
 {
     if (lock_is_mine(&huge_lock))
         return;
     if (UNLIKELY(watch_get() != 0))
-        sampled_watch_freed(NULL, p, 0);
+        sampled_watch_freed(NULL, p, 0, caller);
     size_t bytes = huge_free(p);
     if (bytes == 0)
         misuse_report("free", p);
@@ -298,13 +302,14 @@ NOINLINE void free_slow(void *p)
     if (p == NULL || free_behind_hole(p))
         return;
     fork_check();
+    const void *caller = __builtin_return_address(0); /* free comes here by a jump */
     struct pool *pool = map_pool_around(p);
     if (pool != NULL)
-        free_to_pool(pool, p);
+        free_to_pool(pool, p, caller);
     else if (map_in_arena(p) && run_bytes(p) != 0)
-        free_run(p);
+        free_run(p, caller);
     else
-        free_huge(p);
+        free_huge(p, caller);
 }
 
 NOINLINE void free_drained(struct pool *pool)

@@ -15,16 +15,18 @@
 static _Noreturn void report_freed(const char *operation, const void *p, size_t bytes)
 {
     if (strcmp(operation, "free") == 0)
-        report_fatal("double free of %p (%zu bytes)", p, bytes);
-    report_fatal("invalid %s of %p: the block of %zu bytes has been freed", operation, p, bytes);
+        report_fatal_about(p, NULL, "double free of %p (%zu bytes)", p, bytes);
+    report_fatal_about(p, NULL, "invalid %s of %p: the block of %zu bytes has been freed",
+                       operation, p, bytes);
 }
 
 /* p points into a live block that starts earlier. */
 static _Noreturn void report_inside(const char *operation, const void *p, uintptr_t start,
                                     size_t bytes)
 {
-    report_fatal("invalid %s of %p: %zu bytes inside a block of %zu bytes at %p", operation, p,
-                 (size_t)((uintptr_t)p - start), bytes, (void *)start);
+    report_fatal_about((void *)start, NULL,
+                       "invalid %s of %p: %zu bytes inside a block of %zu bytes at %p", operation,
+                       p, (size_t)((uintptr_t)p - start), bytes, (void *)start);
 }
 
 static void report_in_pool(const char *operation, const void *p, const struct pool *pool)
@@ -62,8 +64,8 @@ static void report_in_arena(const char *operation, const void *p)
     }
     report_in_pool(operation, p, map_pool(p));
     if (strcmp(operation, "free") == 0 && arena_was_used(p))
-        report_fatal("double free of %p (its pages are free)", p);
-    report_fatal("invalid %s of %p: no block starts there", operation, p);
+        report_fatal_about(p, NULL, "double free of %p (its pages are free)", p);
+    report_fatal_about(p, NULL, "invalid %s of %p: no block starts there", operation, p);
 }
 
 void misuse_report(const char *operation, const void *p)
@@ -77,23 +79,27 @@ void misuse_report(const char *operation, const void *p)
     bytes = huge_freed_bytes(p);
     if (bytes != 0)
         report_freed(operation, p, bytes);
-    report_fatal("invalid %s of %p: not memory that molt gave out", operation, p);
+    report_fatal_about(p, NULL, "invalid %s of %p: not memory that molt gave out", operation, p);
 }
 
 void misuse_report_size(const char *operation, const void *p, size_t size, size_t block_bytes)
 {
-    report_fatal("invalid %s of %p: %zu bytes said, the block has %zu", operation, p, size,
-                 block_bytes);
+    report_fatal_about(p, NULL, "invalid %s of %p: %zu bytes said, the block has %zu", operation, p,
+                       size, block_bytes);
 }
 
 void misuse_report_written(const void *block, size_t bytes)
 {
-    report_fatal("write after free: the free block %p (%zu bytes) begins with %p, which is no link "
-                 "of molt's: it was written to, or the block before it overran",
-                 block, bytes, (void *)((const struct block *)block)->link);
+    bool is_first = (uintptr_t)block == map_pool(block)->start;
+    report_fatal_about(
+        block, is_first ? NULL : (const char *)block - bytes,
+        "write after free: the free block %p (%zu bytes) begins with %p, which is no link of "
+        "molt's: it was written to, or the block before it overran",
+        block, bytes, (void *)((const struct block *)block)->link);
 }
 
 void misuse_report_object(const char *operation, const void *p)
 {
-    report_fatal("invalid %s of %p: it is an object, which molt_release frees", operation, p);
+    report_fatal_about(p, NULL, "invalid %s of %p: it is an object, which molt_release frees",
+                       operation, p);
 }

@@ -33,19 +33,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What src/profile does. The first five are called with no lock held and outside of the
+/* What src/profile does. The first six are called with no lock held and outside of the
  * heap, by any thread, perhaps in a signal handler. */
 struct profile_hooks {
     /* A sampled allocation of `size` bytes got a block that takes `bytes`. False: it is not
      * recorded, and its free need not be told. */
     bool (*allocated)(void *block, size_t size, size_t bytes);
-    /* The block is about to be freed; it may be one that was never told of. */
-    void (*freed)(void *block);
+    /* The block is about to be freed; it may be one that was never told of. `caller` is a return
+     * address: of the call of free in the program, or in molt. */
+    void (*freed)(void *block, const void *caller);
 
     /* The same of a block that is about to be resized, which is told of afterwards: whether it is
      * gone, so that what there is now has to be told of by `allocated`. */
     void (*resizing)(void *block);
     void (*resized)(void *block, bool is_gone);
+
+    /* A block is given out that is not recorded. Told of runs, huge blocks and, after a trace, all.
+     */
+    void (*given)(void *block);
+
+    /* A pool begins there, whose blocks may be given out without a word. In slow paths of heaps,
+     * and under registry_lock. */
+    void (*pool_made)(const void *start);
 
     /* The profiler's own resident memory, nearly. Any thread, at any time. */
     size_t (*own_bytes)(void);

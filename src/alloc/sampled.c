@@ -98,11 +98,11 @@ static bool is_sampled(const struct pool *pool)
     return map_heap(pool_heap(pool)) == shared_heap(SHARED_SAMPLED);
 }
 
-void sampled_watch_freed(const struct pool *pool, void *p, size_t bytes)
+void sampled_watch_freed(const struct pool *pool, void *p, size_t bytes, const void *caller)
 {
     if (perturb_is_on())
         perturb_freed(p, bytes);
     bool may_be_recorded = pool == NULL || watch_is_on(WATCH_ALL_FREES) || is_sampled(pool);
     if (watch_is_on(WATCH_FREES) && may_be_recorded)
-        profile_hooks.freed(p);
+        profile_hooks.freed(p, caller);
 }

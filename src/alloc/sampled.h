@@ -25,7 +25,7 @@ void *sampled_alloc(unsigned size_class, size_t size, size_t bytes);
 void sampled_forget(void);
 
 /* While calls are watched (watch.h): p is about to be freed, a block of the pool, or of none.
- * `bytes` of it are filled, if blocks are. */
-void sampled_watch_freed(const struct pool *pool, void *p, size_t bytes);
+ * `bytes` of it are filled, if blocks are. `caller`: see profile_hooks. */
+void sampled_watch_freed(const struct pool *pool, void *p, size_t bytes, const void *caller);
 
 #endif

@@ -86,6 +86,8 @@ enum stack_mode { STACK_AUTO, STACK_TABLES, STACK_LIBUNWIND, STACK_LIBGCC, STACK
       "write a heap profile whenever what is in use has grown by this much; 0: never")             \
     X(prof_oom, OPTION_SWITCH, 0, false,                                                           \
       "write a heap profile before the first allocation that fails")                               \
+    X(backtrace, OPTION_SWITCH, 0, false,                                                          \
+      "say after the line of an error where it is: the calling functions")                         \
     X(background, OPTION_SWITCH, 0, false,                                                         \
       "a thread returns free memory to the OS while the program sleeps")                           \
     X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \

@@ -219,11 +219,19 @@ void report_begin_fatal(const char *format, va_list arguments)
     write_bytes(error_descriptor(), line.text, line.length);
 }
 
-void report_end_fatal(struct report_line *rest)
+/* Whatever goes wrong after the line, the line is there. */
+static _Noreturn void end_fatal(struct report_line *line, const void *block, const void *before)
 {
-    end_line(rest);
-    write_bytes(error_descriptor(), rest->text, rest->length);
+    int fd = error_descriptor();
+    end_line(line);
+    write_bytes(fd, line->text, line->length);
+    report_hooks.after_error(fd, block, before);
     report_stop();
+}
+
+void report_end_fatal(const void *block, struct report_line *rest)
+{
+    end_fatal(rest, block, NULL);
 }
 
 void report_fatal(const char *format, ...)
@@ -232,5 +240,14 @@ void report_fatal(const char *format, ...)
     va_start(arguments, format);
     struct report_line line = begin_line("error", format, arguments);
     va_end(arguments);
-    report_end_fatal(&line);
+    end_fatal(&line, NULL, NULL);
+}
+
+void report_fatal_about(const void *block, const void *before, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    struct report_line line = begin_line("error", format, arguments);
+    va_end(arguments);
+    end_fatal(&line, block, before);
 }

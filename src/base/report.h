@@ -43,9 +43,24 @@ COLD void report_warning(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Writes "molt: error: …", then stops the process by SIGABRT, as abort() does. */
 COLD _Noreturn void report_fatal(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/* The same of an error that is about a block, or may be, and perhaps about the one before it in
+ * memory (else NULL): report_hooks tells more of these. */
+COLD _Noreturn void report_fatal_about(const void *block, const void *before, const char *format,
+                                       ...) PRINTF_LIKE(3, 4);
+
 /* The same in two steps, for a line whose end is found out by risky steps: its beginning is written
  * first. */
 COLD void report_begin_fatal(const char *format, va_list arguments);
-COLD _Noreturn void report_end_fatal(struct report_line *rest);
+COLD _Noreturn void report_end_fatal(const void *block, struct report_line *rest);
+
+/* What src/profile does. */
+struct report_hooks {
+    /* The line of an error has been written to that descriptor, and the process is about to end:
+     * writes what else is known. Any thread, in a signal handler, too, with any locks held; blocks
+     * may be any addresses, or NULL. */
+    void (*after_error)(int fd, const void *block, const void *before);
+};
+
+extern HIDDEN const struct report_hooks report_hooks AT_SECTION_START("molt_report_hooks");
 
 #endif

@@ -22,7 +22,8 @@ const char *error_type_name(const void *object)
 
 void error_report(const char *operation, const void *object, const char *why)
 {
-    report_fatal("%s of %p (%s): %s", operation, object, error_type_name(object), why);
+    report_fatal_about(object, NULL, "%s of %p (%s): %s", operation, object,
+                       error_type_name(object), why);
 }
 
 /* Why the calling thread's use of objects is suspended. */
@@ -58,7 +59,7 @@ void error_fatal(const void *p, const char *format, ...)
     report_begin_fatal(format, arguments);
     va_end(arguments);
     object_append_referrers(&referrers, p);
-    report_end_fatal(&referrers);
+    report_end_fatal(p, &referrers);
 }
 
 /* An error unless the block for an object that starts at p holds a live one. */

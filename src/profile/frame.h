@@ -18,4 +18,8 @@ const char *frame_path(uintptr_t address, uintptr_t *base, char *buffer);
  * itself where no program or library is. Takes the loader's lock. */
 void frame_append(struct report_line *line, uintptr_t address);
 
+/* The same without any lock: where the loader does not tell without one (image.h), the address
+ * itself. `buffer` is of FRAME_PATH_SIZE bytes. */
+void frame_append_unlocked(struct report_line *line, uintptr_t address, char *buffer);
+
 #endif

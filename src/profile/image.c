@@ -89,16 +89,30 @@ static bool fill_image(struct image *image, uintptr_t start, uintptr_t end, cons
 typedef int find_object_function(void *address, struct dl_find_object *found);
 static _Atomic(find_object_function *) find_object;
 
+static bool ask_loader(uintptr_t address, struct dl_find_object *found)
+{
+    find_object_function *find = atomic_load_explicit(&find_object, memory_order_relaxed);
+    return find != NULL && find((void *)address, found) == 0;
+}
+
 static bool find_by_loader(uintptr_t address, struct image *image)
 {
     struct dl_find_object found;
-    find_object_function *find = atomic_load_explicit(&find_object, memory_order_relaxed);
-    if (find((void *)address, &found) != 0 ||
+    if (!ask_loader(address, &found) ||
         !fill_image(image, (uintptr_t)found.dlfo_map_start, (uintptr_t)found.dlfo_map_end,
                     found.dlfo_eh_frame))
         return false;
     image->map = found.dlfo_link_map;
     return true;
+}
+
+static const char *path_by_loader(uintptr_t address, uintptr_t *base)
+{
+    struct dl_find_object found;
+    if (!ask_loader(address, &found))
+        return NULL;
+    *base = found.dlfo_link_map->l_addr;
+    return found.dlfo_link_map->l_name;
 }
 
 static bool prepare_loader(void)
@@ -115,6 +129,12 @@ static bool find_by_loader(uintptr_t address, struct image *image)
     return false;
 }
 
+static const char *path_by_loader(uintptr_t address, uintptr_t *base)
+{
+    (void)address, (void)base;
+    return NULL;
+}
+
 static bool prepare_loader(void)
 {
     return false;
@@ -123,7 +143,11 @@ static bool prepare_loader(void)
 
 /* Images that are never unloaded: the program, and the one that molt is in. */
 enum { NOTED_MAX = 2 };
-static struct image noted[NOTED_MAX];
+static struct noted {
+    struct image image;
+    uintptr_t base;
+    const char *path;
+} noted[NOTED_MAX];
 static _Atomic(unsigned) noted_count;
 
 /* Notes an image from its first segment to its last. */
@@ -143,21 +167,29 @@ static int note_image(struct dl_phdr_info *info, size_t size, void *count)
             index = (const void *)at;
         }
     }
-    if (*info->dlpi_name == '\0' || (own >= start && own < end))
-        *next += fill_image(&noted[*next], start, end, index);
+    if (*info->dlpi_name == '\0' || (own >= start && own < end)) {
+        noted[*next].base = info->dlpi_addr;
+        noted[*next].path = info->dlpi_name;
+        *next += fill_image(&noted[*next].image, start, end, index);
+    }
     return *next == NOTED_MAX;
+}
+
+static const struct noted *noted_around(uintptr_t address)
+{
+    unsigned count = atomic_load_explicit(&noted_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++)
+        if (address >= noted[i].image.start && address < noted[i].image.end)
+            return &noted[i];
+    return NULL;
 }
 
 static bool find_noted(uintptr_t address, struct image *image)
 {
-    unsigned count = atomic_load_explicit(&noted_count, memory_order_acquire);
-    for (unsigned i = 0; i < count; i++) {
-        if (address >= noted[i].start && address < noted[i].end) {
-            *image = noted[i];
-            return true;
-        }
-    }
-    return false;
+    const struct noted *found = noted_around(address);
+    if (found != NULL)
+        *image = found->image;
+    return found != NULL;
 }
 
 static bool (*_Atomic finder)(uintptr_t address, struct image *image) = find_noted;
@@ -178,4 +210,14 @@ bool image_prepare(void)
 bool image_find(uintptr_t address, struct image *image)
 {
     return atomic_load_explicit(&finder, memory_order_acquire)(address, image);
+}
+
+const char *image_path(uintptr_t address, uintptr_t *base)
+{
+    const char *path = path_by_loader(address, base);
+    const struct noted *found = path == NULL ? noted_around(address) : NULL;
+    if (found == NULL)
+        return path;
+    *base = found->base;
+    return found->path;
 }

@@ -38,6 +38,11 @@ void image_unloaded(void);
 /* How often that was so. */
 uint64_t image_unloads(void);
 
+/* Returns the path of the program or library that has the address, "" for the program, and sets the
+ * base that addresses in its file count from; NULL: none is found. As image_find; the path is valid
+ * until the library is unloaded. */
+const char *image_path(uintptr_t address, uintptr_t *base);
+
 /* Returns the entry that may be the address's function's; NULL if there is none. */
 const uint8_t *image_entry(const struct image *image, uintptr_t address);
 

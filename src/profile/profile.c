@@ -1,6 +1,8 @@
 /* profile.c: one profile a process. */
 #include "profile.h"
 
+#include "freed.h"
+#include "image.h"
 #include "memory.h"
 #include "record.h"
 #include "trigger.h"
@@ -16,6 +18,7 @@
 
 #include "molt.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define MEAN_USUAL ((size_t)512 << 10)
@@ -33,6 +36,7 @@ static size_t recorded_mean; /* of the profile; 0: there is none */
 static bool allocated(void *block, size_t size, size_t bytes)
 {
     record_remove(block); /* a thread that had not followed yet may have freed it unseen */
+    freed_forget(block);
     const struct stack *stack = unwind_stack(__atomic_load_n(&sampled_mean, __ATOMIC_RELAXED) == 1);
     bool is_recorded = sample_type != NULL
                            ? record_add_object(block, size, bytes, stack, sample_type)
@@ -41,9 +45,27 @@ static bool allocated(void *block, size_t size, size_t bytes)
     return is_recorded;
 }
 
-static void freed(void *block)
+/* The stack of a free. While all is traced it is its innermost frame alone, unless `backtrace` is
+ * set: whole stacks of frees would cost a trace half as much again. */
+static unsigned capture_free(uintptr_t frames[FREED_DEPTH_MAX], const void *caller)
 {
-    record_remove(block);
+    if (sampled_mean != 1 || options.backtrace)
+        return unwind_capture(frames, FREED_DEPTH_MAX);
+    if (image_is_own((uintptr_t)caller))
+        return unwind_capture(frames, 1);
+    frames[0] = (uintptr_t)caller;
+    return 1;
+}
+
+static void freed(void *block, const void *caller)
+{
+    uintptr_t frames[FREED_DEPTH_MAX];
+    uint32_t profile = freed_profile(); /* before there may be another one */
+    struct record record;
+    if (!record_take(block, &record))
+        return;
+    unsigned depth = capture_free(frames, caller);
+    freed_note(&record, profile, record_thread(), frames, depth);
 }
 
 static void resizing(void *block)
@@ -64,6 +86,8 @@ static const struct profile_hooks hooks_of_profile IN_SECTION("molt_profile_hook
     .freed = freed,
     .resizing = resizing,
     .resized = resized,
+    .given = freed_forget,
+    .pool_made = freed_note_pool,
     .own_bytes = profile_memory_given,
     .failing = trigger_failing,
     .follow_options = profile_follow_options,
@@ -104,8 +128,10 @@ static void sample_with(size_t mean)
     profile_memory_allow(mean == 1 ? SHARES_OF_ALL : 1);
     if (mean != 0 && mean != recorded_mean) {
         sampled_set(0, false);
+        freed_forget_all();
         sampled_forget();
         record_restart(mean);
+        freed_forget_all(); /* what threads have noted meanwhile */
         recorded_mean = mean;
     }
     sampled_set(mean, mean == 1);
@@ -116,10 +142,19 @@ static void sample_with(size_t mean)
         trigger_stop();
 }
 
+/* Without a profile, errors need the unwinder all the same. */
+static void prepare_backtrace(void)
+{
+    static _Atomic(bool) is_done;
+    if (options.backtrace && !atomic_exchange(&is_done, true))
+        unwind_prepare();
+}
+
 /* The loader may be called for the unwinder, and a thread that holds the loader's lock may call
  * this: so that comes before the lock. */
 void profile_follow_options(void)
 {
+    prepare_backtrace();
     if (wanted_mean() == __atomic_load_n(&sampled_mean, __ATOMIC_RELAXED))
         return;
     if (wanted_mean() != 0)

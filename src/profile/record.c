@@ -145,7 +145,7 @@ static struct site *find_site(const struct stack *stack, size_t bytes, const cha
                        tag_current(), type_name);
 }
 
-static uint32_t thread_id(void)
+uint32_t record_thread(void)
 {
     if (self.thread == 0)
         self.thread = os_thread_id();
@@ -182,7 +182,7 @@ bool record_add_object(void *block, size_t size, size_t bytes, const struct stac
                        const char *type)
 {
     struct record record = {.block = block, .size = size, .bytes = bytes, .at_ns = os_now_ns()};
-    record.thread = thread_id();
+    record.thread = record_thread();
     record.number = ++self.samples;
     size_t mean_now = enter();
     if (mean_now == 0)
@@ -214,22 +214,27 @@ static void count_removed(const struct record *record, size_t mean_now)
 }
 
 /* The first look comes before anything is written: most blocks have no record. */
-bool record_remove(void *block)
+bool record_take(void *block, struct record *record)
 {
-    struct record record;
-    if (LIKELY(!live_find(block, &record)))
+    if (LIKELY(!live_find(block, record)))
         return false;
     size_t mean_now = enter();
-    bool is_removed = live_remove(&record);
+    bool is_removed = live_remove(record);
     if (mean_now == 0)
         return is_removed;
     if (is_removed)
-        count_removed(&record, mean_now);
+        count_removed(record, mean_now);
     leave();
     return is_removed;
 }
 
-/* Which first looks as record_remove does. */
+bool record_remove(void *block)
+{
+    struct record record;
+    return record_take(block, &record);
+}
+
+/* Which first looks as record_take does. */
 void record_set_aside(void *block)
 {
     struct record record;
@@ -319,6 +324,11 @@ void record_each_site(void (*visit)(const struct site *site, void *context), voi
 {
     struct site_reader reader = {.visit = visit, .context = context};
     site_each(read_site, &reader);
+}
+
+bool record_find(void *block, struct record *record)
+{
+    return live_find(block, record);
 }
 
 void record_each_live(bool (*visit)(const struct record *record, void *context), void *context)

@@ -44,8 +44,12 @@ bool record_add(void *block, size_t size, size_t bytes, const struct stack *stac
 bool record_add_object(void *block, size_t size, size_t bytes, const struct stack *stack,
                        const char *type);
 
-/* The block is about to be freed. Returns whether it had a record. */
+/* The calling thread's id. */
+uint32_t record_thread(void);
+
+/* The block is about to be freed. Returns whether it had a record; and a copy of that. */
 bool record_remove(void *block);
+bool record_take(void *block, struct record *record);
 
 /* The block is about to be resized, and may move: another thread's block may have its address from
  * then on. Afterwards its record is there as before, if it could not be resized; or it goes, as if
@@ -59,6 +63,9 @@ void record_remove_aside(void *block);
 void record_resize(void *block, size_t size);
 
 /* ---- What readers see; any thread ---- */
+
+/* Finds a live block's record. */
+bool record_find(void *block, struct record *record);
 
 void record_each_site(void (*visit)(const struct site *site, void *context), void *context);
 

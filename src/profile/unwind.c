@@ -166,6 +166,8 @@ static NOINLINE unsigned call_library(unwinder *unwind, uintptr_t frames[], unsi
     errno = saved;
     while (own < depth && image_is_own(all[own]))
         own++;
+    while (own < depth && all[depth - 1] == 0) /* libgcc's end */
+        depth--;
     unsigned found = depth - own < max ? depth - own : max;
     memcpy(frames, all + own, found * sizeof *frames);
     return found;
@@ -225,4 +227,13 @@ const struct stack *unwind_stack(bool often)
 void unwind_repair(void)
 {
     trail_repair();
+}
+
+unsigned unwind_walk(uintptr_t frames[], unsigned max)
+{
+    unwinder *unwind = atomic_load_explicit(&chosen, memory_order_acquire);
+    unsigned most = max < STACK_DEPTH_MAX ? max : STACK_DEPTH_MAX;
+    if (unwind == NULL)
+        return 0;
+    return unwind == by_fp ? by_fp(frames, most) : by_tables(frames, most);
 }

@@ -27,6 +27,10 @@ unsigned unwind_capture(uintptr_t frames[], unsigned max);
  * remembering (trail.h). */
 const struct stack *unwind_stack(bool often);
 
+/* Captures by molt's own walk, whichever unwinder is chosen: so it takes no lock, and may be called
+ * under any. */
+unsigned unwind_walk(uintptr_t frames[], unsigned max);
+
 /* In a forked child, before it captures. */
 void unwind_repair(void);
 

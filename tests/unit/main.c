@@ -59,6 +59,7 @@ static const struct {
     {"value_containers", suite_value_containers},
     {"value_stress", suite_value_stress},
     {"profile_dump", suite_profile_dump},
+    {"profile_errors", suite_profile_errors},
     {"sort", suite_sort},
     {"inspect", suite_inspect},
     {"safepoint", suite_safepoint},
