@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .item import ROOT
+from .item import ROOT, Item
 
 MOLT = "molt"
 BASELINE = "jemalloc"  # ratios are to it
@@ -34,6 +34,7 @@ class Allocator:
     name: str
     path: Path  # of the library
     package: str = ""
+    behind: Path | None = None  # the allocator that it calls itself
 
     @cached_property
     def version(self) -> str:
@@ -48,6 +49,20 @@ class Allocator:
     def digest(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()[:12]
 
+    def takes_part(self, item: Item, round_: int) -> bool:
+        """Whether it runs the item in that round; round 0 is the warm-up."""
+        return True
+
+    def prepare(self) -> None:
+        """Before each run."""
+
+    def environment(self) -> dict[str, str]:
+        """What has a command use it."""
+        return {"LD_PRELOAD": ":".join(map(str, filter(None, (self.path, self.behind))))}
+
+    def command(self, command: list[str]) -> list[str]:
+        return command
+
 
 def find_allocators(names: list[str], peers: str) -> list[Allocator]:
     """molt and the peers of the given names, or of Debian and `peers` if there are no names.
@@ -58,7 +73,7 @@ def find_allocators(names: list[str], peers: str) -> list[Allocator]:
     known = {MOLT: Allocator(MOLT, _built())}
     missing = {}
     for name, (package, soname) in DEBIAN.items():
-        library = _find_library(soname)
+        library = find_library(soname)
         if library:
             known[name] = Allocator(name, library, package)
         else:
@@ -112,7 +127,7 @@ def _parse_peers(peers: str) -> list[Allocator]:
     return list(found.values())
 
 
-def _find_library(soname: str) -> Path | None:
+def find_library(soname: str) -> Path | None:
     for line in _output("/sbin/ldconfig", "-p").splitlines():
         words = line.split()
         if words and words[0] == soname and _machine() in line.lower():

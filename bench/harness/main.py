@@ -4,11 +4,13 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 import time
 from fnmatch import fnmatch
 from pathlib import Path
 
-from . import compare, counts, disassembly, gate, objects, render, report, results, targets
+from . import (compare, counts, disassembly, gate, objects, overhead, profiled, profilers, render,
+               report, results, targets)
 from .allocators import MOLT, BadAllocator, find_allocators, unknown
 from .estimates import MIN_RUNS
 from .item import ROOT, Item, Wrong
@@ -17,7 +19,7 @@ from .progress import Progress
 from .results import Writer
 from .rounds import Rounds
 from .session import prepare
-from .suite import SERIES, SUITES, UnknownItem, select
+from .suite import SERIES, SUITES, UnknownItem, select, select_from
 from .summary import Summary
 
 USAGE = """bench/run [--suite full|quick|demo] [--only ITEM]... [--peer NAME]... [-n ROUNDS]
@@ -27,6 +29,9 @@ USAGE = """bench/run [--suite full|quick|demo] [--only ITEM]... [--peer NAME]...
        bench/run objects [--quick] [--only SUBJECT]... [--peer NAME]... [-n ROUNDS] [-o FILE]
                          [--sizes 1,10,50]         objects, and what they are to show
        bench/run objects --from FILE     the same from a file of results
+       bench/run profile [--only ITEM]... [--profiler NAME]... [-n ROUNDS] [-o FILE]
+                                         what heap profiles cost, beside other profilers
+       bench/run profile --from FILE     the same from a file of results
        bench/run compare A B             two files of results: two builds of molt
        bench/run report FILE             Markdown and plots beside the file [--readme README.md]
        bench/run gate [--record]         instructions and memory against what is recorded
@@ -36,7 +41,8 @@ PEERS="name=/path/library.so ..." adds allocators, or replaces those of the same
 
 def main(arguments: list[str]) -> int:
     commands = {"run": command_run, "list": command_list, "counts": command_counts,
-                "objects": command_objects, "compare": command_compare, "report": command_report, "gate": command_gate}
+                "objects": command_objects, "profile": command_profile, "compare": command_compare, "report": command_report,
+                "gate": command_gate}
     name = arguments[0] if arguments and arguments[0] in commands else "run"
     if arguments and arguments[0] == name:
         arguments = arguments[1:]
@@ -220,6 +226,47 @@ def print_objects(runs: list[results.Run], skipped: dict[str, str]) -> None:
         print(f"FAILED: {line}")
     for peer, reason in skipped.items():
         print(f"skipped: {peer}: {reason}")
+
+
+def command_profile(arguments: list[str]) -> int:
+    parser = new_parser()
+    parser.add_argument("--only", action="append", default=[], metavar="ITEM")
+    parser.add_argument("--profiler", action="append", default=[], metavar="NAME")
+    parser.add_argument("-n", "--rounds", type=positive, default=9)
+    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--from", dest="source", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    if options.source:
+        print_overhead(results.read(options.source), {})
+        return 0
+
+    output = options.output or ROOT / time.strftime("bench/results/%Y-%m-%d-%H%M%S-profile.jsonl")
+    progress = Progress()
+    with tempfile.TemporaryDirectory(prefix="molt-profile-") as scratch:
+        found, missing = profilers.find_profilers(options.profiler, os.environ.get("PEERS", ""),
+                                                  Path(scratch))
+        ready, skipped = prepare(select_from(profiled.ITEMS, options.only), progress.show)
+        writer = Writer(output)
+        rounds = Rounds(ready, found, writer, progress)
+        try:
+            rounds.run(options.rounds, ())
+        except KeyboardInterrupt:
+            print("\ninterrupted: what follows is what there is", file=sys.stderr)
+        finally:
+            writer.close()
+            progress.clear()
+    print_overhead(rounds.runs, missing | skipped)
+    print(f"\n{len(rounds.runs)} runs in {os.path.relpath(output)}")
+    return 1 if any(run.failure and run.allocator.startswith(MOLT) for run in rounds.runs) else 0
+
+
+def print_overhead(runs: list[results.Run], skipped: dict[str, str]) -> None:
+    figures = overhead.Overhead(runs)
+    print(overhead.text(figures))
+    for line in figures.failures:
+        print(f"FAILED: {line}")
+    for name, reason in skipped.items():
+        print(f"skipped: {name}: {reason}")
 
 
 def command_compare(arguments: list[str]) -> int:

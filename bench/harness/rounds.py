@@ -27,7 +27,10 @@ class Rounds:
             session = Session(Path(scratch))
             for prepared in self._ready:
                 for allocator in self._allocators:
-                    self._progress.plan((prepared.item.name, allocator.name), rounds + 1)
+                    runs = sum(allocator.takes_part(prepared.item, round_)
+                               for round_ in range(rounds + 1))
+                    if runs:
+                        self._progress.plan((prepared.item.name, allocator.name), runs)
             for round_ in range(rounds + 1):
                 self._run_round(session, round_, rounds)
             for prepared in self._ready:
@@ -40,7 +43,7 @@ class Rounds:
         for number, prepared in enumerate(self._ready):
             for allocator in rotated(self._allocators, round_ + number):
                 key = (prepared.item.name, allocator.name)
-                if key in self._given_up:
+                if key in self._given_up or not allocator.takes_part(prepared.item, round_):
                     continue
                 self._progress.begin(key, stage)
                 run = (session.measure(prepared, allocator, round_) if round_ else

@@ -72,7 +72,7 @@ class Session:
         logs = self._scratch / "bindings"
         run = self._run(prepared, allocator, 0, takeover.debug_environment(logs))
         if not run.failure:
-            run.failure = takeover.refusal(logs, allocator.path) or ""
+            run.failure = takeover.refusal(logs, allocator.path, allocator.behind) or ""
         for log in self._scratch.glob("bindings.*"):
             log.unlink()
         return run
@@ -94,15 +94,17 @@ class Session:
              extra: dict[str, str] | None = None, options: Sequence[str] = ()) -> Run:
         item, directory = prepared.item, prepared.directory
         command = item.command(directory)
+        allocator.prepare()
         run = Run(item.name, item.group, allocator.name, round_,
                   command=" ".join(command).replace(str(ROOT) + "/", ""),
                   version=allocator.version, digest=allocator.digest,
                   time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                   load=os.getloadavg()[0], machine=machine())
-        environment = {"LD_PRELOAD": str(allocator.path), **(extra or {})}
+        environment = allocator.environment() | (extra or {})
         try:
             expected = self._expected_answer(prepared, command)
-            output, driven = self._execute(prepared, command, environment, options, run)
+            output, driven = self._execute(prepared, allocator.command(command), environment,
+                                           options, run)
             own, answer = _read(item, directory, output)
             run.figures |= own | driven
             if answer != expected:

@@ -26,10 +26,14 @@ class UnknownItem(Exception):
 
 def select(suite: str, only: list[str]) -> list[Item]:
     """The items of a suite, or those of the given names or patterns (`server*`)."""
-    if not only:
-        return [item for item in ITEMS if SUITES[suite](item)]
-    names = [item.name for item in ITEMS]
+    return select_from(ITEMS, only) if only else [item for item in ITEMS if SUITES[suite](item)]
+
+
+def select_from(items: list[Item], only: list[str]) -> list[Item]:
+    """All of them, or those of the given names or patterns."""
+    names = [item.name for item in items]
     for pattern in only:
         if not fnmatch.filter(names, pattern):
             raise UnknownItem(unknown("item", pattern, names))
-    return [item for item in ITEMS if any(fnmatch.fnmatchcase(item.name, p) for p in only)]
+    return [item for item in items
+            if not only or any(fnmatch.fnmatchcase(item.name, p) for p in only)]

@@ -26,8 +26,9 @@ def debug_environment(prefix: Path) -> dict[str, str]:
     return {"LD_DEBUG": "bindings", "LD_DEBUG_OUTPUT": str(prefix), "LD_BIND_NOW": "1"}
 
 
-def refusal(prefix: Path, library: Path) -> str | None:
-    """Why the run whose bindings are in prefix.PID does not count for the library, or None."""
+def refusal(prefix: Path, library: Path, behind: Path | None = None) -> str | None:
+    """Why the run whose bindings are in prefix.PID does not count for the library, or None. What is
+    behind it, the allocator that it calls itself, may be asked for the sizes of blocks."""
     ours = os.path.realpath(library)
     taken = False
     for log in sorted(prefix.parent.glob(prefix.name + ".*")):
@@ -36,6 +37,8 @@ def refusal(prefix: Path, library: Path) -> str | None:
         for user, owner, symbol in sorted(bindings):
             if _is(user, ours):
                 continue  # the library may look up the malloc that it replaces
+            if behind and symbol == "malloc_usable_size" and _is(owner, os.path.realpath(behind)):
+                continue
             if not (_is(owner, ours) or (owner, symbol) in jumps and _is_fixed_program(owner)):
                 return f"{user} has {symbol} from {owner}, not from {library}"
             taken = True

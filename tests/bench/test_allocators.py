@@ -20,7 +20,7 @@ class Finding(InTemporaryDirectory):
         (self.directory / "build").mkdir()
         self.file("build/libmolt.so")
         for patch in (mock.patch.object(allocators, "ROOT", self.directory),
-                      mock.patch.object(allocators, "_find_library", self.find_library)):
+                      mock.patch.object(allocators, "find_library", self.find_library)):
             patch.start()
             self.addCleanup(patch.stop)
 
@@ -116,16 +116,16 @@ class Finding(InTemporaryDirectory):
 
 class Known(InTemporaryDirectory):
     def test_the_systems_malloc_is_found(self):
-        library = allocators._find_library("libc.so.6")
+        library = allocators.find_library("libc.so.6")
         self.assertTrue(library.is_file())
 
     def test_a_library_that_does_not_exist_is_not_found(self):
-        self.assertIsNone(allocators._find_library("libnosuchmalloc.so.9"))
+        self.assertIsNone(allocators.find_library("libnosuchmalloc.so.9"))
 
     def test_a_library_of_another_machine_is_not_found(self):
         text = "\tlibc.so.6 (libc6) => /lib/i386-linux-gnu/libc.so.6\n"
         with mock.patch.object(allocators, "_output", return_value=text):
-            self.assertIsNone(allocators._find_library("libc.so.6"))
+            self.assertIsNone(allocators.find_library("libc.so.6"))
 
     def test_a_builds_version_is_its_file_and_its_digest_the_contents(self):
         one, two = self.directory / "one.so", self.directory / "two.so"
