@@ -74,9 +74,14 @@ $(BENCH)/objects/instructions: bench/objects/instructions.c $(OBJECT_HEADERS) $(
 
 OBJECT_PROGRAMS += code-shared code-static instructions
 
+# A program whose allocations are known, for `bench/run profile-sites`.
+$(BENCH)/profiles/%: bench/profiles/%.cc
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -O2 -g -Wall -Wextra -fno-builtin -pthread $< -o $@
+
 bench-build: all $(addprefix $(BENCH)/,measure instructions libtrace.so replay) \
              $(addprefix $(BENCH)/workloads/,$(WORKLOADS)) \
-             $(addprefix $(BENCH)/objects/,$(OBJECT_PROGRAMS))
+             $(addprefix $(BENCH)/objects/,$(OBJECT_PROGRAMS)) $(BENCH)/profiles/known
 
 bench-deps:
 	@tests/install bench/peers.packages bench/programs.packages

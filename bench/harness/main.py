@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from . import (compare, counts, disassembly, gate, objects, overhead, profiled, profilers, render,
-               report, results, targets)
+               report, results, sites, targets)
 from .allocators import MOLT, BadAllocator, find_allocators, unknown
 from .estimates import MIN_RUNS
 from .item import ROOT, Item, Wrong
@@ -32,6 +32,7 @@ USAGE = """bench/run [--suite full|quick|demo] [--only ITEM]... [--peer NAME]...
        bench/run profile [--only ITEM]... [--profiler NAME]... [-n ROUNDS] [-o FILE]
                                          what heap profiles cost, beside other profilers
        bench/run profile --from FILE     the same from a file of results
+       bench/run profile-sites           the same programs under heaptrack and molt: the same sites?
        bench/run compare A B             two files of results: two builds of molt
        bench/run report FILE             Markdown and plots beside the file [--readme README.md]
        bench/run gate [--record]         instructions and memory against what is recorded
@@ -41,7 +42,8 @@ PEERS="name=/path/library.so ..." adds allocators, or replaces those of the same
 
 def main(arguments: list[str]) -> int:
     commands = {"run": command_run, "list": command_list, "counts": command_counts,
-                "objects": command_objects, "profile": command_profile, "compare": command_compare, "report": command_report,
+                "objects": command_objects, "profile": command_profile,
+                "profile-sites": command_profile_sites, "compare": command_compare, "report": command_report,
                 "gate": command_gate}
     name = arguments[0] if arguments and arguments[0] in commands else "run"
     if arguments and arguments[0] == name:
@@ -267,6 +269,34 @@ def print_overhead(runs: list[results.Run], skipped: dict[str, str]) -> None:
         print(f"FAILED: {line}")
     for name, reason in skipped.items():
         print(f"skipped: {name}: {reason}")
+
+
+def command_profile_sites(arguments: list[str]) -> int:
+    new_parser().parse_args(arguments)
+    progress = Progress()
+    verdicts = []
+    with tempfile.TemporaryDirectory(prefix="molt-sites-") as scratch:
+        found, missing = profilers.find_profilers([profilers.TRACE, profilers.HEAPTRACK],
+                                                  os.environ.get("PEERS", ""), Path(scratch))
+        if missing:
+            raise BadAllocator("; ".join(f"{name}: {why}" for name, why in missing.items()))
+        recorder = sites.Recorder(found, Path(scratch))
+        ready, skipped = prepare(sites.REAL, progress.show)
+        checks = [lambda: sites.check_known(recorder),
+                  *(lambda prepared=prepared: sites.check_real(recorder, prepared.item,
+                                                               prepared.directory)
+                    for prepared in ready)]
+        for check in checks:
+            progress.show("recording")
+            rows, judged = check()
+            progress.clear()
+            print(render.text(rows), end="\n\n")
+            verdicts += judged
+    for verdict in verdicts:
+        print(f"{'ok  ' if verdict.passes else 'FAIL'} {verdict.text}")
+    for name, reason in skipped.items():
+        print(f"skipped: {name}: {reason}")
+    return 0 if all(verdict.passes for verdict in verdicts) else 1
 
 
 def command_compare(arguments: list[str]) -> int:
