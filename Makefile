@@ -229,6 +229,7 @@ help:
 	    'make check-asan    make check-tsan      make check-ubsan     the modules, sanitized' \
 	    'make check-bench   the benchmarks'\'' harness    make check-examples  doc/examples' \
     'make bench-objects  objects beside those of CPython, Boehm and GLib' \
+    'make bench-profile  what heap profiles cost, beside heaptrack and others' \
     'make gate          instructions and memory against what is recorded' \
 	    'make layers        no file uses what lies above it      make sizes       short functions and files' \
 	    'make check-leaks   planted leaks, beside LeakSanitizer' \

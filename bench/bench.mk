@@ -101,6 +101,13 @@ bench-objects:
 	+@$(MAKE) -s bench-build
 	@bench/run objects -n $(ROUNDS)
 
+# What heap profiles cost and whether they are right, beside other profilers.
+bench-profile: bench-deps
+	@tests/install bench/profile.packages
+	+@$(MAKE) -s bench-build
+	@bench/run profile
+	@bench/run profile-sites
+
 # Real programs under the system's malloc and under molt.
 demo:
 	@tests/install bench/demo.packages
@@ -116,4 +123,4 @@ gate: bench-build
 check-bench: bench-build
 	@tests/bench/run
 
-.PHONY: bench bench-build bench-deps bench-quick bench-objects demo gate check-bench
+.PHONY: bench bench-build bench-deps bench-quick bench-objects bench-profile demo gate check-bench

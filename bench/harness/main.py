@@ -43,8 +43,8 @@ PEERS="name=/path/library.so ..." adds allocators, or replaces those of the same
 def main(arguments: list[str]) -> int:
     commands = {"run": command_run, "list": command_list, "counts": command_counts,
                 "objects": command_objects, "profile": command_profile,
-                "profile-sites": command_profile_sites, "compare": command_compare, "report": command_report,
-                "gate": command_gate}
+                "profile-sites": command_profile_sites, "compare": command_compare,
+                "report": command_report, "gate": command_gate}
     name = arguments[0] if arguments and arguments[0] in commands else "run"
     if arguments and arguments[0] == name:
         arguments = arguments[1:]
@@ -148,13 +148,11 @@ def command_counts(arguments: list[str]) -> int:
         rows.append([allocator.name,
                      *(f"{counts.count(allocator, loop):.1f}" for loop in counts.LOOPS)])
     molt = find_allocators([MOLT], os.environ.get("PEERS", ""))[0]
-    object_rows = [["", *counts.OBJECT_LOOPS],
-                   [MOLT, *(f"{counts.count(molt, loop):.1f}" for loop in counts.OBJECT_LOOPS)]]
+    of_molt = [[["", *loops], [MOLT, *(f"{counts.count(molt, loop):.1f}" for loop in loops)]]
+               for loops in (counts.OBJECT_LOOPS, counts.PROFILE_LOOPS)]
     progress.clear()
     print("Instructions per operation, loop and PLT included")
-    print(render.text(rows))
-    print()
-    print(render.text(object_rows))
+    print("\n\n".join(map(render.text, [rows, *of_molt])))
     return 0
 
 

@@ -1,8 +1,7 @@
-"""What profiling costs: each profiler beside its allocator without a profile, and whether it may cost
-that.
+"""What profiling costs: each profiler beside its allocator without a profile, and whether it may.
 
-Only rounds in which both have run count. Noise makes a run slower, never faster: so times are judged
-by the fastest runs. The medians stand beside them, and resident sets are judged by those.
+Only rounds in which both have run count. Noise makes a run slower, never faster: so times are
+judged by the fastest runs. The medians stand beside them, and resident sets are judged by those.
 """
 
 import math
@@ -74,7 +73,8 @@ class Overhead:
         ratios = [ratio for item in items if (ratio := self.ratio(item, profiler, metric))]
         if not ratios:
             return None
-        return Ratio(_geometric([r.fastest for r in ratios]), _geometric([r.typical for r in ratios]))
+        return Ratio(_geometric([r.fastest for r in ratios]),
+                     _geometric([r.typical for r in ratios]))
 
     def common(self, *profilers: str) -> list[str]:
         """The items that each of them has run."""
@@ -126,7 +126,9 @@ def _beside(overhead: Overhead, profiler: str, limit: float) -> Verdict:
     """The time that is added, to that which heaptrack adds in the same programs."""
     items = overhead.common(profiler, HEAPTRACK)
     ours, theirs = (overhead.mean(name, CPU, items) for name in (profiler, HEAPTRACK))
-    value = max(0.0, ours.fastest - 1) / (theirs.fastest - 1) if ours and theirs.fastest > 1 else None
+    value = None
+    if ours and theirs and theirs.fastest > 1:
+        value = max(0.0, ours.fastest - 1) / (theirs.fastest - 1)
     return Verdict(f"CPU time that {profiler} adds / that {HEAPTRACK} adds", value, limit)
 
 
@@ -141,8 +143,9 @@ def _text(ratio: Ratio | None) -> str:
 def text(overhead: Overhead) -> str:
     parts = ["Without a profile: the least CPU time, the median resident set\n"
              + render.text(overhead.absolute_rows())]
-    parts += [f"{metric.title}: with a profile / without, of the least of all rounds (median of the "
-              f"rounds' ratios)\n{render.text(overhead.rows(metric))}" for metric in METRICS]
+    parts += [f"{metric.title}: with a profile / without, of the least of all rounds "
+              f"(median of the rounds' ratios)\n{render.text(overhead.rows(metric))}"
+              for metric in METRICS]
     rows = [["", "value", "at most", ""]]
     rows += [[verdict.text, "-" if verdict.value is None else f"{verdict.value:.3f}",
               f"{verdict.limit:g}", verdict.word] for verdict in judge(overhead)]

@@ -1,5 +1,5 @@
-"""The programs that are profiled: those of programs.py, each as one process. Heaptrack does not follow
-what its program starts, and a forked child of it may wait for ever as it ends."""
+"""The programs that are profiled: those of programs.py, each as one process. Heaptrack does not
+follow what its program starts, and a forked child of it may wait for ever as it ends."""
 
 import subprocess
 from pathlib import Path
@@ -50,7 +50,8 @@ ALONE: dict[str, Program] = {
         "cc1plus",
         "templates instantiated, by the compiler itself",
         [_compiler("cc1plus"), *_TARGET, "-D_GNU_SOURCE", "-std=c++17", "-fsyntax-only",
-         "-fdump-lang-class=classes", "-DWIDTH=1", str(INPUTS / "templates.cpp"), "-o", "/dev/null"],
+         "-fdump-lang-class=classes", "-DWIDTH=1", str(INPUTS / "templates.cpp"),
+         "-o", "/dev/null"],
         output="classes",
     ),
     "git": Pack(

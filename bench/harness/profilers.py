@@ -21,7 +21,7 @@ OFF = {SPARSE: MOLT, DENSE: MOLT, TRACE: MOLT, HEAPTRACK: GLIBC, HEAPPROFILE: TC
 
 # Who multiplies the time of a program need not run as often as those of which a hundredth counts.
 RARELY = 3
-# The one item of those that take some ten times as long, with too little work to count in other means.
+# The one item of those that take ten times as long and more, too short to count in other means.
 SHORT = "sqlite3-short"
 SLOW = (TCMALLOC, HEAPPROFILE, DHAT)
 

@@ -1,8 +1,8 @@
-"""Does a profile tell the truth? One program under heaptrack and under molt: `bench/run profile-sites`.
+"""Does a profile tell the truth? Programs under heaptrack and molt: `bench/run profile-sites`.
 
-Of a program whose allocations are known (bench/profiles/known.cc) every site must have the calls and
-bytes that it has, whoever reads it; of real ones each of the ten stacks that allocate most must have
-the same in both. Of samples the five that allocate most are asked for.
+Of a program whose allocations are known (bench/profiles/known.cc) every site must have the calls
+and bytes that it has, whoever reads it; of real ones each of the ten stacks that allocate most must
+have the same in both. Of samples the five that allocate most are asked for.
 """
 
 import math
@@ -75,7 +75,8 @@ class Recorder:
         except subprocess.TimeoutExpired:
             raise Wrong(f"{command[0]} took too long") from None
         if done.returncode:
-            raise Wrong(f"{command[0]}: exit status {done.returncode}: {done.stderr.strip()[-200:]}")
+            raise Wrong(f"{command[0]}: exit status {done.returncode}: "
+                        f"{done.stderr.strip()[-200:]}")
         return done.stdout
 
 
@@ -99,7 +100,8 @@ def check_known(recorder: Recorder) -> tuple[list[list[str]], list[Verdict]]:
     profile = recorder.molt(command, "prof=512K", scratch, {})
     sampled = stacks.by_function(stacks.of_molt(profile), KNOWN, names)
 
-    rows = [["known", "calls", "bytes", "live bytes", "heaptrack", "molt-trace", "molt-512K, bytes"]]
+    rows = [["known", "calls", "bytes", "live bytes", "heaptrack", "molt-trace",
+             "molt-512K, bytes"]]
     for name in stacks.top(truth, len(truth)):
         exact = truth[name]
         rows.append([name, f"{exact.calls:,}", f"{exact.bytes:,}", f"{exact.live_bytes:,}",
@@ -133,7 +135,8 @@ def heaptrack_print(raw: Path, scratch: Path, names: list[str]) -> dict[str, int
         subprocess.run([INTERPRETER], stdin=source, stdout=target, stderr=subprocess.DEVNULL,
                        check=True)
     subprocess.run(["heaptrack_print", "-f", interpreted, "-F", graph, "--flamegraph-cost-type",
-                    "allocations"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+                    "allocations"],
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     return _of_folded(graph.read_text(encoding="utf-8"), names)
 
 
@@ -182,11 +185,11 @@ def check_real(recorder: Recorder, item: Item, directory: Path) -> tuple[list[li
                  f"{sum(a.calls for a in ours.values()):,} of {bytes_:,}",
                  f"{sum(a.bytes for a in sampled.values()):,.0f}"])
     return rows, [
-        Verdict(f"{item.name}: the largest ten stacks have the same calls, bytes and live blocks",
+        Verdict(f"{item.name}: the largest ten stacks have the same calls, bytes, live blocks",
                 stacks.top(ours, TOP) == largest
                 and all(ours[stack] == theirs[stack] for stack in largest)),
-        Verdict(f"{item.name}: the largest five in samples are the largest five, or as large but for "
-                "chance", is_top(sampled, ours, mean)),
+        Verdict(f"{item.name}: the largest five in samples are the largest five, or as large but "
+                "for chance", is_top(sampled, ours, mean)),
     ]
 
 

@@ -1,7 +1,7 @@
 """Which stacks have allocated what, as heaptrack and molt have recorded it.
 
-A place is a file and the address in it, of the call, the same in every run. A stack has the innermost
-place first.
+A place is a file and the address in it, of the call, the same in every run. A stack has the
+innermost place first.
 """
 
 import math

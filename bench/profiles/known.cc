@@ -3,8 +3,8 @@
  * Standard output has a line for each site: the function, its calls, the bytes that they asked for,
  * and how much of that is not freed: blocks and bytes.
  *
- * Five sites allocate far more than the others, so that samples find these five. Blocks come from all
- * sides: C and C++, inlined functions and templates, libraries, deep recursion, a thread. */
+ * Five sites allocate far more than the others, so that samples find these five. Blocks come from
+ * all sides: C and C++, inlined functions and templates, libraries, deep recursion, a thread. */
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,7 +15,8 @@
 #define INLINED inline __attribute__((always_inline))
 #define SITE __attribute__((noinline))
 
-namespace {
+namespace
+{
 
 enum { KEPT = 10 }; /* blocks of each site that can keep some */
 
@@ -56,22 +57,26 @@ extern "C" {
 
 SITE void by_malloc()
 {
-    repeat("by_malloc", 1000000, 120, [] { return malloc(120); }, free);
+    repeat(
+        "by_malloc", 1000000, 120, [] { return malloc(120); }, free);
 }
 
 SITE void by_calloc()
 {
-    repeat("by_calloc", 5000, 32000, [] { return calloc(4, 8000); }, free);
+    repeat(
+        "by_calloc", 5000, 32000, [] { return calloc(4, 8000); }, free);
 }
 
 SITE void by_new()
 {
-    repeat("by_new", 900000, sizeof(node), [] { return new node; }, [](node *p) { delete p; });
+    repeat(
+        "by_new", 900000, sizeof(node), [] { return new node; }, [](node *p) { delete p; });
 }
 
 SITE void by_new_array()
 {
-    repeat("by_new_array", 3000, 70000, [] { return new char[70000]; }, [](char *p) { delete[] p; });
+    repeat(
+        "by_new_array", 3000, 70000, [] { return new char[70000]; }, [](char *p) { delete[] p; });
 }
 
 SITE void by_vector()
@@ -95,7 +100,8 @@ SITE void by_realloc()
 
 SITE void by_aligned_alloc()
 {
-    repeat("by_aligned_alloc", 10000, 3072, [] { return aligned_alloc(64, 3072); }, free);
+    repeat(
+        "by_aligned_alloc", 10000, 3072, [] { return aligned_alloc(64, 3072); }, free);
 }
 
 SITE void by_string()
@@ -109,7 +115,8 @@ SITE void by_string()
 
 INLINED void inlined()
 {
-    repeat("inlined", 20000, 500, [] { return malloc(500); }, free);
+    repeat(
+        "inlined", 20000, 500, [] { return malloc(500); }, free);
 }
 
 SITE void inlines()
@@ -124,19 +131,22 @@ SITE void recursion(int depth)
         sink = nullptr; /* no tail call */
         return;
     }
-    repeat("recursion", 1000, 5000, [] { return malloc(5000); }, free);
+    repeat(
+        "recursion", 1000, 5000, [] { return malloc(5000); }, free);
 }
 
 SITE void by_strdup()
 {
     static char text[1001];
     memset(text, 'x', sizeof text - 1);
-    repeat("by_strdup", 2000, sizeof text, [] { return strdup(text); }, free);
+    repeat(
+        "by_strdup", 2000, sizeof text, [] { return strdup(text); }, free);
 }
 
 SITE void in_thread()
 {
-    repeat("in_thread", 100, 10000, [] { return malloc(10000); }, free);
+    repeat(
+        "in_thread", 100, 10000, [] { return malloc(10000); }, free);
 }
 }
 

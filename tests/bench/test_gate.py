@@ -30,6 +30,10 @@ class Verdicts(unittest.TestCase):
         for now, passes in ((1020.0, True), (1021.0, False)):
             self.assertIs(judge("instructions", {"lifo": now}, {"lifo": 1000.0})[0][0], passes)
 
+    def test_instructions_with_samples_may_vary_more(self):
+        for now, passes in ((1060.0, True), (1061.0, False)):
+            self.assertIs(judge("instructions", {"ring-64K": now}, {"ring-64K": 1000.0})[0][0], passes)
+
     def test_memory_may_grow_by_five_percent(self):
         for now, passes in ((1050.0, True), (1051.0, False)):
             self.assertIs(judge("peak_rss", {"tree": now}, {"tree": 1000.0})[0][0], passes)
@@ -106,7 +110,8 @@ class Measuring(InTemporaryDirectory):
 
     def test_it_counts_every_loop_and_measures_every_item(self):
         now = self.measure(FakeItem([compiled(TOUCHES_64_MIB)], name="big"))
-        self.assertEqual(now["instructions"], dict.fromkeys(counts.LOOPS | counts.OBJECT_LOOPS, 12.35))
+        loops = [*counts.LOOPS, *counts.OBJECT_LOOPS, *counts.PROFILE_LOOPS]
+        self.assertEqual(now["instructions"], dict.fromkeys(loops, 12.35))
         self.assertEqual(list(now["peak_rss"]), ["big"])
         self.assertGreaterEqual(now["peak_rss"]["big"], 64 << 20)
         json.dumps(now)
@@ -140,6 +145,14 @@ class Counts(unittest.TestCase):
         self.assertGreater(fast, 10)
         self.assertLess(fast, 300)
         self.assertGreater(slow - fast, 50)
+
+    def test_a_loop_may_have_an_option(self):
+        variable = GOOD_LIBRARY.replace(
+            "return __libc_malloc(n)",
+            "for (volatile int i = getenv(\"MOLT\") ? 20 : 0; i > 0; i--); return __libc_malloc(n)")
+        library = Allocator("slow", compile_library("char *getenv(const char *);\n" + variable))
+        with mock.patch.dict(counts.PROFILE_LOOPS, {"option": ("lifo", "trace", counts.MANY)}):
+            self.assertGreater(counts.count(library, "option") - counts.count(library, "lifo"), 50)
 
     def test_counts_repeat(self):
         first, second = (counts.count(good_allocator(), "lifo") for _ in range(2))

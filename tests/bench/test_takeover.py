@@ -27,6 +27,18 @@ int main(void)
 }
 """
 
+USES_SIZE = """
+#include <malloc.h>
+#include <stdlib.h>
+int main(void)
+{
+    void *p = malloc(10);
+    int size = malloc_usable_size(p);
+    free(p);
+    return size < 10;
+}
+"""
+
 # Not position-independent, the address of a function is that of the program's jump to it.
 FIXED = ("-no-pie", "-fno-pic")
 TAKES_ADDRESS = """
@@ -52,7 +64,7 @@ PLUGIN = "#include <stdlib.h>\nvoid work(void) { free(malloc(10)); }\n"
 
 
 class Takeover(InTemporaryDirectory):
-    def refusal(self, preloaded: Path, *command) -> str | None:
+    def refusal(self, preloaded: Path, *command, behind: Path | None = None) -> str | None:
         """Runs the command as a warm-up does, and returns why it is refused."""
         logs = self.directory / "bindings"
         environment = {"PATH": "/usr/bin:/bin", "LD_PRELOAD": str(preloaded)}
@@ -60,7 +72,7 @@ class Takeover(InTemporaryDirectory):
                               env=environment | takeover.debug_environment(logs),
                               capture_output=True)
         self.assertEqual(done.returncode, 0, "a refused run ends as well as any: " + repr(done))
-        return takeover.refusal(logs, preloaded)
+        return takeover.refusal(logs, preloaded, behind)
 
     def assert_refused(self, reason: str, preloaded: Path, *command) -> None:
         self.assertRegex(self.refusal(preloaded, *command) or "not refused", reason)
@@ -76,10 +88,25 @@ class Takeover(InTemporaryDirectory):
     def test_a_library_that_looks_up_the_malloc_it_replaces_is_not_refused(self):
         self.assertIsNone(self.refusal(compile_library(GOOD_LIBRARY + LOOKS_UP), compiled(USES_MALLOC)))
 
+    def libc(self) -> Path:
+        told = subprocess.run(["ldd", compiled(USES_MALLOC)], capture_output=True, text=True)
+        return Path(next(word for word in told.stdout.split() if word.endswith("/libc.so.6")))
+
     def test_glibc_preloaded_is_not_refused(self):
-        libc = subprocess.run(["ldd", compiled(USES_MALLOC)], capture_output=True, text=True)
-        path = next(word for word in libc.stdout.split() if word.endswith("/libc.so.6"))
-        self.assertIsNone(self.refusal(Path(path), compiled(USES_MALLOC)))
+        self.assertIsNone(self.refusal(self.libc(), compiled(USES_MALLOC)))
+
+    def test_who_tells_sizes_in_its_place_is_refused(self):
+        self.assert_refused("has malloc_usable_size from .*libc.so.6",
+                            compile_library(GOOD_LIBRARY), compiled(USES_SIZE))
+
+    def test_what_is_behind_a_library_may_tell_sizes(self):
+        self.assertIsNone(self.refusal(compile_library(GOOD_LIBRARY), compiled(USES_SIZE),
+                                       behind=self.libc()))
+
+    def test_what_is_behind_a_library_may_not_take_blocks_back(self):
+        half = compile_library(DECLARATIONS + MALLOC + REST)
+        self.assertRegex(self.refusal(half, compiled(USES_SIZE), behind=self.libc()),
+                         "has free from .*libc.so.6")
 
     def test_a_library_without_free_is_refused(self):
         half = compile_library(DECLARATIONS + MALLOC + REST)
