@@ -14,11 +14,26 @@ uint64_t os_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-uint64_t os_now_ns(void)
+static uint64_t nanoseconds(clockid_t clock)
 {
     struct timespec now = {0};
-    vdso_clock(CLOCK_MONOTONIC, &now);
+    vdso_clock(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t os_now_ns(void)
+{
+    return nanoseconds(CLOCK_MONOTONIC);
+}
+
+uint64_t os_thread_ns(void)
+{
+    return nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t os_wall_ns(void)
+{
+    return nanoseconds(CLOCK_REALTIME);
 }
 
 void os_yield(void)

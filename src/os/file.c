@@ -1,4 +1,4 @@
-/* file.c: reading a regular file at once. */
+/* file.c: opening files, and reading a regular file at once. */
 #include "os.h"
 
 #include "base/syscall.h"
@@ -37,4 +37,17 @@ long os_read_file(const char *path, char *buffer, size_t size)
     }
     SYSCALL(close, fd);
     return length;
+}
+
+int os_open_at(int directory, const char *name, int flags)
+{
+    long fd;
+    do
+        fd = SYSCALL(openat, directory, name, flags | O_CLOEXEC, 0600);
+    while (fd == -EINTR);
+    if (syscall_failed(fd) || fd > 2)
+        return (int)fd;
+    long higher = SYSCALL(fcntl, fd, F_DUPFD_CLOEXEC, 3);
+    SYSCALL(close, fd);
+    return (int)higher;
 }

@@ -133,6 +133,14 @@ void *os_reserve_at(void *address, size_t bytes, bool *taken)
     return mark_reserved(memory_map_at(address, bytes, PROT_NONE, MAP_NORESERVE, taken), bytes);
 }
 
+void *os_map_file(int fd, size_t bytes)
+{
+    if (refused_by_test())
+        return NULL;
+    long p = SYSCALL(mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return syscall_failed(p) ? NULL : (void *)p;
+}
+
 bool os_unmap(void *address, size_t bytes)
 {
     return !refused_by_test() && SYSCALL(munmap, address, bytes) == 0;

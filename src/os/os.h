@@ -48,8 +48,9 @@ bool os_is_secure(void);
  * there; 0 where /proc does not tell. */
 uintptr_t os_stack_top(void);
 
-/* Returns RLIMIT_AS in bytes; SIZE_MAX if there is none. */
+/* Return RLIMIT_AS and RLIMIT_FSIZE in bytes; SIZE_MAX if there is none. */
 size_t os_address_limit(void);
+size_t os_file_limit(void);
 
 /* Whether memory that is mapped and never used counts against a limit: RLIMIT_AS, RLIMIT_DATA, or
  * the machine's memory where the kernel promises no more than it has. */
@@ -72,6 +73,22 @@ long os_environment(const char *name, char *buffer, size_t size);
 unsigned os_thread_id(void);
 unsigned os_process_id(void);
 
+/* What tells a process from others that have had its number: when it started, in clock ticks since
+ * boot; and which program it runs: the address of its first stack frame, which execve and address
+ * randomization change, and fork does not. 0: the kernel does not tell. */
+struct os_process {
+    uint64_t start_ticks, image;
+};
+
+/* Tells what process has the number; 0: the caller's own. False where /proc does not tell. */
+bool os_process_find(unsigned process, struct os_process *out);
+
+/* Returns the number of the PID namespace that the process is in; 0 where /proc does not tell. */
+uint64_t os_pid_namespace(void);
+
+/* The number of the first one. */
+#define OS_PID_NAMESPACE_FIRST UINT64_C(0xeffffffc)
+
 /* Whether the caller may be a signal handler: it blocks a signal. A handler runs with its own
  * signal blocked, unless it was set up with SA_NODEFER. */
 bool os_may_be_in_handler(void);
@@ -89,6 +106,10 @@ bool os_first_thread_has_ended(void);
  * a device could keep the caller waiting. */
 long os_read_file(const char *path, char *buffer, size_t size);
 
+/* Opens a file of a directory, mode 0600 if it is made. Returns a descriptor that is closed by
+ * execve, above those of standard input, output and error, to which others may write; or -errno. */
+int os_open_at(int directory, const char *name, int flags);
+
 /* ---- Time (clock.c) ---- */
 
 /* Returns milliseconds of a clock that never goes back, exact to a few; reading it takes a few ns.
@@ -97,6 +118,11 @@ uint64_t os_now_ms(void);
 
 /* Returns nanoseconds of the same clock; reading it takes some tens of them. */
 uint64_t os_now_ns(void);
+
+/* Return nanoseconds since 1970; and those that the calling thread has had of a processor, which
+ * takes a system call. */
+uint64_t os_wall_ns(void);
+uint64_t os_thread_ns(void);
 
 /* Let other threads run: at once, or for some microseconds, up to a second. */
 void os_yield(void);
@@ -136,6 +162,9 @@ void *os_map(size_t bytes);
 
 /* The same at a given address. NULL, with *taken set if anything is mapped there already. */
 void *os_map_at(void *address, size_t bytes, bool *taken);
+
+/* Maps a file's first bytes, for reading and writing, shared with all that map it. */
+void *os_map_file(int fd, size_t bytes);
 
 /* Gives the mapping back. */
 bool os_unmap(void *address, size_t bytes);

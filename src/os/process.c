@@ -3,15 +3,18 @@
 
 #include "vdso.h"
 
+#include "base/report.h" // report_append
 #include "base/syscall.h"
 
 #include <elf.h> // AT_…
 #include <errno.h>
+#include <fcntl.h>  // AT_FDCWD
 #include <signal.h> // SIG_BLOCK
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h> // MADV_NORMAL
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h> // environ
 
@@ -118,6 +121,11 @@ size_t os_address_limit(void)
     return soft_limit(RLIMIT_AS);
 }
 
+size_t os_file_limit(void)
+{
+    return soft_limit(RLIMIT_FSIZE);
+}
+
 static bool overcommit_is_strict(void)
 {
     char mode[8];
@@ -182,6 +190,13 @@ unsigned os_process_id(void)
     return (unsigned)SYSCALL(getpid);
 }
 
+uint64_t os_pid_namespace(void)
+{
+    struct stat status;
+    bool is_told = SYSCALL(newfstatat, AT_FDCWD, "/proc/self/ns/pid", &status, 0) == 0;
+    return is_told ? status.st_ino : 0;
+}
+
 bool os_may_be_in_handler(void)
 {
     uint64_t blocked = 0;
@@ -226,4 +241,26 @@ bool os_is_last_thread(void)
         return false;
     const char *threads = stat_field(text, 18);
     return (*threads == '1' || (*threads == '2' && first_has_ended(text))) && threads[1] == ' ';
+}
+
+static uint64_t stat_number(const char *text, unsigned n)
+{
+    uint64_t number = 0;
+    for (const char *digit = stat_field(text, n); *digit >= '0' && *digit <= '9'; digit++)
+        number = number * 10 + (uint64_t)(*digit - '0');
+    return number;
+}
+
+bool os_process_find(unsigned process, struct os_process *out)
+{
+    char text[1024];
+    struct report_line path = {.length = 0};
+    if (process != 0)
+        report_append(&path, "/proc/%u/stat", process);
+    path.text[path.length] = '\0';
+    bool is_read = process == 0 ? read_stat(text, sizeof text)
+                                : os_read_file(path.text, text, sizeof text) > 0;
+    if (is_read)
+        *out = (struct os_process){stat_number(text, 20), stat_number(text, 26)};
+    return is_read;
 }

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 static void note_error(struct output *output, long result)
@@ -38,20 +37,6 @@ static void set_path(struct output *output, const char *path)
         note_error(output, length == 0 ? -ENOENT : -EISDIR);
 }
 
-/* Opens a descriptor above those of standard input, output and error: others may write there. */
-static int open_at(int directory, const char *name, int flags)
-{
-    long fd;
-    do
-        fd = SYSCALL(openat, directory, name, flags | O_CLOEXEC, 0600);
-    while (fd == -EINTR);
-    if (syscall_failed(fd) || fd > 2)
-        return (int)fd;
-    long higher = SYSCALL(fcntl, fd, F_DUPFD_CLOEXEC, 3);
-    SYSCALL(close, fd);
-    return (int)higher;
-}
-
 /* The name must be free, or that of a file, which may be replaced. */
 static void check_name(struct output *output)
 {
@@ -75,7 +60,8 @@ static void create_temporary(struct output *output)
         report_append(&name, ".molt-%u-%zu", output->process, (size_t)(key + i));
         memcpy(output->temporary, name.text, name.length);
         output->temporary[name.length] = '\0';
-        output->file = open_at(output->directory, output->temporary, O_WRONLY | O_CREAT | O_EXCL);
+        output->file =
+            os_open_at(output->directory, output->temporary, O_WRONLY | O_CREAT | O_EXCL);
         if (output->file != -EEXIST)
             break;
     }
@@ -83,27 +69,18 @@ static void create_temporary(struct output *output)
         note_error(output, output->file);
 }
 
-/* A write beyond the limit would end the process by SIGXFSZ. */
-static uint64_t file_limit(void)
-{
-    struct rlimit limit;
-    if (SYSCALL(prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-        return UINT64_MAX;
-    return limit.rlim_cur;
-}
-
 void output_open(struct output *output, const char *path)
 {
     output->length = 0;
     output->written = 0;
-    output->limit = file_limit();
+    output->limit = os_file_limit(); /* a write beyond it would end the process by SIGXFSZ */
     output->directory = output->file = -1;
     output->process = os_process_id();
     output->error = 0;
     set_path(output, path);
     if (output->error != 0)
         return;
-    output->directory = open_at(AT_FDCWD, output->path, O_PATH | O_DIRECTORY);
+    output->directory = os_open_at(AT_FDCWD, output->path, O_PATH | O_DIRECTORY);
     if (output->directory < 0)
         note_error(output, output->directory);
     else
