@@ -56,14 +56,19 @@ static void visit_pools(uint32_t number, void (*visit)(const struct pool *pool, 
             visit(&pools[slot], context);
 }
 
+void account_each_pool_of(uint32_t arena, void (*visit)(const struct pool *pool, void *context),
+                          void *context)
+{
+    lock_acquire(&arena_lock);
+    visit_pools(arena, visit, context);
+    lock_release(&arena_lock);
+}
+
 void account_each_pool(void (*visit)(const struct pool *pool, void *context), void *context)
 {
     uint32_t arenas = map_arena_end();
-    for (uint32_t number = 0; number < arenas; number++) {
-        lock_acquire(&arena_lock);
-        visit_pools(number, visit, context);
-        lock_release(&arena_lock);
-    }
+    for (uint32_t number = 0; number < arenas; number++)
+        account_each_pool_of(number, visit, context);
 }
 
 void account_each_start(void (*visit)(const struct pool *pool, unsigned blocks, void *context),
@@ -247,16 +252,22 @@ static size_t class_kind(unsigned size_class)
                                                             : MOLT_CLASS_UNTRACKED;
 }
 
+void account_add_to_class(struct molt_class classes[ACCOUNT_CLASSES], const struct pool *pool,
+                          const struct pool_blocks *blocks)
+{
+    struct molt_class *class = &classes[pool->size_class];
+    class->pools++;
+    class->live_blocks += blocks->live;
+    class->free_blocks += blocks->listed;
+    class->moving_blocks += blocks->waiting;
+    class->hole_blocks += blocks->in_holes;
+    class->uncarved_blocks += pool->capacity - pool_carved(pool);
+}
+
 static void count_in_class(const struct pool *pool, void *classes)
 {
-    struct molt_class *class = (struct molt_class *)classes + pool->size_class;
     struct pool_blocks blocks = account_pool(pool);
-    class->pools++;
-    class->live_blocks += blocks.live;
-    class->free_blocks += blocks.listed;
-    class->moving_blocks += blocks.waiting;
-    class->hole_blocks += blocks.in_holes;
-    class->uncarved_blocks += pool->capacity - pool_carved(pool);
+    account_add_to_class(classes, pool, &blocks);
 }
 
 static void move_in_class(const struct pool *pool, unsigned blocks, void *classes)
@@ -265,12 +276,22 @@ static void move_in_class(const struct pool *pool, unsigned blocks, void *classe
     class->moving_blocks += take(&class->live_blocks, blocks);
 }
 
-void account_get_classes(struct molt_class out[ACCOUNT_CLASSES])
+void account_begin_classes(struct molt_class out[ACCOUNT_CLASSES])
 {
     for (unsigned i = 0; i < ACCOUNT_CLASSES; i++)
         out[i] = (struct molt_class){.block_bytes = size_class_bytes(i), .kind = class_kind(i)};
+}
+
+void account_end_classes(struct molt_class classes[ACCOUNT_CLASSES])
+{
+    each_moving(move_in_class, classes);
+}
+
+void account_get_classes(struct molt_class out[ACCOUNT_CLASSES])
+{
+    account_begin_classes(out);
     account_each_pool(count_in_class, out);
-    each_moving(move_in_class, out);
+    account_end_classes(out);
 }
 
 /* ---- Output ---- */

@@ -13,6 +13,7 @@
 #include "molt.h" // struct molt_account, struct molt_class, enum molt_format
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct pool;
 
@@ -31,6 +32,10 @@ struct pool_blocks account_pool(const struct pool *pool);
  * goes meanwhile, and links in free blocks may be read. */
 void account_each_pool(void (*visit)(const struct pool *pool, void *context), void *context);
 
+/* The same for the pools of an arena. */
+void account_each_pool_of(uint32_t arena, void (*visit)(const struct pool *pool, void *context),
+                          void *context);
+
 /* Calls the function for blocks that account_pool counts as live though no program has had them:
  * those that heaps start with (starter.h) and have not given out. */
 void account_each_start(void (*visit)(const struct pool *pool, unsigned blocks, void *context),
@@ -41,6 +46,12 @@ void account_get(struct molt_account *out);
 /* One for each size class. */
 #define ACCOUNT_CLASSES (OBJECT_CLASS_FIRST + OBJECT_CLASS_COUNT)
 void account_get_classes(struct molt_class out[ACCOUNT_CLASSES]);
+
+/* The same for who walks the pools himself: before that, for each pool, and after it. */
+void account_begin_classes(struct molt_class out[ACCOUNT_CLASSES]);
+void account_add_to_class(struct molt_class classes[ACCOUNT_CLASSES], const struct pool *pool,
+                          const struct pool_blocks *blocks);
+void account_end_classes(struct molt_class classes[ACCOUNT_CLASSES]);
 
 /* Writes both to a descriptor: 0, or -1 and errno. */
 int account_write(int fd, enum molt_format format);

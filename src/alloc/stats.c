@@ -14,7 +14,8 @@
 
 static void count_pool(const struct pool *pool, void *context)
 {
-    struct molt_stats *stats = context;
+    struct stats_count *count = context;
+    struct molt_stats *stats = &count->stats;
     struct pool_blocks blocks = account_pool(pool);
     size_t bytes = pool_block_bytes(pool);
     stats->live_blocks += blocks.live;
@@ -22,6 +23,8 @@ static void count_pool(const struct pool *pool, void *context)
     size_t free_bytes = (pool_carved(pool) - blocks.live) * bytes;
     size_t holes = (size_t)__builtin_popcount(pool_holes(pool)) << os_page_shift;
     stats->free_bytes += free_bytes > holes ? free_bytes - holes : 0;
+    if (count->classes != NULL)
+        account_add_to_class(count->classes, pool, &blocks);
 }
 
 static void count_runs(uint32_t number, struct molt_stats *stats)
@@ -46,28 +49,53 @@ static void count_start(const struct pool *pool, unsigned blocks, void *context)
     stats->free_bytes += blocks * pool_block_bytes(pool);
 }
 
+static void end_count(struct stats_count *count)
+{
+    struct molt_stats *stats = &count->stats;
+    account_each_start(count_start, stats);
+    stats->huge_bytes = huge_totals.bytes;
+    stats->huge_blocks = huge_totals.blocks;
+    stats->live_blocks += stats->huge_blocks;
+    stats->live_bytes = stats->pool_bytes + stats->run_bytes + stats->huge_bytes;
+    stats->dirty_bytes = arena_totals.idle_pages << os_page_shift;
+    stats->free_bytes += stats->dirty_bytes;
+    stats->cached_bytes += span_totals.cached_bytes;
+    stats->committed_bytes = footprint_now();
+    stats->peak_bytes = footprint_peak();
+    stats->metadata_bytes = map.metadata_bytes + huge_totals.table_bytes;
+    stats->purged_bytes = (arena_totals.purged_pages << os_page_shift) + span_totals.purged_bytes;
+    stats->arenas = count->arenas;
+    registry_count(&stats->heaps, &stats->parked_heaps);
+    if (count->classes != NULL)
+        account_end_classes(count->classes);
+}
+
+void stats_begin(struct stats_count *count, struct molt_class *classes)
+{
+    *count = (struct stats_count){.classes = classes};
+    if (classes != NULL)
+        account_begin_classes(classes);
+}
+
+bool stats_step(struct stats_count *count)
+{
+    if (count->arenas == map_arena_end()) {
+        end_count(count);
+        return true;
+    }
+    account_each_pool_of(count->arenas, count_pool, count);
+    count_runs(count->arenas, &count->stats);
+    count->arenas++;
+    return false;
+}
+
 void stats_get(struct molt_stats *out)
 {
-    struct molt_stats stats = {0};
-    uint32_t arenas = map_arena_end();
-    account_each_pool(count_pool, &stats);
-    for (uint32_t number = 0; number < arenas; number++)
-        count_runs(number, &stats);
-    account_each_start(count_start, &stats);
-    stats.huge_bytes = huge_totals.bytes;
-    stats.huge_blocks = huge_totals.blocks;
-    stats.live_blocks += stats.huge_blocks;
-    stats.live_bytes = stats.pool_bytes + stats.run_bytes + stats.huge_bytes;
-    stats.dirty_bytes = arena_totals.idle_pages << os_page_shift;
-    stats.free_bytes += stats.dirty_bytes;
-    stats.cached_bytes += span_totals.cached_bytes;
-    stats.committed_bytes = footprint_now();
-    stats.peak_bytes = footprint_peak();
-    stats.metadata_bytes = map.metadata_bytes + huge_totals.table_bytes;
-    stats.purged_bytes = (arena_totals.purged_pages << os_page_shift) + span_totals.purged_bytes;
-    stats.arenas = arenas;
-    registry_count(&stats.heaps, &stats.parked_heaps);
-    *out = stats;
+    struct stats_count count;
+    stats_begin(&count, NULL);
+    while (!stats_step(&count))
+        continue;
+    *out = count.stats;
 }
 
 static const struct figure figures[] = {
