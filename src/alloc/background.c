@@ -6,6 +6,7 @@
 #include "huge.h"
 #include "purge.h"
 #include "reap.h"
+#include "refresh.h"
 #include "remote.h"
 #include "span_cache.h" // span_totals
 
@@ -83,6 +84,7 @@ bool background_step(uint64_t now_ms, uint64_t elapsed_ms)
     claim_tidy(options_decayed_ms(now_ms));
     remote_purge_sleepers(options_decayed_ms(now_ms), &quota);
     huge_tick(now_ms);
+    refresh_if_due(now_ms);
     while (purge_tick(now_ms))
         continue;
     return __atomic_load_n(&arena_totals.idle_pages, __ATOMIC_RELAXED) > 0 ||

@@ -7,6 +7,7 @@
 #include "huge.h"
 #include "limit.h"
 #include "purge.h"
+#include "refresh.h"
 #include "remote.h"
 #include "span_cache.h" // span_totals
 
@@ -153,6 +154,8 @@ void peak_check(struct heap *heap)
 {
     if (UNLIKELY(peak_is_due()))
         grow_beyond(heap);
+    if (heap != NULL) /* else a signal handler may have interrupted the holder of a lock */
+        refresh_check();
 }
 
 /* The mark goes down with the memory, so that it is at the limit again when memory is below that.

@@ -64,6 +64,10 @@ struct profile_hooks {
 
     /* The options may have changed. Not in malloc, and with no lock held. */
     void (*follow_options)(void);
+
+    /* The statistics page is due (refresh.h). No lock is held; the caller may have entered its
+     * heap. */
+    void (*refresh)(void);
 };
 
 /* The name of the type of the object that the thread is making a block for, or NULL. */

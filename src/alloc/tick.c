@@ -9,6 +9,7 @@
 #include "peak.h"
 #include "purge.h"
 #include "reap.h"
+#include "refresh.h"
 #include "registry.h"
 #include "remote.h"
 #include "sample.h"
@@ -78,6 +79,7 @@ void tick(struct heap *heap)
         background_notify();
     adapt_interval(heap, now, elapsed);
     peak_tick(heap);
+    refresh_if_due(now);
     if (elapsed == 0 && !heap->ticks_again)
         return;
     __atomic_store_n(&heap->ticked_ms, now, __ATOMIC_RELAXED);

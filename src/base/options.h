@@ -88,6 +88,8 @@ enum stack_mode { STACK_AUTO, STACK_TABLES, STACK_LIBUNWIND, STACK_LIBGCC, STACK
       "write a heap profile before the first allocation that fails")                               \
     X(backtrace, OPTION_SWITCH, 0, false,                                                          \
       "say after the line of an error where it is: the calling functions")                         \
+    X(share, OPTION_SWITCH, 0, false,                                                              \
+      "keep statistics in a file that other programs of the user can read at any time")            \
     X(background, OPTION_SWITCH, 0, false,                                                         \
       "a thread returns free memory to the OS while the program sleeps")                           \
     X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \

@@ -13,6 +13,7 @@
 /* X(rank, name), from the lowest rank on. */
 #define LOCK_RANKS(X)         \
     X(PROFILE, "profile")     \
+    X(SHARE, "share")         \
     X(COLLECTOR, "collector") \
     X(OWNER, "owner")         \
     X(STOP, "stop")           \

@@ -5,6 +5,7 @@
 #include "image.h"
 #include "memory.h"
 #include "record.h"
+#include "share.h"
 #include "trigger.h"
 #include "unwind.h"
 
@@ -81,18 +82,6 @@ static void resized(void *block, bool is_gone)
         record_put_back(block);
 }
 
-static const struct profile_hooks hooks_of_profile IN_SECTION("molt_profile_hooks") = {
-    .allocated = allocated,
-    .freed = freed,
-    .resizing = resizing,
-    .resized = resized,
-    .given = freed_forget,
-    .pool_made = freed_note_pool,
-    .own_bytes = profile_memory_given,
-    .failing = trigger_failing,
-    .follow_options = profile_follow_options,
-};
-
 /* ---- Starting and stopping ---- */
 
 /* Leaks are looked for among what is recorded: all blocks, unless a profile by sampling is wanted.
@@ -108,6 +97,13 @@ static void repair(void)
     unwind_repair();
     record_repair();
     trigger_repair();
+    share_repair();
+}
+
+static void end(void)
+{
+    trigger_exit();
+    share_exit();
 }
 
 static void begin_once(void)
@@ -117,7 +113,7 @@ static void begin_once(void)
         return;
     has_begun = true;
     fork_set_repair(FORK_PROFILE, repair);
-    atexit(trigger_exit);
+    atexit(end);
 }
 
 /* Records of another mean must not be mixed with those to come. */
@@ -164,6 +160,32 @@ void profile_follow_options(void)
         sample_with(wanted_mean());
     lock_release(&profile_lock);
 }
+
+static void follow_options(void)
+{
+    profile_follow_options();
+    if (!share_is_to_change())
+        return;
+    lock_acquire(&profile_lock);
+    begin_once();
+    share_follow_options();
+    lock_release(&profile_lock);
+}
+
+/* ---- The table, and the public calls ---- */
+
+static const struct profile_hooks hooks_of_profile IN_SECTION("molt_profile_hooks") = {
+    .allocated = allocated,
+    .freed = freed,
+    .resizing = resizing,
+    .resized = resized,
+    .given = freed_forget,
+    .pool_made = freed_note_pool,
+    .own_bytes = profile_memory_given,
+    .failing = trigger_failing,
+    .follow_options = follow_options,
+    .refresh = share_refresh,
+};
 
 int molt_profile_start(size_t mean_bytes)
 {

@@ -345,6 +345,8 @@ static void sum_site(const struct site *site, void *context)
     totals->total_count += site->total_count;
     totals->total_bytes += site->total_bytes;
     totals->temporary_count += site->temporary_count;
+    totals->total_estimate +=
+        (uint64_t)((double)site->total_block_bytes * random_weight(site->bytes, totals->mean));
 }
 
 void record_totals_get(struct record_totals *totals)

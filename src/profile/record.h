@@ -79,6 +79,7 @@ struct record_totals {
     uint64_t live_count, live_bytes;        /* samples not freed yet, and what was asked for */
     uint64_t total_count, total_bytes;      /* … and those freed */
     uint64_t temporary_count;               /* freed before their thread's next sample */
+    uint64_t total_estimate;                /* bytes of all blocks, freed ones too */
     uint64_t missed_count, missed_estimate; /* samples without a record; bytes of blocks */
     uint64_t live_estimate;                 /* bytes of all blocks that live */
     uint64_t peak_estimate, peak_at_ns; /* … when the counts of the peak were kept; and when */

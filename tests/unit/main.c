@@ -60,6 +60,7 @@ static const struct {
     {"value_stress", suite_value_stress},
     {"profile_dump", suite_profile_dump},
     {"profile_errors", suite_profile_errors},
+    {"profile_share", suite_profile_share},
     {"sort", suite_sort},
     {"inspect", suite_inspect},
     {"safepoint", suite_safepoint},

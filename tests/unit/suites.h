@@ -52,6 +52,7 @@ Suite *suite_value_containers(void);
 Suite *suite_value_stress(void);
 Suite *suite_profile_dump(void);
 Suite *suite_profile_errors(void);
+Suite *suite_profile_share(void);
 Suite *suite_sort(void);
 Suite *suite_inspect(void);
 Suite *suite_safepoint(void);
