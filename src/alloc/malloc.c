@@ -97,7 +97,7 @@ static void *alloc_run(size_t size, size_t alignment, bool zero)
  * memory for it, or for what is to be recorded, the allocation is not sampled. */
 static COLD void *sampled_in_place_of(void *block, unsigned size_class, size_t size)
 {
-    void *sampled = sampled_alloc(size_class, size, size_class_bytes(size_class));
+    void *sampled = sampled_alloc(size_class, size, size_class_bytes(size_class), block);
     if (sampled == NULL)
         return block;
     free_fast(block);
@@ -150,7 +150,7 @@ COLD void malloc_watch_new(void *block, size_t size, bool zero)
         return;
     size_t bytes = malloc_block_bytes(block, "malloc");
     if (is_traced || (watch_is_on(WATCH_SAMPLE) && bytes > BLOCK_MAX && sample_large(bytes)))
-        profile_hooks.allocated(block, size, bytes);
+        profile_hooks.allocated(block, size, bytes, 0);
     else
         profile_hooks.given(block);
 }

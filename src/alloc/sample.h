@@ -36,9 +36,10 @@
 /* What src/profile does. The first six are called with no lock held and outside of the
  * heap, by any thread, perhaps in a signal handler. */
 struct profile_hooks {
-    /* A sampled allocation of `size` bytes got a block that takes `bytes`. False: it is not
-     * recorded, and its free need not be told. */
-    bool (*allocated)(void *block, size_t size, size_t bytes);
+    /* A sampled allocation of `size` bytes got a block that takes `bytes`, instead of one in the
+     * pool of the number `home`; 0: instead of none. False: it is not recorded, and its free need
+     * not be told. */
+    bool (*allocated)(void *block, size_t size, size_t bytes, uint32_t home);
     /* The block is about to be freed; it may be one that was never told of. `caller` is a return
      * address: of the call of free in the program, or in molt. */
     void (*freed)(void *block, const void *caller);

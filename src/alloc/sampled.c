@@ -60,13 +60,13 @@ static struct block *take_under_lock(unsigned size_class)
     return block;
 }
 
-void *sampled_alloc(unsigned size_class, size_t size, size_t bytes)
+void *sampled_alloc(unsigned size_class, size_t size, size_t bytes, const void *usual)
 {
     struct block *block = thread_is_reentered() ? NULL : take_under_lock(size_class);
     if (block == NULL)
         return NULL;
     block->link = 0;
-    if (profile_hooks.allocated(block, size, bytes))
+    if (profile_hooks.allocated(block, size, bytes, map_pool_number(map_pool(usual))))
         return block;
     remote_free_now(map_pool(block), block);
     return NULL;

@@ -15,10 +15,10 @@ struct pool;
 void sampled_set(size_t mean, bool trace);
 
 /* A block of the class for an allocation of `size` bytes that is sampled, as one in a block of
- * `bytes` (sample.h). NULL when there is no memory, in a signal handler that has interrupted the
- * allocator, or when the allocation is not recorded. Any thread, with no lock held and outside of
- * its heap. */
-void *sampled_alloc(unsigned size_class, size_t size, size_t bytes);
+ * `bytes` (sample.h), instead of the block `usual`. NULL when there is no memory, in a signal
+ * handler that has interrupted the allocator, or when the allocation is not recorded. Any thread,
+ * with no lock held and outside of its heap. */
+void *sampled_alloc(unsigned size_class, size_t size, size_t bytes, const void *usual);
 
 /* All that was recorded will be forgotten: profile_hooks.freed need not be told any more of blocks
  * of which only a trace has told. */

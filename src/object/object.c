@@ -131,8 +131,8 @@ static COLD void *make_sampled(struct owner *owner, const struct descriptor *typ
     if (whole > BLOCK_MAX || type->alignment > CACHE_LINE)
         return NULL;
     sample_type = type->type->name;
-    char *sampled =
-        sampled_alloc(size_class_aligned(whole, CACHE_LINE), bytes, size_class_bytes(size_class));
+    char *sampled = sampled_alloc(size_class_aligned(whole, CACHE_LINE), bytes,
+                                  size_class_bytes(size_class), block);
     sample_type = NULL;
     if (sampled == NULL)
         return NULL;

@@ -169,6 +169,7 @@ static void write_row(const struct site *site, void *argument)
         return;
     write_name(walk->output, "type", site->type);
     write_name(walk->output, "tag", site->tag);
+    write_name(walk->output, "thread", site->thread);
     write_counts(walk->output, site, walk->is_peak);
     report_append(&line, "%zu: %zu [%zu: %zu] @", numbers.count, numbers.bytes, numbers.all_count,
                   numbers.all_bytes);

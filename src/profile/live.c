@@ -20,7 +20,7 @@ struct slot {
     _Atomic(size_t) size, bytes;
     _Atomic(struct site *) site;
     _Atomic(uint64_t) at_ns;
-    _Atomic(uint32_t) thread, number;
+    _Atomic(uint32_t) thread, number, home;
     _Atomic(uint32_t) version; /* records that the slot has had */
 };
 
@@ -140,6 +140,7 @@ static void slot_write(struct slot *slot, const struct record *record)
     atomic_store_explicit(&slot->at_ns, record->at_ns, memory_order_release);
     atomic_store_explicit(&slot->thread, record->thread, memory_order_release);
     atomic_store_explicit(&slot->number, record->number, memory_order_release);
+    atomic_store_explicit(&slot->home, record->home, memory_order_release);
 }
 
 static void slot_read(struct slot *slot, struct record *record)
@@ -150,6 +151,7 @@ static void slot_read(struct slot *slot, struct record *record)
     record->at_ns = atomic_load_explicit(&slot->at_ns, memory_order_acquire);
     record->thread = atomic_load_explicit(&slot->thread, memory_order_acquire);
     record->number = atomic_load_explicit(&slot->number, memory_order_acquire);
+    record->home = atomic_load_explicit(&slot->home, memory_order_acquire);
 }
 
 /* Copies the slot's record. False: it has none, or has become another one meanwhile. */

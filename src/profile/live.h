@@ -27,12 +27,14 @@ struct site;
 /* A sample: a block that the program has. */
 struct record {
     void *block;
-    size_t size;               /* that was asked for */
-    size_t bytes;              /* of the block */
-    struct site *site;         /* where it is counted */
-    uint64_t at_ns;            /* when it was allocated (os_now_ns) */
-    uint32_t thread;           /* by whom: the thread's id */
-    uint32_t number;           /* which of the thread's samples it was */
+    size_t size;       /* that was asked for */
+    size_t bytes;      /* of the block */
+    struct site *site; /* where it is counted */
+    uint64_t at_ns;    /* when it was allocated (os_now_ns) */
+    uint32_t thread;   /* by whom: the thread's id */
+    uint32_t number;   /* which of the thread's samples it was */
+    uint32_t home;     /* number of the pool in which the block would have its place if it were not
+                  sampled (alloc/map.h); 0: it has it */
     _Atomic(uintptr_t) *place; /* in the tables; set by who reads it there */
 };
 

@@ -34,14 +34,13 @@ static size_t recorded_mean; /* of the profile; 0: there is none */
 
 /* ---- What the allocator calls ---- */
 
-static bool allocated(void *block, size_t size, size_t bytes)
+static bool allocated(void *block, size_t size, size_t bytes, uint32_t home)
 {
     record_remove(block); /* a thread that had not followed yet may have freed it unseen */
     freed_forget(block);
-    const struct stack *stack = unwind_stack(__atomic_load_n(&sampled_mean, __ATOMIC_RELAXED) == 1);
-    bool is_recorded = sample_type != NULL
-                           ? record_add_object(block, size, bytes, stack, sample_type)
-                           : record_add(block, size, bytes, stack);
+    struct sample sample = {block, size, bytes, .type = sample_type, .home = home};
+    sample.stack = unwind_stack(__atomic_load_n(&sampled_mean, __ATOMIC_RELAXED) == 1);
+    bool is_recorded = record_add(&sample);
     trigger_grown(record_live_estimate());
     return is_recorded;
 }

@@ -4,6 +4,7 @@
 #include "name.h" // name_intern
 #include "stack.h"
 #include "tag.h" // tag_current
+#include "thread_name.h"
 
 #include "base/attributes.h"
 #include "base/fork.h"   // fork_survivors
@@ -136,13 +137,13 @@ static size_t site_bytes(size_t bytes, size_t mean_now)
     return (bytes + step - 1) & ~(step - 1);
 }
 
-static struct site *find_site(const struct stack *stack, size_t bytes, const char *type,
-                              size_t mean_now)
+static struct site *find_site(const struct sample *sample, uint64_t now_ns, size_t mean_now)
 {
     static const struct stack no_stack;
-    const char *type_name = type == NULL ? NULL : name_intern(type);
-    return site_intern(stack != NULL ? stack : &no_stack, site_bytes(bytes, mean_now),
-                       tag_current(), type_name);
+    const char *type = sample->type == NULL ? NULL : name_intern(sample->type);
+    return site_intern(sample->stack != NULL ? sample->stack : &no_stack,
+                       site_bytes(sample->bytes, mean_now), tag_current(), type,
+                       thread_name(now_ns));
 }
 
 uint32_t record_thread(void)
@@ -178,30 +179,26 @@ static void count_missed(size_t bytes, size_t mean_now)
                               memory_order_relaxed);
 }
 
-bool record_add_object(void *block, size_t size, size_t bytes, const struct stack *stack,
-                       const char *type)
+bool record_add(const struct sample *sample)
 {
-    struct record record = {.block = block, .size = size, .bytes = bytes, .at_ns = os_now_ns()};
+    struct record record = {.block = sample->block, .size = sample->size, .bytes = sample->bytes};
+    record.home = sample->home;
+    record.at_ns = os_now_ns();
     record.thread = record_thread();
     record.number = ++self.samples;
     size_t mean_now = enter();
     if (mean_now == 0)
         return false;
-    record.site = find_site(stack, bytes, type, mean_now);
+    record.site = find_site(sample, record.at_ns, mean_now);
     bool is_added = count_added(&record);
     if (is_added) {
-        add_to_estimate(bytes, mean_now);
+        add_to_estimate(record.bytes, mean_now);
         keep_peak(record.at_ns);
     } else {
-        count_missed(bytes, mean_now);
+        count_missed(record.bytes, mean_now);
     }
     leave();
     return is_added;
-}
-
-bool record_add(void *block, size_t size, size_t bytes, const struct stack *stack)
-{
-    return record_add_object(block, size, bytes, stack, NULL);
 }
 
 static void count_removed(const struct record *record, size_t mean_now)

@@ -36,13 +36,17 @@ void record_restart(size_t mean);
 
 /* ---- What the allocator tells. A block has at most one record ---- */
 
-/* A block of `bytes` bytes, of which `size` were asked for, is sampled. `stack` NULL: there was no
- * memory for it. False: the sample is missed, and counted as that; or there is no profile. */
-bool record_add(void *block, size_t size, size_t bytes, const struct stack *stack);
+struct sample {
+    void *block;
+    size_t size;               /* that was asked for */
+    size_t bytes;              /* of the block */
+    const struct stack *stack; /* NULL: there was no memory for it */
+    const char *type;          /* an object's type's name, which is copied; or NULL */
+    uint32_t home;             /* as in struct record */
+};
 
-/* The same of an object; `type` is its type's name, which is copied. */
-bool record_add_object(void *block, size_t size, size_t bytes, const struct stack *stack,
-                       const char *type);
+/* False: the sample is missed, and counted as that; or there is no profile. */
+bool record_add(const struct sample *sample);
 
 /* The calling thread's id. */
 uint32_t record_thread(void);

@@ -24,7 +24,7 @@ static bool is_equal(const struct chain_link *element, const void *key)
 {
     const struct site *site = (const struct site *)element, *wanted = key;
     return site->stack == wanted->stack && site->bytes == wanted->bytes &&
-           site->tag == wanted->tag && site->type == wanted->type;
+           site->tag == wanted->tag && site->type == wanted->type && site->thread == wanted->thread;
 }
 
 static struct chain_link *make(const void *key)
@@ -37,6 +37,7 @@ static struct chain_link *make(const void *key)
     site->bytes = wanted->bytes;
     site->tag = wanted->tag;
     site->type = wanted->type;
+    site->thread = wanted->thread;
     list(site);
     return &site->link;
 }
@@ -54,7 +55,8 @@ static chain *table_ready(void)
     return ready;
 }
 
-struct site *site_intern(const struct stack *stack, size_t bytes, const char *tag, const char *type)
+struct site *site_intern(const struct stack *stack, size_t bytes, const char *tag, const char *type,
+                         const char *thread)
 {
     static const struct chain_kind sites = {is_equal, make};
     chain *chains = table_ready();
@@ -62,7 +64,8 @@ struct site *site_intern(const struct stack *stack, size_t bytes, const char *ta
         return NULL;
     uint64_t hash = chain_hash(chain_hash(0, (uintptr_t)stack), bytes);
     hash = chain_hash(chain_hash(hash, (uintptr_t)tag), (uintptr_t)type);
-    struct site key = {.stack = stack, .bytes = bytes, .tag = tag, .type = type};
+    hash = chain_hash(hash, (uintptr_t)thread);
+    struct site key = {.stack = stack, .bytes = bytes, .tag = tag, .type = type, .thread = thread};
     return (struct site *)chain_intern(&chains[(hash >> 32) % CHAINS], &sites, &key);
 }
 

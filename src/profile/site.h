@@ -1,4 +1,5 @@
-/* site.h: what is counted of the blocks that are alike: same stack, same size, same tag and type.
+/* site.h: what is counted of the blocks that are alike: same stack, same size, same tag, type and
+ * name of the thread.
  *
  * All blocks of a site are sampled with the same probability, so its counts can be scaled exactly
  * (random.h). They are counts of samples, not of all blocks.
@@ -30,6 +31,7 @@ struct site {
     size_t bytes;              /* of each block; of large ones rounded up (record.c) */
     const char *tag;           /* the thread's innermost tag (name.h); NULL: none */
     const char *type;          /* the objects' type; NULL: they are no objects */
+    const char *thread;        /* what the thread was called (thread_name.h); NULL: no name */
     _Atomic(uint64_t) live_count, live_bytes, live_block_bytes;    /* blocks not freed yet */
     _Atomic(uint64_t) total_count, total_bytes, total_block_bytes; /* … and those freed */
     _Atomic(uint64_t) peak_count, peak_bytes, peak_block_bytes; /* … live when all sites had most */
@@ -37,10 +39,10 @@ struct site {
     _Atomic(uint64_t) lifetimes[SITE_LIFETIMES]; /* of those freed */
 };
 
-/* Returns the site of these blocks; NULL if it is new and there is no memory. `tag` and `type` are
- * interned names or NULL. */
-struct site *site_intern(const struct stack *stack, size_t bytes, const char *tag,
-                         const char *type);
+/* Returns the site of these blocks; NULL if it is new and there is no memory. `tag`, `type` and
+ * `thread` are interned names or NULL. */
+struct site *site_intern(const struct stack *stack, size_t bytes, const char *tag, const char *type,
+                         const char *thread);
 
 void site_each(void (*visit)(struct site *site, void *context), void *context);
 

@@ -79,7 +79,8 @@ static void add_row(const struct row *row, const char *which)
         frames[i] = i % 2 == 0 ? row->address() : here();
     if (strcmp(which, "lost") == 0)
         depth = 0;
-    struct site *site = site_intern(stack_intern(frames, depth), row->bytes, "a tag: [1]", NULL);
+    struct site *site =
+        site_intern(stack_intern(frames, depth), row->bytes, "a tag: [1]", NULL, "a thread: [1]");
     if (site == NULL)
         exit(1);
     for (unsigned i = 0; i < row->all; i++)

@@ -460,7 +460,7 @@ static const struct stack *stack_of(unsigned depth, uintptr_t first)
 static struct site *make_site(const struct stack *stack, size_t size, size_t block_bytes,
                               unsigned made, unsigned freed)
 {
-    struct site *site = site_intern(stack, block_bytes, NULL, NULL);
+    struct site *site = site_intern(stack, block_bytes, NULL, NULL, NULL);
     ck_assert_ptr_nonnull(site);
     for (unsigned i = 0; i < made; i++)
         site_add(site, size, block_bytes);
@@ -597,10 +597,11 @@ START_TEST(test_tags_and_types)
 {
     record_restart(4096);
     const struct stack *stack = stack_of(1, 0x401000);
-    site_add(site_intern(stack, 32, "line 1\nheap profile: 1: 1", "struct node"), 32, 32);
-    site_add(site_intern(stack, 32, NULL, NULL), 32, 32);
+    site_add(site_intern(stack, 32, "line 1\nheap profile: 1: 1", "struct node", "worker\t1"), 32,
+             32);
+    site_add(site_intern(stack, 32, NULL, NULL, NULL), 32, 32);
     char *text = write_profile(DUMP_NOW);
-    expect_line(text, "# type: struct node\n# tag: line 1 heap profile: 1: 1\n"
+    expect_line(text, "# type: struct node\n# tag: line 1 heap profile: 1: 1\n# thread: worker 1\n"
                       "# requested: 32 [32], temporary: 0, lifetimes:\n1: 32 [1: 32] @ 0x400fff");
 }
 END_TEST

@@ -41,9 +41,21 @@ static void *block(size_t n)
     return (void *)(0x7f0000000000 + n * 16);
 }
 
+static bool add_object(void *of, size_t size, size_t bytes, const struct stack *stack,
+                       const char *type)
+{
+    struct sample sample = {of, size, bytes, stack, type, .home = 0};
+    return record_add(&sample);
+}
+
+static bool add_block(void *of, size_t size, size_t bytes, const struct stack *stack)
+{
+    return add_object(of, size, bytes, stack, NULL);
+}
+
 static void add(size_t n, size_t size, size_t bytes, size_t stack)
 {
-    bool is_added = record_add(block(n), size, bytes, stacks[stack]);
+    bool is_added = add_block(block(n), size, bytes, stacks[stack]);
     REQUIRE(is_added, "block %zu", n);
 }
 
@@ -203,12 +215,12 @@ START_TEST(test_sites)
         ck_assert_uint_eq(sites(), STACKS * 10);
     }
     for (unsigned round = 0; round < 2; round++) {
-        ck_assert(record_add_object(block(n++), 16, 16, stacks[0], type));
+        ck_assert(add_object(block(n++), 16, 16, stacks[0], type));
         molt_tag_push(type);
         add(n++, 16, 16, 0);
-        ck_assert(record_add_object(block(n++), 16, 16, stacks[0], "node"));
+        ck_assert(add_object(block(n++), 16, 16, stacks[0], "node"));
         molt_tag_pop();
-        ck_assert(record_add_object(block(n++), 16, 16, stacks[0], "edge"));
+        ck_assert(add_object(block(n++), 16, 16, stacks[0], "edge"));
         ck_assert_uint_eq(sites(), STACKS * 10 + 4);
     }
     ck_assert_uint_eq(totals().live_count, n);
@@ -222,7 +234,7 @@ START_TEST(test_type_and_tag_of_a_site)
     char text[] = "tree";
     molt_tag_push(text);
     strcpy(text, "node");
-    ck_assert(record_add_object(block(1), 16, 16, stacks[0], text));
+    ck_assert(add_object(block(1), 16, 16, stacks[0], text));
     strcpy(text, "gone");
     ck_assert_str_eq(site_of(0, 16)->tag, "tree");
     ck_assert_str_eq(site_of(0, 16)->type, "node");
@@ -235,8 +247,8 @@ END_TEST
 
 START_TEST(test_no_stack)
 {
-    ck_assert(record_add(block(1), 16, 16, NULL));
-    ck_assert(record_add(block(2), 16, 16, NULL));
+    ck_assert(add_block(block(1), 16, 16, NULL));
+    ck_assert(add_block(block(2), 16, 16, NULL));
     struct record record = {0};
     record_each_live(copy_record, &record);
     ck_assert_ptr_nonnull(record.site->stack);
@@ -540,7 +552,7 @@ START_TEST(test_any_request_fails)
         requests_fail(nth);
         size_t kept = 0;
         for (size_t n = 0; n < 2000; n++)
-            kept += record_add_object(block(n), 16, 32, stacks[n % STACKS], name);
+            kept += add_object(block(n), 16, 32, stacks[n % STACKS], name);
         bool have_failed = requests_have_failed();
         requests_fail(0);
         missed += 2000 - kept;
@@ -571,15 +583,15 @@ START_TEST(test_no_memory_at_all)
     requests_fail_from(1);
     size_t kept = KNOWN, tried = 0;
     for (; tried < 100 * 1000; tried++)
-        kept += record_add(block(KNOWN + tried), 16, 16, stacks[0]);
-    ck_assert(!record_add(block(0), 16, 16, stacks[1])); /* a new site */
+        kept += add_block(block(KNOWN + tried), 16, 16, stacks[0]);
+    ck_assert(!add_block(block(0), 16, 16, stacks[1])); /* a new site */
     ck_assert_uint_eq(totals().live_count, kept);
     ck_assert_uint_eq(totals().missed_count, KNOWN + tried - kept + 1);
     for (size_t n = 0; n < KNOWN; n++)
         drop(n);
     size_t again = 0;
     for (size_t n = 0; n < 100 * KNOWN; n++)
-        again += record_add(block(1000 * 1000 + n), 16, 16, stacks[0]);
+        again += add_block(block(1000 * 1000 + n), 16, 16, stacks[0]);
     ck_assert_uint_eq(again, KNOWN);
     ck_assert(sums_are_right());
     requests_fail(0);
@@ -591,8 +603,8 @@ END_TEST
 START_TEST(test_no_memory_from_the_start)
 {
     requests_fail_from(1);
-    ck_assert(!record_add(block(1), 16, 16, stacks[0]));
-    ck_assert(!record_add_object(block(2), 16, 16, stacks[0], "type"));
+    ck_assert(!add_block(block(1), 16, 16, stacks[0]));
+    ck_assert(!add_object(block(2), 16, 16, stacks[0], "type"));
     ck_assert(!record_remove(block(1)));
     check_that_nothing_lives();
     ck_assert_uint_eq(totals().missed_count, 2);
@@ -698,7 +710,7 @@ static void *add_and_lose(void *number)
     size_t first = (uintptr_t)number * 1000;
     while (!atomic_load(&stop)) {
         for (size_t n = first; n < first + 100; n++)
-            record_add(block(n), 16, 16, stacks[n % STACKS]);
+            add_block(block(n), 16, 16, stacks[n % STACKS]);
         for (size_t n = first; n < first + 100; n++)
             record_remove(block(n));
     }
@@ -736,7 +748,7 @@ static struct {
 static void handle(void)
 {
     for (size_t n = 0; n < 30; n++)
-        REQUIRE(record_add(block(1000 + n), 16, 16, stacks[n % 2]), "instruction %u", trial.wanted);
+        REQUIRE(add_block(block(1000 + n), 16, 16, stacks[n % 2]), "instruction %u", trial.wanted);
     for (size_t n = 0; n < 30; n++)
         record_resize(block(1000 + n), 10);
     for (size_t n = 0; n < 30; n++)
@@ -753,7 +765,7 @@ static void after_instruction(void)
 
 static void add_one(void)
 {
-    record_add(block(1), 16, 16, stacks[0]);
+    add_block(block(1), 16, 16, stacks[0]);
 }
 
 static void remove_one(void)
@@ -780,7 +792,7 @@ static void move_one(void)
 
 static void add_with_a_new_site(void)
 {
-    record_add_object(block(1), 16, 16, stacks[STACKS - 1], "type");
+    add_object(block(1), 16, 16, stacks[STACKS - 1], "type");
 }
 
 static void restart(void)
@@ -803,7 +815,7 @@ static const struct scenario {
 static void prepare(const struct scenario *scenario)
 {
     for (size_t n = 100; n < 110; n++)
-        record_add(block(n), 16, 16, stacks[0]);
+        add_block(block(n), 16, 16, stacks[0]);
     if (scenario->has_one)
         add_one();
 }
@@ -921,7 +933,7 @@ static int use_in_child(void)
     if (totals().mean == 0 || !sums_are_right())
         return 1;
     for (size_t n = 2000; n < 2100; n++)
-        if (!record_add(block(n), 16, 16, stacks[n % STACKS]))
+        if (!add_block(block(n), 16, 16, stacks[n % STACKS]))
             return 2;
     struct record record = {0};
     record_each_live(copy_record, &record);
@@ -932,7 +944,7 @@ static int use_in_child(void)
     if (now.live_count != 0 || now.live_bytes != 0 || now.live_estimate != 0)
         return 3;
     for (size_t n = 0; n < 10 * 1000; n++) /* more than ever lived, by whatever was kept */
-        record_add(block(n), 16, 16, stacks[n % STACKS]);
+        add_block(block(n), 16, 16, stacks[n % STACKS]);
     if (totals().peak_estimate < 10 * 1000 * 16 / 21 * 20)
         return 4;
     uint64_t before = os_now_ns();
@@ -953,7 +965,7 @@ static int check_own_thread(void)
 {
     fork_check();
     bool is_right = false;
-    record_add(block(5000), 16, 16, stacks[0]);
+    add_block(block(5000), 16, 16, stacks[0]);
     record_each_live(check_thread, &is_right);
     return !is_right;
 }

@@ -1,4 +1,4 @@
-/* test_profile_tag.c: names that are kept once, and the tags of threads. */
+/* test_profile_tag.c: names that are kept once, the names of threads, and their tags. */
 #include "requests.h"
 #include "suites.h"
 #include "unit.h"
@@ -6,11 +6,15 @@
 #include "profile/memory.h"
 #include "profile/name.h"
 #include "profile/tag.h"
+#include "profile/thread_name.h"
 #include "molt.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define CHECK_CURRENT(expected)                                                    \
     do {                                                                           \
@@ -96,6 +100,96 @@ START_TEST(test_a_name_without_memory)
     ck_assert_ptr_eq(name_intern("old"), old);
     requests_fail(0);
     ck_assert_str_eq(name_intern("new"), "new");
+}
+END_TEST
+
+/* ---- Names of threads ---- */
+
+#define SECOND_NS UINT64_C(1000000000)
+
+static void rename_thread(const char *name)
+{
+    ck_assert_int_eq(prctl(PR_SET_NAME, name), 0);
+}
+
+static const char *new_name; /* the last new thread's, first as it is to be, then as it is told */
+
+static void *rename_new_thread(void *unused)
+{
+    rename_thread(new_name);
+    new_name = thread_name(SECOND_NS);
+    return unused;
+}
+
+static const char *name_of_a_new_thread(const char *name)
+{
+    new_name = name;
+    unit_in_thread(rename_new_thread, NULL);
+    return new_name;
+}
+
+START_TEST(test_threads_have_names)
+{
+    rename_thread("main");
+    const char *name = thread_name(SECOND_NS);
+    ck_assert_str_eq(name, "main");
+    ck_assert_str_eq(name_of_a_new_thread("worker"), "worker");
+    ck_assert_ptr_eq(name_of_a_new_thread("main"), name);
+    ck_assert_ptr_eq(thread_name(SECOND_NS), name);
+}
+END_TEST
+
+START_TEST(test_a_thread_is_renamed)
+{
+    rename_thread("before");
+    ck_assert_str_eq(thread_name(SECOND_NS), "before");
+    rename_thread("after");
+    ck_assert_str_eq(thread_name(SECOND_NS + 99 * 1000 * 1000), "before");
+    ck_assert_str_eq(thread_name(SECOND_NS + 100 * 1000 * 1000), "after");
+    rename_thread("");
+    ck_assert_ptr_null(thread_name(2 * SECOND_NS));
+}
+END_TEST
+
+/* Those that come first are kept. */
+START_TEST(test_too_many_threads_with_names)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < 3 * THREAD_NAMES_MAX; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "worker %u", i);
+        const char *name = name_of_a_new_thread(text);
+        ck_assert(i < THREAD_NAMES_MAX ? strcmp(name, text) == 0 : name == NULL);
+        if (i == THREAD_NAMES_MAX)
+            bytes = profile_memory_given();
+    }
+    ck_assert_uint_eq(profile_memory_given(), bytes);
+    ck_assert_str_eq(name_of_a_new_thread("worker 7"), "worker 7");
+}
+END_TEST
+
+START_TEST(test_a_thread_name_without_memory)
+{
+    rename_thread("new");
+    requests_fail_from(1);
+    ck_assert_ptr_null(thread_name(SECOND_NS));
+    requests_fail(0);
+    ck_assert_str_eq(thread_name(2 * SECOND_NS), "new");
+}
+END_TEST
+
+START_TEST(test_thread_name_of_a_child)
+{
+    int status;
+    rename_thread("parent");
+    ck_assert_str_eq(thread_name(SECOND_NS), "parent");
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_NAME, "child");
+        _exit(strcmp(thread_name(2 * SECOND_NS), "child") != 0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
 }
 END_TEST
 
@@ -282,6 +376,13 @@ Suite *suite_profile_tag(void)
     tcase_add_test(names, test_names_of_many_threads);
     tcase_add_test(names, test_a_name_without_memory);
     suite_add_tcase(suite, names);
+    TCase *threads = tcase_create("threads");
+    tcase_add_test(threads, test_threads_have_names);
+    tcase_add_test(threads, test_a_thread_is_renamed);
+    tcase_add_test(threads, test_too_many_threads_with_names);
+    tcase_add_test(threads, test_a_thread_name_without_memory);
+    tcase_add_test(threads, test_thread_name_of_a_child);
+    suite_add_tcase(suite, threads);
     TCase *tags = tcase_create("tags");
     tcase_add_test(tags, test_tags_nest);
     tcase_add_test(tags, test_a_pop_too_many);
