@@ -56,19 +56,56 @@ static void visit_pools(uint32_t number, void (*visit)(const struct pool *pool, 
             visit(&pools[slot], context);
 }
 
+/* False: another thread has had the lock for some milliseconds, or the caller is a signal handler
+ * that has interrupted the thread that has it. */
+static bool try_lock_arenas(void)
+{
+    enum { TRIES = 100, PAUSE_US = 20 };
+    for (unsigned i = 0; i < TRIES && !lock_is_mine(&arena_lock); i++) {
+        if (lock_try(&arena_lock))
+            return true;
+        os_sleep_us(PAUSE_US);
+    }
+    return false;
+}
+
+static bool lock_arenas(bool may_wait)
+{
+    if (!may_wait)
+        return try_lock_arenas();
+    lock_acquire(&arena_lock);
+    return true;
+}
+
+static bool each_pool_of(uint32_t arena, bool may_wait,
+                         void (*visit)(const struct pool *pool, void *context), void *context)
+{
+    if (!lock_arenas(may_wait))
+        return false;
+    visit_pools(arena, visit, context);
+    lock_release(&arena_lock);
+    return true;
+}
+
+static bool each_pool(bool may_wait, void (*visit)(const struct pool *pool, void *context),
+                      void *context)
+{
+    uint32_t arenas = map_arena_end();
+    for (uint32_t number = 0; number < arenas; number++)
+        if (!each_pool_of(number, may_wait, visit, context))
+            return false;
+    return true;
+}
+
 void account_each_pool_of(uint32_t arena, void (*visit)(const struct pool *pool, void *context),
                           void *context)
 {
-    lock_acquire(&arena_lock);
-    visit_pools(arena, visit, context);
-    lock_release(&arena_lock);
+    each_pool_of(arena, true, visit, context);
 }
 
 void account_each_pool(void (*visit)(const struct pool *pool, void *context), void *context)
 {
-    uint32_t arenas = map_arena_end();
-    for (uint32_t number = 0; number < arenas; number++)
-        account_each_pool_of(number, visit, context);
+    each_pool(true, visit, context);
 }
 
 void account_each_start(void (*visit)(const struct pool *pool, unsigned blocks, void *context),
@@ -287,11 +324,23 @@ void account_end_classes(struct molt_class classes[ACCOUNT_CLASSES])
     each_moving(move_in_class, classes);
 }
 
-void account_get_classes(struct molt_class out[ACCOUNT_CLASSES])
+static bool get_classes(bool may_wait, struct molt_class out[ACCOUNT_CLASSES])
 {
     account_begin_classes(out);
-    account_each_pool(count_in_class, out);
+    if (!each_pool(may_wait, count_in_class, out))
+        return false;
     account_end_classes(out);
+    return true;
+}
+
+void account_get_classes(struct molt_class out[ACCOUNT_CLASSES])
+{
+    get_classes(true, out);
+}
+
+bool account_try_classes(struct molt_class out[ACCOUNT_CLASSES])
+{
+    return get_classes(false, out);
 }
 
 /* ---- Output ---- */
@@ -308,14 +357,25 @@ static const struct figure class_figures[] = {
 
 static const char *const kinds[] = {"blocks", "tracked objects", "untracked objects"};
 
+static void append_class(struct report_line *line, const struct molt_class *class, bool is_json)
+{
+    report_append(line, is_json ? "{\"block_bytes\": %zu, \"kind\": \"%s\"" : "%zu bytes, %s:",
+                  class->block_bytes, kinds[class->kind]);
+    for (size_t i = 0; i < CLASS_FIGURES; i++)
+        report_append(line, is_json ? ", \"%s\": %zu" : " %s %zu", class_figures[i].name,
+                      figure_value(&class_figures[i], class));
+}
+
+void account_append_class(struct report_line *line, const struct molt_class *class)
+{
+    append_class(line, class, false);
+}
+
 static int write_class(int fd, const struct molt_class *class, bool is_json, const char *before)
 {
     struct report_line line = {.length = 0};
-    report_append(&line, is_json ? "%s{\"block_bytes\": %zu, \"kind\": \"%s\"" : "%s%zu bytes, %s:",
-                  before, class->block_bytes, kinds[class->kind]);
-    for (size_t i = 0; i < CLASS_FIGURES; i++)
-        report_append(&line, is_json ? ", \"%s\": %zu" : " %s %zu", class_figures[i].name,
-                      figure_value(&class_figures[i], class));
+    report_append(&line, "%s", before);
+    append_class(&line, class, is_json);
     report_append(&line, is_json ? "}" : "\n");
     return report_write(fd, line.text, line.length);
 }

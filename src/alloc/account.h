@@ -12,10 +12,12 @@
 
 #include "molt.h" // struct molt_account, struct molt_class, enum molt_format
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct pool;
+struct report_line;
 
 /* The blocks of a pool; with what is not carved yet they are its capacity. */
 struct pool_blocks {
@@ -52,6 +54,13 @@ void account_begin_classes(struct molt_class out[ACCOUNT_CLASSES]);
 void account_add_to_class(struct molt_class classes[ACCOUNT_CLASSES], const struct pool *pool,
                           const struct pool_blocks *blocks);
 void account_end_classes(struct molt_class classes[ACCOUNT_CLASSES]);
+
+/* The same, but does not wait: any thread, signal handlers too, under any lock. False: it would
+ * have to wait, and what is in `out` is not all. */
+bool account_try_classes(struct molt_class out[ACCOUNT_CLASSES]);
+
+/* Appends a class's numbers with their names. */
+void account_append_class(struct report_line *line, const struct molt_class *class);
 
 /* Writes both to a descriptor: 0, or -1 and errno. */
 int account_write(int fd, enum molt_format format);

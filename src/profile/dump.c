@@ -6,6 +6,8 @@
 #include "record.h"
 #include "stack.h"
 
+#include "alloc/account.h"
+#include "base/random.h" // random_weight
 #include "base/report.h"
 #include "base/syscall.h"
 #include "molt.h" // MOLT_VERSION_…
@@ -178,6 +180,49 @@ static void write_row(const struct site *site, void *argument)
     output_write(walk->output, "\n", 1);
 }
 
+/* ---- Size classes ---- */
+
+/* How many blocks of each class the live samples stand for. */
+struct estimates {
+    size_t mean;
+    double blocks[CLASS_COUNT];
+};
+
+static void estimate_site(const struct site *site, void *argument)
+{
+    struct estimates *estimates = argument;
+    if (site->type == NULL && site->bytes <= BLOCK_MAX)
+        estimates->blocks[size_class_of(site->bytes)] +=
+            (double)read_number(&site->live_count) * random_weight(site->bytes, estimates->mean);
+}
+
+static void write_class(struct output *output, const struct molt_class *class, double estimate)
+{
+    struct report_line line = {.length = 0};
+    report_append(&line, "# class: ");
+    account_append_class(&line, class);
+    if (class->kind == MOLT_CLASS_BLOCKS)
+        report_append(&line, " estimate %zu", (size_t)(estimate + 0.5));
+    report_append(&line, "\n");
+    output_line(output, &line);
+}
+
+/* One profile is written at a time, so the numbers need not be on the stack, which may be small. */
+static void write_classes(struct output *output, size_t mean)
+{
+    static struct molt_class classes[ACCOUNT_CLASSES];
+    static const char none[] = "# classes: not known: the allocator is at work\n";
+    struct estimates estimates = {.mean = mean};
+    if (!account_try_classes(classes)) {
+        output_write(output, none, sizeof none - 1);
+        return;
+    }
+    record_each_site(estimate_site, &estimates);
+    for (unsigned i = 0; i < ACCOUNT_CLASSES; i++)
+        if (classes[i].pools != 0)
+            write_class(output, &classes[i], i < CLASS_COUNT ? estimates.blocks[i] : 0);
+}
+
 /* ---- All of it ---- */
 
 void dump_write(struct output *output, const struct dump_facts *facts)
@@ -194,6 +239,8 @@ void dump_write(struct output *output, const struct dump_facts *facts)
         record_each_site(add_site, &walk);
     write_header(&walk, totals.mean);
     write_facts(output, facts, &totals);
+    if (!walk.is_peak)
+        write_classes(output, totals.mean);
     if (has_rows)
         record_each_site(write_row, &walk);
     mapped_write(output);

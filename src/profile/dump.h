@@ -3,6 +3,7 @@
  *
  *   heap profile: 3: 4096 [05: 8192] @ heap_v2/524288
  *   # pid: 4711
+ *   # class: 48 bytes, blocks: pools 1 live_blocks 320 …                  exact numbers (account.h)
  *   # type: struct node                                                   of the next row
  *   # requested: 93 [186], temporary: 0, lifetimes: 0 0 0 1 1             the same
  *   2: 96 [4: 192] @ 0x55d5c8a3b1c8 0x55d5c8a3b2f0 0x7f5d2a1d6d0a
@@ -13,7 +14,8 @@
  *   …                                                            all of /proc/self/maps
  *
  * A row: blocks in use and their bytes, [all blocks since profiling began and their bytes], and the
- * stack of the calls that allocated them. What is behind # readers skip.
+ * stack of the calls that allocated them. What is behind # readers skip: doc/profile-format.md
+ * describes it.
  *
  *   - Counts are those of the samples, and bytes are counts times the bytes of a block. A reader
  *     multiplies each row by 1 / (1 - e^(-S/R)), where S is the row's mean of bytes and R stands

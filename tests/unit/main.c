@@ -61,6 +61,7 @@ static const struct {
     {"profile_dump", suite_profile_dump},
     {"profile_errors", suite_profile_errors},
     {"profile_share", suite_profile_share},
+    {"profile_format", suite_profile_format},
     {"sort", suite_sort},
     {"inspect", suite_inspect},
     {"safepoint", suite_safepoint},
