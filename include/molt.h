@@ -253,6 +253,15 @@ MOLT_API void molt_profile_stop(void);
  * several threads wait for each other. */
 MOLT_API int molt_profile_dump(const char *path);
 
+/* Writes a report to the file descriptor on what keeps memory in pools that is free: a pool serves
+ * other sizes, or goes back to the system, only when none of its blocks lives, so each live block
+ * holds a share of its pool's free bytes. The report lists the stacks whose blocks hold 80 % of all
+ * such bytes, the ages of these blocks, and what is held by others. It is exact where all blocks
+ * are recorded (MOLT=trace), else estimated from the samples. doc/options.md, "Who holds free
+ * memory", explains it. 0, or -1 and errno: ENODATA: nothing is recorded; ENOMEM; else what
+ * write(2) said. Any thread; not in a signal handler. */
+MOLT_API int molt_profile_holders(int fd);
+
 /* Until the pop that belongs to this push, blocks that the calling thread allocates bear the tag
  * `name` in heap profiles, whoever calls malloc: so they can be told apart by what they are for.
  * Tags nest, the innermost one counts; NULL is for blocks without a tag. The name is copied, at

@@ -1,8 +1,8 @@
 /* leak.c: from records and what the search tells of their blocks to lines of text. */
 #include "leak.h"
 
-#include "frame.h"
 #include "leak_groups.h"
+#include "lines.h"
 #include "record.h"
 #include "search.h"
 #include "stack.h"
@@ -30,8 +30,7 @@ struct sum {
 
 /* One check, from the search to the last line. */
 struct check {
-    int fd;
-    int error;       /* errno of the first line that could not be written */
+    struct lines lines;
     uintptr_t *kept; /* the loader's blocks */
     size_t kept_count, kept_capacity, kept_bytes;
     uint64_t suspect_from_ns, suspect_to_ns; /* allocated between these, and kept: a suspect */
@@ -40,8 +39,6 @@ struct check {
     struct suppressions suppressions;
     struct record_totals totals;
     struct sum sums[LEAK_KINDS], inside, suppressed;
-    size_t text_length;
-    char text[4096]; /* that is to be written */
 };
 
 static void add(struct sum *sum, uint64_t blocks, uint64_t bytes)
@@ -118,24 +115,6 @@ static bool note_record(const struct record *record, void *context)
 
 /* ---- Lines ---- */
 
-static void flush(struct check *check)
-{
-    if (check->error == 0 && report_write(check->fd, check->text, check->text_length) != 0)
-        check->error = errno;
-    check->text_length = 0;
-}
-
-/* Lines are written many at a time: some programs leak from ten thousand places. */
-static void write_line(struct check *check, struct report_line *line)
-{
-    if (line->length + 1 > sizeof check->text - check->text_length)
-        flush(check);
-    memcpy(check->text + check->text_length, line->text, line->length);
-    check->text_length += line->length;
-    check->text[check->text_length++] = '\n';
-    line->length = 0;
-}
-
 static void append_sum(struct report_line *line, const struct sum *sum)
 {
     report_append(line, "%zu byte%s in %zu block%s", (size_t)sum->bytes, sum->bytes == 1 ? "" : "s",
@@ -161,15 +140,7 @@ static void write_group(struct check *check, const struct leak_group *group)
     if (group->kind == LEAK_SUSPECT)
         report_append(&line, " up to %zu s ago",
                       (size_t)((check->search.at_ns - group->oldest_ns) / 1000000000));
-    report_append(&line,
-                  group->stack != NULL && group->stack->depth > 0 ? " at:" : " nobody knows where");
-    write_line(check, &line);
-    for (uint32_t n = 0; group->stack != NULL && n < group->stack->depth; n++) {
-        report_append(&line, "    ");
-        frame_append(&line, group->stack->frames[n]);
-        write_line(check, &line);
-    }
-    flush(check);
+    lines_write_stack(&check->lines, &line, group->stack);
 }
 
 static void write_groups(struct check *check)
@@ -202,7 +173,7 @@ static void write_leaked(struct check *check)
         append_sum(&line, through);
         report_append(&line, " of them from leaked blocks");
     }
-    write_line(check, &line);
+    lines_write(&check->lines, &line);
 }
 
 static void write_reachable(struct check *check)
@@ -217,7 +188,7 @@ static void write_reachable(struct check *check)
         append_sum(&line, &check->inside);
         report_append(&line, " of them by pointers into their middle alone");
     }
-    write_line(check, &line);
+    lines_write(&check->lines, &line);
 }
 
 static void write_suppressed(struct check *check)
@@ -228,7 +199,7 @@ static void write_suppressed(struct check *check)
     report_append(&line, "leaks: ");
     append_sum(&line, &check->suppressed);
     report_append(&line, " suppressed");
-    write_line(check, &line);
+    lines_write(&check->lines, &line);
 }
 
 /* What the reader has to know of how the numbers came about. */
@@ -238,22 +209,22 @@ static void write_limits(struct check *check)
     bool has_leaks = check->sums[LEAK_DIRECT].blocks + check->sums[LEAK_THROUGH].blocks != 0;
     if (check->totals.mean > 1) {
         report_append(&line, "leaks: of samples: one in %zu bytes", check->totals.mean);
-        write_line(check, &line);
+        lines_write(&check->lines, &line);
     }
     if (check->totals.missed_count + check->groups.left_out != 0) {
         report_append(&line, "leaks: %zu blocks are not known: there was no memory to record them",
                       (size_t)(check->totals.missed_count + check->groups.left_out));
-        write_line(check, &line);
+        lines_write(&check->lines, &line);
     }
     if (!check->search.has_stopped) {
         report_append(&line, "leaks: other threads could not be stopped: what they held in "
                              "registers, or moved meanwhile, may be reachable");
-        write_line(check, &line);
+        lines_write(&check->lines, &line);
     }
     if (has_leaks) {
         report_append(&line, "leaks: memory that the program has mapped itself (mmap, sbrk) was "
                              "not searched for pointers");
-        write_line(check, &line);
+        lines_write(&check->lines, &line);
     }
 }
 
@@ -292,13 +263,12 @@ static int run_check(struct check *check, const struct roots_caller *caller)
     write_reachable(check);
     write_suppressed(check);
     write_limits(check);
-    flush(check);
-    return check->error;
+    return lines_end(&check->lines);
 }
 
 long leak_check(int fd, const struct roots_caller *caller)
 {
-    struct check check = {.fd = fd};
+    struct check check = {.lines = {.fd = fd}};
     int error = run_check(&check, caller);
     long leaked = (long)(check.sums[LEAK_DIRECT].blocks + check.sums[LEAK_THROUGH].blocks);
     end_check(&check);

@@ -62,6 +62,7 @@ static const struct {
     {"profile_errors", suite_profile_errors},
     {"profile_share", suite_profile_share},
     {"profile_format", suite_profile_format},
+    {"holder", suite_holder},
     {"sort", suite_sort},
     {"inspect", suite_inspect},
     {"safepoint", suite_safepoint},

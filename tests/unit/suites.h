@@ -54,6 +54,7 @@ Suite *suite_profile_dump(void);
 Suite *suite_profile_errors(void);
 Suite *suite_profile_share(void);
 Suite *suite_profile_format(void);
+Suite *suite_holder(void);
 Suite *suite_sort(void);
 Suite *suite_inspect(void);
 Suite *suite_safepoint(void);

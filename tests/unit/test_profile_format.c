@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "alloc/arena.h"
+#include "base/options.h"
 #include "molt.h"
 #include "molt_object.h"
 #include "profile/site.h"
@@ -285,10 +286,16 @@ START_TEST(test_classes_under_a_lock_of_another_thread)
 }
 END_TEST
 
+static void set_up(void)
+{
+    options.prof_final = 0;
+}
+
 Suite *suite_profile_format(void)
 {
     Suite *suite = suite_create("profile_format");
     TCase *tests = tcase_create("format");
+    tcase_add_checked_fixture(tests, set_up, NULL);
     tcase_set_timeout(tests, 20);
     tcase_add_test(tests, test_rows);
     tcase_add_test(tests, test_lifetimes);
