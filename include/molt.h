@@ -196,7 +196,8 @@ MOLT_API int molt_account_write(int fd, enum molt_format format);
  * the lines mean. Also told are suspects: see molt_leaks_mark.
  *
  * The other threads stand still meanwhile: some seconds for ten million live blocks. Garbage that
- * molt_gc_collect would free counts as unreachable: call that first.
+ * molt_gc_collect would free counts as unreachable: call that first. The same on standard error:
+ * molt_ctl with "leaks" and "check", and the option `leaks_signal`.
  *
  * Returns how many unreachable blocks the report tells of, those apart that suppressions fit; or -1
  * and errno: ENODATA: nothing is recorded; ENOMEM; EDEADLK: the calling thread has interrupted the
@@ -204,10 +205,10 @@ MOLT_API int molt_account_write(int fd, enum molt_format format);
  * there or no descriptor is left; else what write(2) said. */
 MOLT_API long molt_leaks_check(int fd);
 
-/* Marks this moment. Of what is allocated from now on, a later molt_leaks_check lists as suspects
- * the reachable blocks that have lived for as long as half of the time since the mark: in a program
- * that has come to a steady state, what is allocated after that and stays may be a leak, although
- * something still leads to it. */
+/* Marks this moment; so does molt_ctl with "leaks" and "mark". Of what is allocated from now on, a
+ * later molt_leaks_check lists as suspects the reachable blocks that have lived for as long as half
+ * of the time since the mark: in a program that has come to a steady state, what is allocated after
+ * that and stays may be a leak, although something still leads to it. */
 MOLT_API void molt_leaks_mark(void);
 
 /* Reads an option of the process, then sets it. `doc/options.md` lists the options, with types and
@@ -217,6 +218,9 @@ MOLT_API void molt_leaks_mark(void);
  *                  *old_len becomes its length with the NUL. old NULL: only the length is told;
  *                  both NULL: nothing is
  *   new_, new_len  the new value, with its NUL or without; new_ NULL: the option stays as it is
+ *
+ * Two values of "leaks" are commands and set nothing: "check" and "mark" (molt_leaks_check,
+ * molt_leaks_mark), with the errors of these.
  *
  * 0, or -1, and nothing is set, and errno: ENOENT: no such option; EINVAL: no value for this
  * option, name is NULL, or old without old_len; ERANGE: no room at `old`, *old_len is what it

@@ -158,6 +158,9 @@ static int write_option(const char *name, const char *value, size_t length)
 {
     if (length > 0 && value[length - 1] == '\0')
         length--;
+    int error = profile_hooks.command(name, value, length);
+    if (error >= 0)
+        return error;
     switch (options_set(name, strlen(name), value, length, true)) {
     case OPTION_DONE:
         background_adjust();

@@ -8,6 +8,7 @@
 #include "reap.h"
 #include "refresh.h"
 #include "remote.h"
+#include "sample.h"     // profile_hooks
 #include "span_cache.h" // span_totals
 
 #include "base/attributes.h"
@@ -100,6 +101,7 @@ static bool work_until_calm(void)
     bool more = true, is_alone = false;
     while (atomic_load(&is_wanted) && !is_alone &&
            (ticked - since < least || (more && ticked - since < most))) {
+        profile_hooks.in_background();
         sleep_a_step();
         uint64_t now = os_now_ms();
         more = background_step(now, now - ticked);
@@ -157,8 +159,9 @@ static void start_thread_once(void)
 
 void background_adjust(void)
 {
-    atomic_store(&is_wanted, options.background != 0);
-    if (options.background)
+    bool wanted = options.background || options.leaks_signal != 0;
+    atomic_store(&is_wanted, wanted);
+    if (wanted)
         start_thread_once();
     else
         wake_thread();

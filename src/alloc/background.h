@@ -7,6 +7,8 @@
  * does nothing; but where the program's first thread has ended, it goes on ticking, since the other
  * threads may end without waking it.
  *
+ * With `leaks_signal` there is such a thread, too: what a signal's handler may not do, it does.
+ *
  * The thread takes no signals, has no heap, and allocates nothing. A child made by fork() gets a
  * thread of its own at once; one made by _Fork() or clone() has none. When it is the last thread of
  * the process, it ends, and the process with it. */
@@ -16,11 +18,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Starts the thread if the option is on and there is none; ends it if the option is off. The caller
+/* Starts the thread if an option wants it and there is none; ends it if none does. The caller
  * holds no lock and is inside no slow path, since a thread is made. */
 void background_adjust(void);
 
-/* Wakes the thread: much was released, which will go back soon. Takes no lock. */
+/* Wakes the thread: much was released, which will go back soon; or profile_hooks.in_background has
+ * something to do. Takes no lock; signal handlers, too. */
 void background_notify(void);
 
 /* One step of the thread: does all that is due, for all heaps. Whether there is memory that may go

@@ -69,6 +69,13 @@ struct profile_hooks {
     /* The statistics page is due (refresh.h). No lock is held; the caller may have entered its
      * heap. */
     void (*refresh)(void);
+
+    /* The thread of background.h takes a step, or has been woken. */
+    void (*in_background)(void);
+
+    /* molt_ctl is asked to set an option. 0 or an errno: it was a command, which is done; -1: it is
+     * none. As before. */
+    int (*command)(const char *name, const char *value, size_t length);
 };
 
 /* The name of the type of the object that the thread is making a block for, or NULL. */

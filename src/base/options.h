@@ -100,6 +100,8 @@ enum stack_mode { STACK_AUTO, STACK_TABLES, STACK_LIBUNWIND, STACK_LIBGCC, STACK
     X(leaks_fail, OPTION_SWITCH, 0, false,                                                         \
       "the program ends with status 23 if any of them are unreachable")                            \
     X(leaks_reachable, OPTION_SWITCH, 0, false, "list those that are still reachable, too")        \
+    X(leaks_signal, OPTION_SIGNAL, 0, false,                                                       \
+      "write what has leaked to standard error on this signal")                                    \
     X(leaks_suppressions, OPTION_TEXT, "", false,                                                  \
       "a file of lines leak:pattern: leaks that are not to be reported")                           \
     X(strict, OPTION_SWITCH, 0, true, "an unknown option or a bad value ends the program")         \

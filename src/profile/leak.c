@@ -5,9 +5,11 @@
 #include "lines.h"
 #include "record.h"
 #include "search.h"
+#include "signals.h"
 #include "stack.h"
 #include "suppress.h"
 
+#include "alloc/background.h" // background_notify
 #include "alloc/init.h"
 #include "base/options.h"
 #include "base/report.h"
@@ -17,6 +19,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -291,6 +294,55 @@ void molt_leaks_mark(void)
 {
     atomic_store_explicit(&marked_ns, os_now_ns(), memory_order_relaxed);
 }
+
+/* ---- On a signal, and by molt_ctl ---- */
+
+static atomic_bool is_asked_for;
+
+static void on_signal(int number)
+{
+    (void)number;
+    atomic_store(&is_asked_for, true);
+    background_notify();
+}
+
+void leak_take_signal(void)
+{
+    signals_take((int)options.leaks_signal, on_signal, "leaks_signal", "report");
+}
+
+/* Blocks that are allocated while the report is written are suspects of the next one, too. */
+NOINLINE void leak_in_background(void)
+{
+    struct roots_caller caller;
+    if (LIKELY(!atomic_load_explicit(&is_asked_for, memory_order_relaxed)))
+        return;
+    atomic_store(&is_asked_for, false);
+    uint64_t now_ns = os_now_ns();
+    roots_note_caller(&caller);
+    if (leak_check(report_stderr(), &caller) < 0)
+        report_warning("leaks: not looked for: error %d", errno);
+    atomic_store_explicit(&marked_ns, now_ns, memory_order_relaxed);
+}
+
+static bool is_word(const char *text, size_t length, const char *word)
+{
+    return length == strlen(word) && memcmp(text, word, length) == 0;
+}
+
+NOINLINE int leak_command(const char *name, const char *value, size_t length)
+{
+    struct roots_caller caller;
+    bool is_check = is_word(value, length, "check");
+    if (strcmp(name, "leaks") != 0 || (!is_check && !is_word(value, length, "mark")))
+        return -1;
+    roots_note_caller(&caller);
+    if (!is_check)
+        molt_leaks_mark();
+    return is_check && leak_check(report_stderr(), &caller) < 0 ? errno : 0;
+}
+
+/* ---- At exit ---- */
 
 /* exit() calls this. Called again by it, exit goes on with what is left to do (libc's manual), such
  * as writing out streams, and ends with the last status. */

@@ -20,8 +20,22 @@
 
 #include "roots.h"
 
+#include <stddef.h>
+
 /* Writes the report on a profile's records. Returns how many unreachable blocks it told of, or -1
  * and errno, as molt_leaks_check (molt.h). */
 long leak_check(int fd, const struct roots_caller *caller);
+
+/* Has the signal of the option `leaks_signal` ask for a report. */
+void leak_take_signal(void);
+
+/* Writes the report that a signal has asked for, to standard error, and marks the moment as
+ * molt_leaks_mark does. The thread of alloc/background.h calls it: to look for leaks takes locks
+ * that the thread may have which is interrupted by the signal. */
+void leak_in_background(void);
+
+/* Does what molt_ctl("leaks", …) asks for: "check" and "mark" are commands. 0, or errno; -1: it is
+ * no command. */
+int leak_command(const char *name, const char *value, size_t length);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "freed.h"
 #include "image.h"
+#include "leak.h"
 #include "memory.h"
 #include "record.h"
 #include "share.h"
@@ -131,6 +132,8 @@ static void sample_with(size_t mean)
     }
     sampled_set(mean, mean == 1);
     sampled_mean = mean;
+    if (mean != 0)
+        leak_take_signal();
     if (options.prof != 0 || options.trace)
         trigger_start();
     else
@@ -184,6 +187,8 @@ static const struct profile_hooks hooks_of_profile IN_SECTION("molt_profile_hook
     .failing = trigger_failing,
     .follow_options = follow_options,
     .refresh = share_refresh,
+    .in_background = leak_in_background,
+    .command = leak_command,
 };
 
 int molt_profile_start(size_t mean_bytes)

@@ -4,6 +4,7 @@
 #include "dump.h"
 #include "output.h"
 #include "pattern.h"
+#include "signals.h"
 
 #include "base/attributes.h"
 #include "base/lock.h"
@@ -14,7 +15,6 @@
 #include "os/os.h" // os_process_id
 
 #include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -185,20 +185,6 @@ static void on_signal(int number)
     want(ON_SIGNAL);
 }
 
-/* A handler that the program has, or sets later, stays. */
-static void take_signal(void)
-{
-    int number = (int)options.prof_signal;
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
-    struct sigaction present;
-    if (number == 0 || sigaction(number, NULL, &present) != 0)
-        return;
-    if ((present.sa_flags & SA_SIGINFO) == 0 && present.sa_handler == SIG_DFL)
-        sigaction(number, &action, NULL);
-    else if (present.sa_handler != on_signal)
-        report_warning("prof_signal: signal %d is the program's already: no profile on it", number);
-}
-
 /* ---- Triggers ---- */
 
 /* Where no path leads to the directory, because it lies outside of the process's root, what the
@@ -222,7 +208,7 @@ void trigger_start(void)
     state.has_failed = false;
     state.has_begun = true;
     state.is_on = true;
-    take_signal();
+    signals_take((int)options.prof_signal, on_signal, "prof_signal", "profile");
 }
 
 void trigger_stop(void)

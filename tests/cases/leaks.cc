@@ -256,13 +256,144 @@ static void suspects()
     _exit(case_failures > 0);
 }
 
+/* ---- On a signal, and by molt_ctl: reports go to standard error, here a file ---- */
+
+static std::string standard_error()
+{
+    std::string text((size_t)lseek(STDERR_FILENO, 0, SEEK_END), '\0');
+    REQUIRE(pread(STDERR_FILENO, &text[0], text.size(), 0) == (ssize_t)text.size());
+    return text;
+}
+
+static size_t count_of(const std::string &text, const char *words)
+{
+    size_t count = 0;
+    for (size_t at = 0; (at = text.find(words, at)) != std::string::npos; at++)
+        count++;
+    return count;
+}
+
+/* Returns what there is when so many reports are. */
+static std::string wait_for_reports(size_t count)
+{
+    std::string text = standard_error();
+    for (unsigned waited = 0; count_of(text, " still reachable\n") < count; waited++) {
+        if (waited >= patience(20) * 100) {
+            case_say("no report %zu in: %s", count, text.c_str());
+            _exit(1);
+        }
+        sleep_ms(10);
+        text = standard_error();
+    }
+    return text;
+}
+
+static void on_signal()
+{
+    static std::vector<void *> cache;
+    cache.reserve(100);
+    leak(100, 7);
+    raise(SIGUSR1);
+    std::string text = wait_for_reports(1);
+    CHECK_MSG(text.find("leaks: 700 bytes in 7 blocks are unr") != std::string::npos, "%s",
+              text.c_str());
+    CHECK_MSG(text.find("suspect:") == std::string::npos, "%s", text.c_str());
+    for (int n = 0; n < 5; n++)
+        cache.push_back(malloc(1000));
+    usleep(300000);
+    raise(SIGUSR1);
+    text = wait_for_reports(2);
+    CHECK_MSG(text.find("suspect: 5000 bytes in 5 blocks, reach") != std::string::npos, "%s",
+              text.c_str());
+    _exit(case_failures > 0);
+}
+
+static volatile bool is_over;
+
+/* Whatever the threads are about when it comes. */
+static void on_signals_under_load()
+{
+    std::vector<std::thread> threads;
+    leak(100, 7);
+    for (int n = 0; n < 4; n++)
+        threads.emplace_back([] {
+            while (!is_over)
+                free(opaque(malloc(100 + random() % 3000)));
+        });
+    for (int n = 0; n < 50; n++) {
+        REQUIRE(pthread_kill(threads[n % 4].native_handle(), SIGUSR1) == 0);
+        usleep(2000);
+    }
+    std::string text = wait_for_reports(1);
+    is_over = true;
+    for (std::thread &thread : threads)
+        thread.join();
+    CHECK_MSG(text.find("leaks: 700 bytes in 7 blocks are unr") != std::string::npos, "%s",
+              text.c_str());
+    _exit(case_failures > 0);
+}
+
+static void on_signal_in_a_child()
+{
+    int status;
+    leak(100, 7);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        raise(SIGUSR1);
+        std::string text = wait_for_reports(1);
+        _exit(text.find("leaks: 700 bytes in 7 blocks are unr") == std::string::npos);
+    }
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_MSG(status == 0, "status 0x%x", (unsigned)status);
+    _exit(case_failures > 0);
+}
+
+static int command(const char *value)
+{
+    typedef int(ctl)(const char *, void *, size_t *, const void *, size_t);
+    errno = 0;
+    return molt<ctl>("molt_ctl")("leaks", NULL, NULL, value, strlen(value)) == 0 ? 0 : errno;
+}
+
+static void by_molt_ctl()
+{
+    static std::vector<void *> cache;
+    cache.reserve(100);
+    leak(100, 7);
+    CHECK(command("mark") == 0);
+    CHECK(standard_error().empty());
+    for (int n = 0; n < 5; n++)
+        cache.push_back(malloc(1000));
+    usleep(300000);
+    CHECK(command("check") == 0);
+    std::string text = wait_for_reports(1);
+    CHECK_MSG(text.find("leaks: 700 bytes in 7 blocks are unr") != std::string::npos, "%s",
+              text.c_str());
+    CHECK_MSG(text.find("suspect: 5000 bytes in 5 blocks, reach") != std::string::npos, "%s",
+              text.c_str());
+    CHECK(command("0") == EPERM);
+    CHECK(command("checks") == EINVAL);
+    CHECK(command("") == EPERM); /* a switch without a value is on */
+    _exit(case_failures > 0);
+}
+
+/* There is no profile: leaks are not recorded. */
+static void nothing_is_recorded()
+{
+    CHECK(command("check") == ENODATA);
+    CHECK(command("mark") == 0);
+    CHECK(standard_error().empty());
+    _exit(case_failures > 0);
+}
+
 /* ---- Running them ---- */
 
 static const struct scenario {
     const char *name;
     void (*run)();
     int status;
-    const char *line; /* the report's must have it; NULL: there is no report */
+    const char *line; /* the report must have it; NULL: standard error is a file */
     const char *more_options;
 } scenarios[] = {
     {"static_objects", static_objects, 0, "leaks: 0 bytes in 0 blocks are unreachable\n", ""},
@@ -293,6 +424,12 @@ static const struct scenario {
     {"output_stays_whole", output_stays_whole, 23, "not written out yet", ""},
     {"on_demand", on_demand, 0, NULL, ""},
     {"suspects", suspects, 0, NULL, ""},
+    {"on_signal", on_signal, 0, NULL, ",leaks_signal=USR1"},
+    {"on_signal", on_signal, 0, NULL, ",leaks_signal=USR1,background"},
+    {"on_signals_under_load", on_signals_under_load, 0, NULL, ",leaks_signal=SIGUSR1"},
+    {"on_signal_in_a_child", on_signal_in_a_child, 0, NULL, ",leaks_signal=USR1"},
+    {"by_molt_ctl", by_molt_ctl, 0, NULL, ""},
+    {"nothing_is_recorded", nothing_is_recorded, 0, NULL, ",leaks=0"},
 };
 
 static const struct scenario *chosen;
@@ -304,6 +441,8 @@ static void start_again()
     setenv("MOLT", options.c_str(), 1);
     setenv("CASE_LEAKS", chosen->name, 1);
     dup2(STDERR_FILENO, STDOUT_FILENO);
+    if (chosen->line == NULL)
+        REQUIRE(dup2(memfd_create("error", 0), STDERR_FILENO) == STDERR_FILENO);
     REQUIRE(chdir(folder.c_str()) == 0);
     char *arguments[] = {const_cast<char *>("leaks"), NULL};
     execv("/proc/self/exe", arguments);
