@@ -726,6 +726,8 @@ START_TEST(test_full)
     ck_assert_int_eq(access(path, F_OK), 0);
     share(false);
     ck_assert_int_ne(access(path, F_OK), 0);
+    *strrchr(path, '/') = '\0';
+    rmdir(path);
     umount(place);
     remove_place();
 }
