@@ -74,6 +74,37 @@ static void threads_come_and_go(void)
     }
 }
 
+/* A program that takes no for an answer. */
+static void *allocate_if_possible(void *argument)
+{
+    void *blocks[60];
+    for (size_t i = 0; i < 60; i++) {
+        blocks[i] = i % 8 == 7 ? aligned_alloc(4096, 4096 * i) : calloc(1, 16 << i % 16);
+        if (blocks[i] && i % 3 == 0) {
+            void *moved = realloc(blocks[i], 3000 * i + 1);
+            blocks[i] = moved ? moved : blocks[i];
+        }
+        if (blocks[i])
+            fill_bytes(blocks[i], 1, (unsigned)i);
+    }
+    for (size_t i = 0; i < 60; i++) {
+        REQUIRE(!blocks[i] || has_bytes(blocks[i], 1, (unsigned)i));
+        free(blocks[i]);
+    }
+    return argument;
+}
+
+static void run_short_of_memory(void)
+{
+    pthread_t thread;
+    for (size_t i = 0; i < 3; i++) {
+        allocate_if_possible(NULL);
+        free(opaque(malloc(9 * MIB)));
+        if (pthread_create(&thread, NULL, allocate_if_possible, NULL) == 0)
+            thread_join(thread);
+    }
+}
+
 /* ---- Handlers ---- */
 
 static sigjmp_buf place;
@@ -416,12 +447,14 @@ static const struct {
     {"first", end_first_thread},     {"children", make_children},
     {"error", lose_standard_error},  {"descriptors", use_all_descriptors},
     {"root", change_root},           {"pointers", mislead},
+    {"short", run_short_of_memory},
 };
 
 static int act(const char *name)
 {
     alarm(patience(20));
-    allocate_much();
+    if (strcmp(name, "short") != 0)
+        allocate_much();
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
         if (strcmp(acts[i].name, name) == 0)
             acts[i].act();
@@ -478,6 +511,22 @@ static void check_act(const char *name, int least)
     CHECK_MSG(found >= least, "%s, %s: %d profiles, %s", options, name, found, end.error);
 }
 
+/* Each request for memory to the OS fails in turn, with all later ones; then the profiler's memory
+ * is used up at one point after the other. */
+static void check_without_memory(void)
+{
+    static char text[100];
+    options = text;
+    for (unsigned n = 1; n <= 30; n++) {
+        snprintf(text, sizeof text, "fail_os=%u,trace,leaks,prof_interval=64K,prof_peak", n);
+        check_act("short", 0);
+    }
+    for (unsigned kib = 0; kib <= 160; kib += 8) {
+        snprintf(text, sizeof text, "prof_memory=%uK,trace,leaks,prof_interval=64K", kib);
+        check_act("short", 1);
+    }
+}
+
 int main(int count, char **arguments)
 {
     static const char *const ways[] = {
@@ -505,5 +554,6 @@ int main(int count, char **arguments)
         check_act("root", 0);
         check_act("pointers", 1);
     }
+    check_without_memory();
     return case_end();
 }
