@@ -11,7 +11,7 @@
  *
  *   MAPPED_LIBRARIES:
  *   55d5c8a3a000-55d5c8a3b000 r-xp 00001000 08:01 4242 /usr/bin/program
- *   …                                                            all of /proc/self/maps
+ *   …                                    all mappings, and the code of libraries that are gone
  *
  * A row: blocks in use and their bytes, [all blocks since profiling began and their bytes], and the
  * stack of the calls that allocated them. What is behind # readers skip: doc/profile-format.md
