@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 
 enum {
-    TABLES = 7, /* with room for 22 million records, which take 1.2 GiB */
     BUCKETS_FIRST = 512,
     GROWTH_BITS = 2,
     REGION_BITS = 6,
@@ -31,9 +30,6 @@ struct bucket {
 
 typedef _Atomic(struct bucket *) bucket_place;
 
-/* Each table's array of buckets; NULL: it has none yet. They are taken in order. */
-static _Atomic(bucket_place *) tables[TABLES];
-
 static size_t buckets_of(unsigned table)
 {
     return (size_t)BUCKETS_FIRST << GROWTH_BITS * table;
@@ -41,18 +37,18 @@ static size_t buckets_of(unsigned table)
 
 /* ---- Buckets ---- */
 
-static bucket_place *places_of(unsigned table)
+static bucket_place *places_of(struct live_set *set, unsigned table)
 {
-    return atomic_load_explicit(&tables[table], memory_order_acquire);
+    return atomic_load_explicit(&set->tables[table], memory_order_acquire);
 }
 
 /* If another thread makes the same table, one of the two is lost. */
-static bucket_place *make_places(unsigned table)
+static bucket_place *make_places(struct live_set *set, unsigned table)
 {
     bucket_place *made = profile_memory_take(buckets_of(table) * sizeof *made), *there = NULL;
     if (made == NULL ||
-        atomic_compare_exchange_strong_explicit(&tables[table], &there, made, memory_order_acq_rel,
-                                                memory_order_acquire))
+        atomic_compare_exchange_strong_explicit(&set->tables[table], &there, made,
+                                                memory_order_acq_rel, memory_order_acquire))
         return made;
     return there;
 }
@@ -92,10 +88,10 @@ static struct bucket *bucket_at(const bucket_place *place)
 }
 
 /* The block's bucket, with memory behind it; NULL: there is none. */
-static struct bucket *bucket_ready(unsigned table, uint64_t hash)
+static struct bucket *bucket_ready(struct live_set *set, unsigned table, uint64_t hash)
 {
-    bucket_place *places = places_of(table);
-    if (places == NULL && (places = make_places(table)) == NULL)
+    bucket_place *places = places_of(set, table);
+    if (places == NULL && (places = make_places(set, table)) == NULL)
         return NULL;
     bucket_place *place = place_of(places, table, hash);
     struct bucket *bucket = bucket_at(place);
@@ -170,12 +166,13 @@ static bool bucket_read(struct bucket *bucket, unsigned i, struct record *record
 
 /* The block's bucket and its slot there, which has the block's address and these bits; NULL: it has
  * no such record. */
-static struct bucket *find(const void *block, uintptr_t bits, unsigned *slot)
+static struct bucket *find(struct live_set *set, const void *block, uintptr_t bits, unsigned *slot)
 {
     uint64_t hash = hash_of(block);
     uintptr_t wanted = (uintptr_t)block | bits;
     bucket_place *places;
-    for (unsigned table = 0; table < TABLES && (places = places_of(table)) != NULL; table++) {
+    for (unsigned table = 0; table < LIVE_TABLES && (places = places_of(set, table)) != NULL;
+         table++) {
         struct bucket *bucket = bucket_at(place_of(places, table, hash));
         if (bucket != NULL && (*slot = bucket_search(bucket, wanted)) < BUCKET_SLOTS)
             return bucket;
@@ -186,11 +183,11 @@ static struct bucket *find(const void *block, uintptr_t bits, unsigned *slot)
 /* ---- Records ---- */
 
 /* Where there is no memory for a bucket of a table that others use, the next ones may have room. */
-bool live_add(const struct record *record)
+bool live_add(struct live_set *set, const struct record *record)
 {
     uint64_t hash = hash_of(record->block);
-    for (unsigned table = 0; table < TABLES; table++) {
-        struct bucket *bucket = bucket_ready(table, hash);
+    for (unsigned table = 0; table < LIVE_TABLES; table++) {
+        struct bucket *bucket = bucket_ready(set, table, hash);
         unsigned i = bucket != NULL ? bucket_take(bucket) : BUCKET_SLOTS;
         if (i < BUCKET_SLOTS) {
             slot_write(&bucket->slots[i], record);
@@ -198,16 +195,16 @@ bool live_add(const struct record *record)
                                   memory_order_release);
             return true;
         }
-        if (places_of(table) == NULL)
+        if (places_of(set, table) == NULL)
             return false;
     }
     return false;
 }
 
-bool live_find(void *block, struct record *record)
+bool live_find(struct live_set *set, void *block, struct record *record)
 {
     unsigned i;
-    struct bucket *bucket = find(block, 0, &i);
+    struct bucket *bucket = find(set, block, 0, &i);
     return bucket != NULL && bucket_read(bucket, i, record);
 }
 
@@ -222,41 +219,43 @@ bool live_remove(const struct record *record)
     return change(record->place, (uintptr_t)record->block, FREE);
 }
 
-bool live_set_aside(void *block)
+bool live_set_aside(struct live_set *set, void *block)
 {
     unsigned i;
-    struct bucket *bucket = find(block, 0, &i);
+    struct bucket *bucket = find(set, block, 0, &i);
     return bucket != NULL && change(&bucket->blocks[i], (uintptr_t)block, (uintptr_t)block | ASIDE);
 }
 
-bool live_put_back(void *block)
+bool live_put_back(struct live_set *set, void *block)
 {
     unsigned i;
-    struct bucket *bucket = find(block, ASIDE, &i);
+    struct bucket *bucket = find(set, block, ASIDE, &i);
     return bucket != NULL && change(&bucket->blocks[i], (uintptr_t)block | ASIDE, (uintptr_t)block);
 }
 
-bool live_remove_aside(void *block, struct record *record)
+bool live_remove_aside(struct live_set *set, void *block, struct record *record)
 {
     unsigned i;
-    struct bucket *bucket = find(block, ASIDE, &i);
+    struct bucket *bucket = find(set, block, ASIDE, &i);
     return bucket != NULL && bucket_read(bucket, i, record) &&
            change(&bucket->blocks[i], (uintptr_t)block | ASIDE, FREE);
 }
 
-void live_resize(void *block, size_t size)
+void live_resize(struct live_set *set, void *block, size_t size)
 {
     unsigned i;
-    struct bucket *bucket = find(block, 0, &i);
+    struct bucket *bucket = find(set, block, 0, &i);
     if (bucket != NULL)
         atomic_store_explicit(&bucket->slots[i].size, size, memory_order_release);
 }
 
 /* Calls `visit` for each bucket that has memory behind it, until it returns false. */
-static void each_bucket(bool (*visit)(struct bucket *bucket, void *context), void *context)
+static void each_bucket(struct live_set *set, bool (*visit)(struct bucket *bucket, void *context),
+                        void *context)
 {
     bucket_place *places;
-    for (unsigned table = 0; table < TABLES && (places = places_of(table)) != NULL; table++)
+    for (unsigned table = 0; table < LIVE_TABLES && (places = places_of(set, table)) != NULL;
+         table++)
         for (size_t i = 0; i < buckets_of(table); i++) {
             struct bucket *bucket = bucket_at(&places[i]);
             if (bucket != NULL && !visit(bucket, context))
@@ -279,10 +278,11 @@ static bool visit_records(struct bucket *bucket, void *context)
     return true;
 }
 
-void live_each(bool (*visit)(const struct record *record, void *context), void *context)
+void live_each(struct live_set *set, bool (*visit)(const struct record *record, void *context),
+               void *context)
 {
     struct visitor visitor = {.visit = visit, .context = context};
-    each_bucket(visit_records, &visitor);
+    each_bucket(set, visit_records, &visitor);
 }
 
 static bool clear_bucket(struct bucket *bucket, void *unused)
@@ -297,7 +297,7 @@ static bool clear_bucket(struct bucket *bucket, void *unused)
     return true;
 }
 
-void live_clear(void)
+void live_clear(struct live_set *set)
 {
-    each_bucket(clear_bucket, NULL);
+    each_bucket(set, clear_bucket, NULL);
 }

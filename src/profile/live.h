@@ -1,8 +1,8 @@
-/* live.h: the samples that are live, found by the addresses of their blocks.
+/* live.h: sets of samples that are live, found by the addresses of their blocks.
  *
  * A record stays in the slot that it was given, so nothing needs a lock, and a look for a block
  * that has no record, which every free of a large block takes, reads little. Slots lie in buckets
- * of eight, which begin with the blocks' addresses. There are several tables, each four times as
+ * of eight, which begin with the blocks' addresses. A set has several tables, each four times as
  * large as the one before, in which a block's address leads to one bucket each. A record takes a
  * free slot in the first table that has one in its bucket:
  *
@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bucket;
 struct site;
 
 /* A sample: a block that the program has. */
@@ -38,31 +39,40 @@ struct record {
     _Atomic(uintptr_t) *place; /* in the tables; set by who reads it there */
 };
 
+enum { LIVE_TABLES = 7 }; /* with room for 22 million records, which take 1.2 GiB */
+
+/* Zero: it is empty. */
+struct live_set {
+    /* Each table's array of buckets; NULL: it has none yet. They are taken in order. */
+    _Atomic(_Atomic(struct bucket *) *) tables[LIVE_TABLES];
+};
+
 /* Adds a record of a block that has none. False: there is no memory. */
-bool live_add(const struct record *record);
+bool live_add(struct live_set *set, const struct record *record);
 
 /* Finds the block's record. False: it has none. The caller owns the block. */
-bool live_find(void *block, struct record *record);
+bool live_find(struct live_set *set, void *block, struct record *record);
 
 /* Takes a record out that has been found. False: somebody else has done so. */
 bool live_remove(const struct record *record);
 
 /* The block may lose its address: its record is found by those below alone, and by live_each. */
-bool live_set_aside(void *block);
+bool live_set_aside(struct live_set *set, void *block);
 
 /* The block has kept its address; or it has lost it, and the record is taken out and copied. False:
  * there is none that was set aside. */
-bool live_put_back(void *block);
-bool live_remove_aside(void *block, struct record *record);
+bool live_put_back(struct live_set *set, void *block);
+bool live_remove_aside(struct live_set *set, void *block, struct record *record);
 
 /* Notes another size that was asked for. */
-void live_resize(void *block, size_t size);
+void live_resize(struct live_set *set, void *block, size_t size);
 
 /* Calls `visit` with a copy of each record until it returns false. What is added or removed
  * meanwhile may be left out. */
-void live_each(bool (*visit)(const struct record *record, void *context), void *context);
+void live_each(struct live_set *set, bool (*visit)(const struct record *record, void *context),
+               void *context);
 
 /* Takes out all records but those that are just being added. */
-void live_clear(void);
+void live_clear(struct live_set *set);
 
 #endif

@@ -21,6 +21,8 @@ static _Atomic(size_t) mean;
 /* What record_restart was asked for and has not done yet; 0: nothing. */
 static _Atomic(size_t) coming_mean;
 
+static struct live_set live;
+
 static struct {
     _Atomic(uint64_t) missed_count, missed_estimate;
     _Atomic(uint64_t) live_estimate;
@@ -166,7 +168,7 @@ static bool count_added(const struct record *record)
     if (record->site == NULL)
         return false;
     site_add(record->site, record->size, record->bytes);
-    bool is_added = live_add(record);
+    bool is_added = live_add(&live, record);
     if (!is_added)
         site_undo_add(record->site, record->size, record->bytes);
     return is_added;
@@ -213,7 +215,7 @@ static void count_removed(const struct record *record, size_t mean_now)
 /* The first look comes before anything is written: most blocks have no record. */
 bool record_take(void *block, struct record *record)
 {
-    if (LIKELY(!live_find(block, record)))
+    if (LIKELY(!live_find(&live, block, record)))
         return false;
     size_t mean_now = enter();
     bool is_removed = live_remove(record);
@@ -235,8 +237,8 @@ bool record_remove(void *block)
 void record_set_aside(void *block)
 {
     struct record record;
-    if (live_find(block, &record))
-        live_set_aside(block);
+    if (live_find(&live, block, &record))
+        live_set_aside(&live, block);
 }
 
 /* Inside, so that no record of the profile before is put back into a new one. */
@@ -244,7 +246,7 @@ void record_put_back(void *block)
 {
     if (enter() == 0)
         return;
-    live_put_back(block);
+    live_put_back(&live, block);
     leave();
 }
 
@@ -252,7 +254,7 @@ void record_remove_aside(void *block)
 {
     struct record record;
     size_t mean_now = enter();
-    bool is_removed = live_remove_aside(block, &record);
+    bool is_removed = live_remove_aside(&live, block, &record);
     if (mean_now == 0)
         return;
     if (is_removed)
@@ -263,11 +265,11 @@ void record_remove_aside(void *block)
 void record_resize(void *block, size_t size)
 {
     struct record record;
-    if (LIKELY(!live_find(block, &record)))
+    if (LIKELY(!live_find(&live, block, &record)))
         return;
     if (enter() == 0)
         return;
-    live_resize(block, size);
+    live_resize(&live, block, size);
     site_resize(record.site, record.size, size);
     leave();
 }
@@ -282,7 +284,7 @@ static void forget_site(struct site *site, void *unused)
 
 static void forget_all(void)
 {
-    live_clear();
+    live_clear(&live);
     site_each(forget_site, NULL);
     atomic_store(&peak.estimate, 0);
     atomic_store(&peak.at_ns, 0);
@@ -325,12 +327,12 @@ void record_each_site(void (*visit)(const struct site *site, void *context), voi
 
 bool record_find(void *block, struct record *record)
 {
-    return live_find(block, record);
+    return live_find(&live, block, record);
 }
 
 void record_each_live(bool (*visit)(const struct record *record, void *context), void *context)
 {
-    live_each(visit, context);
+    live_each(&live, visit, context);
 }
 
 static void sum_site(const struct site *site, void *context)
@@ -389,7 +391,7 @@ static void repair_counts(const struct self *survivor)
     atomic_store(door_of(fork_survivor), survivor->inside);
     site_each(forget_site_live, NULL);
     atomic_store(&sums.live_estimate, 0);
-    live_each(count_again, NULL);
+    live_each(&live, count_again, NULL);
     if (atomic_exchange(&peak.is_taken, false))
         atomic_store(&peak.estimate, 0); /* so that its counts are kept anew */
 }
