@@ -76,14 +76,17 @@ static bool refill_list(struct heap *heap, unsigned size_class, bool *zero)
     return !block_list_is_empty(list);
 }
 
-/* Takes the first block off the list, which does not decode: it is sampled, or the program has
- * overwritten its link. */
-static COLD struct block *take_sampled(struct block_list *list, size_t bytes)
+/* Takes the first block off the list, which does not decode: it is marked, or the program has
+ * overwritten its link. Marks that were made for another mean than the present one are void. */
+static COLD struct block *take_marked(struct heap *heap, unsigned size_class, bool *is_sampled)
 {
+    struct block_list *list = heap_free_list(heap, size_class);
     struct block *block = block_list_first(list);
     if (!block_is_sampled(block))
-        misuse_report_written(block, bytes);
+        misuse_report_written(block, size_class_bytes(size_class));
     block_list_set(list, block_next(block));
+    *is_sampled = heap->sampler.mean == sample_mean_now();
+    sample_follow(heap);
     return block;
 }
 
@@ -96,10 +99,8 @@ struct block *refill_block(struct heap *heap, unsigned size_class, struct refill
     if (block_list_is_empty(list) && !refill_list(heap, size_class, &about->is_zero))
         return NULL;
     struct block *block = block_list_pop(list);
-    if (UNLIKELY(block == NULL)) {
-        block = take_sampled(list, size_class_bytes(size_class));
-        about->is_sampled = true;
-    }
+    if (UNLIKELY(block == NULL))
+        block = take_marked(heap, size_class, &about->is_sampled);
     DEBUG_ASSERT(heap_class_is_valid(heap, size_class));
     return block;
 }

@@ -23,7 +23,7 @@ struct refill {
 };
 
 /* A block of the class, for a heap from whose list none could be popped: the list is empty, or its
- * first block is sampled. NULL when there is no memory. The caller has entered the heap. */
+ * first block is marked. NULL when there is no memory. The caller has entered the heap. */
 struct block *refill_block(struct heap *heap, unsigned size_class, struct refill *about);
 
 #endif

@@ -15,7 +15,7 @@ THREAD_LOCAL const char *sample_type;
 
 static size_t sample_mean; /* 0: off */
 
-static size_t current_mean(void)
+size_t sample_mean_now(void)
 {
     return __atomic_load_n(&sample_mean, __ATOMIC_RELAXED);
 }
@@ -175,9 +175,9 @@ static void begin_class(struct heap *heap, unsigned size_class)
 void sample_follow(struct heap *heap)
 {
     struct sampler *sampler = &heap->sampler;
-    if (LIKELY(sampler->mean == current_mean()))
+    if (LIKELY(sampler->mean == sample_mean_now()))
         return;
-    sampler->mean = current_mean();
+    sampler->mean = sample_mean_now();
     if (sampler->random == 0)
         sampler->random = os_random() ^ heap->number;
     memset(sampler->until, 0, sizeof sampler->until);
@@ -202,6 +202,6 @@ bool sample_large(size_t bytes)
 {
     static uint64_t count;
     uint64_t state = os_random() + __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
-    double mean = (double)current_mean();
+    double mean = (double)sample_mean_now();
     return mean != 0 && random_exponential(&state) * mean < (double)bytes;
 }

@@ -87,6 +87,9 @@ extern HIDDEN const struct profile_hooks profile_hooks AT_SECTION_START("molt_pr
  * pool (sample_follow). */
 void sample_set_mean(size_t mean);
 
+/* Returns once in how many bytes allocations are sampled now; 0: none is. */
+size_t sample_mean_now(void);
+
 /* ---- The lists of a heap, inside a slow path of it ---- */
 
 /* The heap follows a change of the mean. */
