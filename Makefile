@@ -86,13 +86,15 @@ $(BUILD)/libmolt.so: $(BUILD)/$(SONAME)
 # The archive has one member: a program that takes malloc from it must not take malloc_usable_size
 # from libc. Only the names that libmolt.so exports leave it, and all but molt's own are weak: a
 # program may have its own. The nothrow forms of operator new stay with the C++ library: there they
-# catch what the throwing forms throw, whoever defines those. The script joins all code, and names
-# its start and end as for libmolt.so.
+# catch what the throwing forms throw, whoever defines those. What notes on probes refer to (base/sdt.h)
+# is one with those of other objects. The script joins all code, and names its start and end as for
+# libmolt.so.
 $(BUILD)/obj/release/molt.o: $(release_OBJECTS) $(release_PRELOAD) preload/archive.ld
 	$(LD) -r -T preload/archive.ld $(filter %.o,$^) -o $@
 	$(NM) --defined-only --extern-only --format=just-symbols $@ | grep -v '^molt_' > $@.weak
 	$(OBJCOPY) --localize-hidden --weaken-symbols=$@.weak \
 	    --wildcard --localize-symbol='_Zn*nothrow_t' $@
+	$(OBJCOPY) --globalize-symbol=_.stapsdt.base --weaken-symbol=_.stapsdt.base $@
 
 $(BUILD)/libmolt.a: $(BUILD)/obj/release/molt.o
 	rm -f $@ && $(AR) rcs $@ $^

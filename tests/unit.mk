@@ -15,9 +15,10 @@ UNIT_SOURCES  := $(sort $(wildcard tests/unit/*.c))
 MODELS        := model objects collections
 UNIT_LIBS      = $(shell pkg-config --libs check) -lm
 
-# Calls that requests.c lets fail, and one that test_registry.c watches.
+# Calls that requests.c lets fail, and those that test_registry.c and test_probe.c watch.
 UNIT_WRAPPED := os_yield molt_new molt_new_extra molt_malloc molt_calloc molt_realloc molt_weak_new \
-                malloc_aligned object_block_refill scratch_take os_map profile_memory_take
+                malloc_aligned object_block_refill scratch_take os_map profile_memory_take \
+                probe_alloc probe_free
 UNIT_LDFLAGS := $(UNIT_WRAPPED:%=-Wl,--wrap=%)
 
 # All of an archive: hooks lie in sections, whose files no symbol names.
@@ -97,8 +98,26 @@ $(BUILD)/tests/keeper: tests/profiles/keeper.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -g -fno-builtin -std=gnu17 $(WARNINGS) $< -o $@
 
-check-profiles: $(BUILD)/tests/known $(BUILD)/tests/keeper $(BUILD)/libmolt.so
-	@tests/profiles/readers $^
+# A program with a probe of its own, alone and in the two orders in which it can be linked with molt.
+PROBED := $(BUILD)/tests/probed $(BUILD)/tests/probed-first $(BUILD)/tests/probed-last
+
+$(BUILD)/tests/probed.o: tests/profiles/probed.c src/base/sdt.h
+	@mkdir -p $(@D)
+	$(CC) -O1 -g -fno-builtin -std=gnu17 $(WARNINGS) -Isrc -c $< -o $@
+
+$(BUILD)/tests/probed: $(BUILD)/tests/probed.o
+	$(CC) $^ -o $@
+
+$(BUILD)/tests/probed-first: $(BUILD)/tests/probed.o $(BUILD)/libmolt.a
+	$(CC) -static -Wl,--gc-sections $^ -o $@ -pthread
+
+$(BUILD)/tests/probed-last: $(BUILD)/libmolt.a $(BUILD)/tests/probed.o
+	$(CC) -static -Wl,--gc-sections -Wl,-u,malloc $^ -o $@ -pthread
+
+check-profiles: $(BUILD)/tests/known $(BUILD)/tests/keeper $(BUILD)/libmolt.so $(PROBED)
+	@tests/steps \
+	    "tests/profiles/readers $(BUILD)/tests/known $(BUILD)/tests/keeper $(BUILD)/libmolt.so" \
+	    "tests/profiles/probes $(BUILD)/libmolt.so $(PROBED)"
 
 DEBUG_PROGRAMS := bash g++ git lua perl python redis sqlite
 

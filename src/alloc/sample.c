@@ -13,11 +13,13 @@ _Static_assert(TICK_FREES_MAX <= UINT16_MAX, "what `left` is set to");
 
 THREAD_LOCAL const char *sample_type;
 
-static size_t sample_mean; /* 0: off */
+static size_t sample_mean; /* 0: off, unless somebody listens */
 
 size_t sample_mean_now(void)
 {
-    return __atomic_load_n(&sample_mean, __ATOMIC_RELAXED);
+    size_t mean = __atomic_load_n(&sample_mean, __ATOMIC_RELAXED);
+    bool is_heard = mean == 0 && __atomic_load_n(profile_hooks.listeners, __ATOMIC_RELAXED) != 0;
+    return UNLIKELY(is_heard) ? SAMPLE_MEAN_USUAL : mean;
 }
 
 /* While all is traced, only objects are sampled (watch.h). */
@@ -172,12 +174,24 @@ static void begin_class(struct heap *heap, unsigned size_class)
         set_left(heap, pool, pool->left);
 }
 
+/* Runs and huge blocks are sampled, and frees are looked at, where the flags say so. */
+static void set_watch(size_t mean)
+{
+    if (mean != 0)
+        watch_set(WATCH_FREES, true);
+    watch_set(WATCH_SAMPLE, mean != 0);
+}
+
+/* Threads that see a listener come and go at different times may leave the flag wrong: whose tick
+ * comes next corrects it. */
 void sample_follow(struct heap *heap)
 {
     struct sampler *sampler = &heap->sampler;
-    if (LIKELY(sampler->mean == sample_mean_now()))
+    size_t mean = sample_mean_now();
+    if (LIKELY(sampler->mean == mean && watch_is_on(WATCH_SAMPLE) == (mean != 0)))
         return;
-    sampler->mean = sample_mean_now();
+    set_watch(mean);
+    sampler->mean = mean;
     if (sampler->random == 0)
         sampler->random = os_random() ^ heap->number;
     memset(sampler->until, 0, sizeof sampler->until);
@@ -193,7 +207,7 @@ void sample_follow(struct heap *heap)
 void sample_set_mean(size_t mean)
 {
     __atomic_store_n(&sample_mean, mean, __ATOMIC_RELAXED);
-    watch_set(WATCH_SAMPLE, mean != 0);
+    set_watch(sample_mean_now());
 }
 
 /* ---- Runs and huge blocks ---- */

@@ -76,15 +76,21 @@ struct profile_hooks {
     /* molt_ctl is asked to set an option. 0 or an errno: it was a command, which is done; -1: it is
      * none. As before. */
     int (*command)(const char *name, const char *value, size_t length);
+
+    /* Not 0: somebody outside of the process wants to hear of samples. It changes without notice.
+     */
+    const uint32_t *listeners;
 };
+
+#define SAMPLE_MEAN_USUAL ((size_t)512 << 10)
 
 /* The name of the type of the object that the thread is making a block for, or NULL. */
 extern HIDDEN THREAD_LOCAL const char *sample_type;
 
 extern HIDDEN const struct profile_hooks profile_hooks AT_SECTION_START("molt_profile_hooks");
 
-/* Samples once in `mean` bytes from now on; 0: no more. A heap follows with its next tick or new
- * pool (sample_follow). */
+/* Samples once in `mean` bytes from now on; 0: no more, but for listeners, who have no wish about
+ * the mean: SAMPLE_MEAN_USUAL. A heap follows with its next tick or new pool (sample_follow). */
 void sample_set_mean(size_t mean);
 
 /* Returns once in how many bytes allocations are sampled now; 0: none is. */
@@ -92,7 +98,8 @@ size_t sample_mean_now(void);
 
 /* ---- The lists of a heap, inside a slow path of it ---- */
 
-/* The heap follows a change of the mean. */
+/* The heap follows a change of the mean, or of whether anybody listens, of which nothing else
+ * tells. */
 void sample_follow(struct heap *heap);
 
 /* A pool has become ACTIVE, with its free blocks: sets `left`. */

@@ -74,10 +74,8 @@ void *sampled_alloc(unsigned size_class, size_t size, size_t bytes, const void *
 
 void sampled_set(size_t mean, bool trace)
 {
-    if (mean != 0)
-        watch_set(WATCH_FREES, true);
     if (trace)
-        watch_set(WATCH_ALL_FREES, true);
+        watch_set(WATCH_FREES | WATCH_ALL_FREES, true);
     watch_set(WATCH_TRACE, trace);
     sample_set_mean(trace ? 1 : mean);
     registry_call_all();

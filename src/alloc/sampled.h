@@ -9,9 +9,9 @@
 struct pool;
 
 /* Has allocations sampled from now on, once in `mean` bytes, or all of them recorded: `trace`. mean
- * 0, and no trace: none; the frees of those that were recorded are told of all the same. The
- * calling thread follows at once, each other one with its next slow path, to which its next free
- * leads. Not in a signal handler. */
+ * 0, and no trace: none, unless somebody listens; the frees of those that were recorded are told of
+ * all the same. The calling thread follows at once, each other one with its next slow path, to
+ * which its next free leads. Not in a signal handler. */
 void sampled_set(size_t mean, bool trace);
 
 /* A block of the class for an allocation of `size` bytes that is sampled, as one in a block of

@@ -4,7 +4,9 @@
 #include "freed.h"
 #include "image.h"
 #include "leak.h"
+#include "listener.h"
 #include "memory.h"
+#include "probe.h"
 #include "record.h"
 #include "share.h"
 #include "trigger.h"
@@ -23,27 +25,34 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define MEAN_USUAL ((size_t)512 << 10)
-
 enum { SHARES_OF_ALL = 32 }; /* of prof_memory, where all blocks are recorded */
 
 /* Held while sampling begins or ends. */
 static struct lock profile_lock = LOCK_INIT(RANK_PROFILE);
 
-static size_t sampled_mean;  /* since profile_follow_options last changed it; 0: no sampling */
+static size_t sampled_mean;  /* since profile_follow_options last changed it; 0: no profile */
 static size_t recorded_mean; /* of the profile; 0: there is none */
 
 /* ---- What the allocator calls ---- */
 
-static bool allocated(void *block, size_t size, size_t bytes, uint32_t home)
+static bool record(void *block, size_t size, size_t bytes, uint32_t home, bool all)
 {
-    record_remove(block); /* a thread that had not followed yet may have freed it unseen */
-    freed_forget(block);
     struct sample sample = {block, size, bytes, .type = sample_type, .home = home};
-    sample.stack = unwind_stack(__atomic_load_n(&sampled_mean, __ATOMIC_RELAXED) == 1);
+    freed_forget(block);
+    sample.stack = unwind_stack(all);
     bool is_recorded = record_add(&sample);
     trigger_grown(record_live_estimate());
     return is_recorded;
+}
+
+static bool allocated(void *block, size_t size, size_t bytes, uint32_t home)
+{
+    size_t mean = __atomic_load_n(&sampled_mean, __ATOMIC_RELAXED);
+    record_remove(block); /* a thread that had not followed yet may have freed it unseen */
+    listener_freed(block);
+    bool is_recorded = mean != 0 && record(block, size, bytes, home, mean == 1);
+    bool is_told = listener_allocated(block, size, bytes, sample_mean_now());
+    return is_recorded || is_told;
 }
 
 /* The stack of a free. While all is traced it is its innermost frame alone, unless `backtrace` is
@@ -63,14 +72,17 @@ static void freed(void *block, const void *caller)
     uintptr_t frames[FREED_DEPTH_MAX];
     uint32_t profile = freed_profile(); /* before there may be another one */
     struct record record;
+    listener_freed(block);
     if (!record_take(block, &record))
         return;
     unsigned depth = capture_free(frames, caller);
     freed_note(&record, profile, record_thread(), frames, depth);
 }
 
+/* A tracer hears of a free in any case, for afterwards the address may be another block's. */
 static void resizing(void *block)
 {
+    listener_freed(block);
     record_set_aside(block);
 }
 
@@ -130,6 +142,7 @@ static void sample_with(size_t mean)
         freed_forget_all(); /* what threads have noted meanwhile */
         recorded_mean = mean;
     }
+    __atomic_store_n(&sampled_mean, mean, __ATOMIC_RELAXED);
     sampled_set(mean, mean == 1);
     sampled_mean = mean;
     if (mean != 0)
@@ -189,6 +202,7 @@ static const struct profile_hooks hooks_of_profile IN_SECTION("molt_profile_hook
     .refresh = share_refresh,
     .in_background = leak_in_background,
     .command = leak_command,
+    .listeners = &probe_listeners.any,
 };
 
 int molt_profile_start(size_t mean_bytes)
@@ -197,7 +211,7 @@ int molt_profile_start(size_t mean_bytes)
         malloc_no_memory();
         return -1;
     }
-    options.prof = mean_bytes != 0 ? mean_bytes : MEAN_USUAL;
+    options.prof = mean_bytes != 0 ? mean_bytes : SAMPLE_MEAN_USUAL;
     profile_follow_options();
     return 0;
 }

@@ -31,6 +31,7 @@ static const struct {
     {"limit", suite_limit},
     {"hole", suite_hole},
     {"heap", suite_heap},
+    {"probe", suite_probe},
     {"sample", suite_sample},
     {"remote", suite_remote},
     {"proof", suite_proof},

@@ -23,6 +23,7 @@ Suite *suite_peak(void);
 Suite *suite_limit(void);
 Suite *suite_hole(void);
 Suite *suite_heap(void);
+Suite *suite_probe(void);
 Suite *suite_sample(void);
 Suite *suite_remote(void);
 Suite *suite_proof(void);
