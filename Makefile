@@ -72,7 +72,7 @@ $(eval $(call variant,tsan,-O1 -fsanitize=thread -DMOLT_DEBUG,$(BUILD)/tsan,src/
 $(eval $(call variant,ubsan,-O1 -fsanitize=undefined -fno-sanitize-recover=all -DMOLT_DEBUG,$(BUILD)/ubsan))
 
 # What runs only when a report or a profile is written is compiled for size.
-WRITERS := dump holder leak leak_groups lines output pattern signals suppress trigger
+WRITERS := dump holder leak leak_groups listing output pattern signals suppress trigger
 $(WRITERS:%=$(BUILD)/obj/release/src/profile/%.o): MOLT_CFLAGS += -Os
 
 # ---- Libraries ---------------------------------------------------------------------------------

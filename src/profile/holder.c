@@ -1,7 +1,7 @@
 /* holder.c: the pools, the shares of records in them, and the lines. */
 #include "holder.h"
 
-#include "lines.h"
+#include "listing.h"
 #include "record.h"
 #include "stack.h"
 
@@ -47,7 +47,7 @@ struct share {
 };
 
 struct holding {
-    struct lines lines;
+    struct listing listing;
     struct record_totals totals;
     struct pool_use *pools; /* by their places in the window */
     size_t pool_count;
@@ -280,7 +280,7 @@ static void write_head(struct holding *holding, size_t stacks, double held)
                   stacks == 1 ? " holds" : "s hold", percent_of_free(holding, held));
     append_short(&line, holding->free_bytes);
     report_append(&line, " free in pools");
-    lines_write(&holding->lines, &line);
+    listing_write(&holding->listing, &line);
 }
 
 static void write_share(struct holding *holding, const struct share *share)
@@ -300,7 +300,7 @@ static void write_share(struct holding *holding, const struct share *share)
     report_append(&line, " old, half of them ");
     append_age(&line, holding, share->median_ns);
     report_append(&line, " or older, allocated");
-    lines_write_stack(&holding->lines, &line, share->stack);
+    listing_write_stack(&holding->listing, &line, share->stack);
 }
 
 static void write_sum(struct holding *holding, double bytes, const char *what)
@@ -311,7 +311,7 @@ static void write_sum(struct holding *holding, double bytes, const char *what)
     report_append(&line, "holders: ");
     append_short(&line, bytes);
     report_append(&line, " %s", what);
-    lines_write(&holding->lines, &line);
+    listing_write(&holding->listing, &line);
 }
 
 static void write_rest(struct holding *holding, size_t stacks)
@@ -331,7 +331,7 @@ static void write_rest(struct holding *holding, size_t stacks)
     if (holding->totals.mean > 1) {
         report_append(&line, "holders: estimated by %zu samples, one in %zu bytes",
                       (size_t)holding->totals.live_count, holding->totals.mean);
-        lines_write(&holding->lines, &line);
+        listing_write(&holding->listing, &line);
     }
 }
 
@@ -384,7 +384,7 @@ static void end(struct holding *holding)
 
 int holder_report(int fd)
 {
-    struct holding holding = {.lines = {.fd = fd}};
+    struct holding holding = {.listing = {.fd = fd}};
     record_totals_get(&holding.totals);
     if (!init_done() || holding.totals.mean == 0)
         return ENODATA;
@@ -396,7 +396,7 @@ int holder_report(int fd)
         scale_shares(&holding);
         join_shares(&holding);
         write_all(&holding);
-        error = lines_end(&holding.lines);
+        error = listing_end(&holding.listing);
     }
     end(&holding);
     return error;

@@ -2,7 +2,7 @@
 #include "leak.h"
 
 #include "leak_groups.h"
-#include "lines.h"
+#include "listing.h"
 #include "record.h"
 #include "search.h"
 #include "signals.h"
@@ -33,7 +33,7 @@ struct sum {
 
 /* One check, from the search to the last line. */
 struct check {
-    struct lines lines;
+    struct listing listing;
     uintptr_t *kept; /* the loader's blocks */
     size_t kept_count, kept_capacity, kept_bytes;
     uint64_t suspect_from_ns, suspect_to_ns; /* allocated between these, and kept: a suspect */
@@ -143,7 +143,7 @@ static void write_group(struct check *check, const struct leak_group *group)
     if (group->kind == LEAK_SUSPECT)
         report_append(&line, " up to %zu s ago",
                       (size_t)((check->search.at_ns - group->oldest_ns) / 1000000000));
-    lines_write_stack(&check->lines, &line, group->stack);
+    listing_write_stack(&check->listing, &line, group->stack);
 }
 
 static void write_groups(struct check *check)
@@ -176,7 +176,7 @@ static void write_leaked(struct check *check)
         append_sum(&line, through);
         report_append(&line, " of them from leaked blocks");
     }
-    lines_write(&check->lines, &line);
+    listing_write(&check->listing, &line);
 }
 
 static void write_reachable(struct check *check)
@@ -191,7 +191,7 @@ static void write_reachable(struct check *check)
         append_sum(&line, &check->inside);
         report_append(&line, " of them by pointers into their middle alone");
     }
-    lines_write(&check->lines, &line);
+    listing_write(&check->listing, &line);
 }
 
 static void write_suppressed(struct check *check)
@@ -202,7 +202,7 @@ static void write_suppressed(struct check *check)
     report_append(&line, "leaks: ");
     append_sum(&line, &check->suppressed);
     report_append(&line, " suppressed");
-    lines_write(&check->lines, &line);
+    listing_write(&check->listing, &line);
 }
 
 /* What the reader has to know of how the numbers came about. */
@@ -212,22 +212,22 @@ static void write_limits(struct check *check)
     bool has_leaks = check->sums[LEAK_DIRECT].blocks + check->sums[LEAK_THROUGH].blocks != 0;
     if (check->totals.mean > 1) {
         report_append(&line, "leaks: of samples: one in %zu bytes", check->totals.mean);
-        lines_write(&check->lines, &line);
+        listing_write(&check->listing, &line);
     }
     if (check->totals.missed_count + check->groups.left_out != 0) {
         report_append(&line, "leaks: %zu blocks are not known: there was no memory to record them",
                       (size_t)(check->totals.missed_count + check->groups.left_out));
-        lines_write(&check->lines, &line);
+        listing_write(&check->listing, &line);
     }
     if (!check->search.has_stopped) {
         report_append(&line, "leaks: other threads could not be stopped: what they held in "
                              "registers, or moved meanwhile, may be reachable");
-        lines_write(&check->lines, &line);
+        listing_write(&check->listing, &line);
     }
     if (has_leaks) {
         report_append(&line, "leaks: memory that the program has mapped itself (mmap, sbrk) was "
                              "not searched for pointers");
-        lines_write(&check->lines, &line);
+        listing_write(&check->listing, &line);
     }
 }
 
@@ -266,12 +266,12 @@ static int run_check(struct check *check, const struct roots_caller *caller)
     write_reachable(check);
     write_suppressed(check);
     write_limits(check);
-    return lines_end(&check->lines);
+    return listing_end(&check->listing);
 }
 
 long leak_check(int fd, const struct roots_caller *caller)
 {
-    struct check check = {.lines = {.fd = fd}};
+    struct check check = {.listing = {.fd = fd}};
     int error = run_check(&check, caller);
     long leaked = (long)(check.sums[LEAK_DIRECT].blocks + check.sums[LEAK_THROUGH].blocks);
     end_check(&check);

@@ -1,13 +1,13 @@
-/* lines.h: a report for people, written line by line to a file descriptor. */
-#ifndef PROFILE_LINES_H
-#define PROFILE_LINES_H
+/* listing.h: a report for people, written line by line to a file descriptor. */
+#ifndef PROFILE_LISTING_H
+#define PROFILE_LISTING_H
 
 #include "base/report.h"
 
 struct stack;
 
 /* Lines are written many at a time: some programs leak from ten thousand places. */
-struct lines {
+struct listing {
     int fd;
     int error; /* errno of the first that could not be written; the others are not tried */
     size_t length;
@@ -15,12 +15,13 @@ struct lines {
 };
 
 /* Adds the line, and empties it. */
-void lines_write(struct lines *lines, struct report_line *line);
+void listing_write(struct listing *listing, struct report_line *line);
 
 /* Ends the line by what comes before a stack, and adds both. `stack` NULL: it is not known. */
-void lines_write_stack(struct lines *lines, struct report_line *line, const struct stack *stack);
+void listing_write_stack(struct listing *listing, struct report_line *line,
+                         const struct stack *stack);
 
 /* Writes what there is. 0, or errno. */
-int lines_end(struct lines *lines);
+int listing_end(struct listing *listing);
 
 #endif
