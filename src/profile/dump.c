@@ -1,28 +1,20 @@
 /* dump.c: the header, the rows and the mappings. */
 #include "dump.h"
 
+#include "lines.h"
 #include "mapped.h"
 #include "memory.h" // profile_memory_bytes
 #include "record.h"
-#include "stack.h"
 
 #include "alloc/account.h"
 #include "base/random.h" // random_weight
 #include "base/report.h"
 #include "base/syscall.h"
-#include "molt.h" // MOLT_VERSION_…
 
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <string.h>
-#include <time.h>
 
 /* ---- Numbers ---- */
-
-struct numbers {
-    size_t count, bytes;         /* in use */
-    size_t all_count, all_bytes; /* since profiling began */
-};
 
 /* A number that others change may be below 0 for a moment. */
 static size_t read_number(const _Atomic(uint64_t) *number)
@@ -87,41 +79,11 @@ static void add_site(const struct site *site, void *argument)
 
 /* ---- Lines ---- */
 
-static void write_header(const struct walk *walk, size_t mean)
-{
-    const struct numbers *sum = &walk->sum;
-    struct report_line line = {.length = 0};
-    report_append(&line, "heap profile: %zu: %zu [0%zu: %zu] @ ", sum->count, sum->bytes,
-                  sum->all_count, sum->all_bytes);
-    if (walk->is_exact)
-        report_append(&line, "heapprofile\n");
-    else
-        report_append(&line, "heap_v2/%zu\n", mean);
-    output_line(walk->output, &line);
-}
-
-/* Writes the name, which a program may have made of anything, as a comment. */
-static void write_name(struct output *output, const char *kind, const char *name)
-{
-    struct report_line line = {.length = 0};
-    if (name == NULL)
-        return;
-    report_append(&line, "# %s: %s", kind, name);
-    for (size_t i = 0; i < line.length; i++)
-        if ((unsigned char)line.text[i] < ' ')
-            line.text[i] = ' ';
-    output_line(output, &line);
-    output_write(output, "\n", 1);
-}
-
 static void write_facts(struct output *output, const struct dump_facts *facts,
                         const struct record_totals *totals)
 {
-    struct timespec now = {0};
     struct report_line line = {.length = 0};
-    SYSCALL(clock_gettime, CLOCK_REALTIME, &now);
-    report_append(&line, "# molt: %d.%d.%d\n# pid: %u\n# time: %zu\n", MOLT_VERSION_MAJOR,
-                  MOLT_VERSION_MINOR, MOLT_VERSION_PATCH, facts->process, (size_t)now.tv_sec);
+    lines_write_process(output, facts->program, facts->process);
     report_append(&line, "# samples: %zu\n# missed samples: %zu\n", (size_t)totals->total_count,
                   (size_t)totals->missed_count);
     report_append(&line, "# estimate: %zu\n# estimate at the peak: %zu\n",
@@ -129,8 +91,7 @@ static void write_facts(struct output *output, const struct dump_facts *facts,
     report_append(&line, "# profiler's memory: %zu\n", profile_memory_bytes());
     report_append(&line, "# in use: %s\n", facts->view == DUMP_PEAK ? "at the peak" : "now");
     output_line(output, &line);
-    write_name(output, "program", facts->program);
-    write_name(output, "written", facts->why);
+    lines_write_comment(output, "written", facts->why);
 }
 
 /* Writes what has been counted of the site's blocks besides: the bytes that they were asked for
@@ -150,18 +111,6 @@ static void write_counts(struct output *output, const struct site *site, bool is
     output_line(output, &line);
 }
 
-static void write_stack(struct output *output, const struct stack *stack)
-{
-    unsigned depth = stack == NULL ? 0 : stack->depth;
-    struct report_line line = {.length = 0};
-    for (unsigned i = 0; i < depth; i++) {
-        report_append(&line, " %p", (void *)(stack->frames[i] - (i == 0)));
-        output_line(output, &line);
-    }
-    if (depth == 0)
-        output_write(output, " 0x1", 4);
-}
-
 static void write_row(const struct site *site, void *argument)
 {
     const struct walk *walk = argument;
@@ -169,15 +118,12 @@ static void write_row(const struct site *site, void *argument)
     struct report_line line = {.length = 0};
     if (numbers.all_count == 0)
         return;
-    write_name(walk->output, "type", site->type);
-    write_name(walk->output, "tag", site->tag);
-    write_name(walk->output, "thread", site->thread);
+    lines_write_names(walk->output, site);
     write_counts(walk->output, site, walk->is_peak);
     report_append(&line, "%zu: %zu [%zu: %zu] @", numbers.count, numbers.bytes, numbers.all_count,
                   numbers.all_bytes);
     output_line(walk->output, &line);
-    write_stack(walk->output, site->stack);
-    output_write(walk->output, "\n", 1);
+    lines_write_stack(walk->output, site->stack);
 }
 
 /* ---- Size classes ---- */
@@ -237,7 +183,7 @@ void dump_write(struct output *output, const struct dump_facts *facts)
     bool has_rows = totals.mean != 0; /* else one profile is over, and the next has not begun */
     if (has_rows)
         record_each_site(add_site, &walk);
-    write_header(&walk, totals.mean);
+    lines_write_header(output, &walk.sum, totals.mean);
     write_facts(output, facts, &totals);
     if (!walk.is_peak)
         write_classes(output, totals.mean);

@@ -3,7 +3,7 @@
 
 #include "dump.h"
 #include "output.h"
-#include "pattern.h"
+#include "place.h"
 #include "signals.h"
 
 #include "base/attributes.h"
@@ -41,9 +41,6 @@ static struct {
 /* What is used while a profile is written, under the lock. */
 static struct lock trigger_lock = LOCK_INIT(RANK_DUMP);
 static struct {
-    char directory[OUTPUT_PATH_SIZE]; /* where the process worked when profiling began */
-    char program[PATTERN_PROGRAM_SIZE];
-    unsigned process;  /* in which profiling began */
     unsigned numbered; /* the process whose profiles are counted */
     unsigned number;   /* how many names with %n there have been */
     int told;          /* error that the last warning was about */
@@ -54,57 +51,18 @@ static struct {
 
 /* ---- Names ---- */
 
-static bool append_path(size_t *length, const char *text)
-{
-    size_t bytes = strlen(text);
-    if (bytes >= sizeof writing.path - *length)
-        return false;
-    memcpy(writing.path + *length, text, bytes + 1);
-    *length += bytes;
-    return true;
-}
-
-static bool append_directory(size_t *length)
-{
-    bool is_relative = writing.pattern[0] != '/' && writing.directory[0] == '/';
-    return !is_relative || (append_path(length, writing.directory) && append_path(length, "/"));
-}
-
-static bool append_pattern(size_t *length, unsigned process)
-{
-    struct pattern_values values = {writing.program, process, writing.number};
-    long bytes = pattern_expand(writing.pattern, &values, writing.path + *length,
-                                sizeof writing.path - *length);
-    if (bytes < 0)
-        return false;
-    *length += (size_t)bytes;
-    return true;
-}
-
-static bool append_process(size_t *length, unsigned process)
-{
-    struct report_line suffix = {.length = 0};
-    if (process == writing.process || pattern_has(writing.pattern, 'p'))
-        return true;
-    report_append(&suffix, ".%u", process);
-    suffix.text[suffix.length] = '\0';
-    return append_path(length, suffix.text);
-}
-
 /* Makes the next profile's path. False: it would be too long. */
 static bool make_path(enum trigger trigger)
 {
     unsigned process = os_process_id();
-    size_t length = 0;
     if (process != writing.numbered)
         writing.number = 0;
     writing.numbered = process;
     writing.number++;
     const char *pattern = __atomic_load_n(&options.prof_out, __ATOMIC_ACQUIRE);
     memcpy(writing.pattern, pattern, strlen(pattern) + 1);
-    return append_directory(&length) && append_pattern(&length, process) &&
-           append_process(&length, process) &&
-           (trigger != AT_PEAK || append_path(&length, ".peak"));
+    return place_path(writing.pattern, writing.number, trigger == AT_PEAK ? ".peak" : "",
+                      writing.path);
 }
 
 /* ---- Writing, under the lock ---- */
@@ -114,7 +72,7 @@ static int write_file(const char *path, enum trigger trigger)
     struct dump_facts facts = {
         .view = trigger == AT_PEAK ? DUMP_PEAK : DUMP_NOW,
         .why = reasons[trigger],
-        .program = writing.program,
+        .program = place_program(),
         .process = os_process_id(),
     };
     output_open(&writing.output, path);
@@ -187,23 +145,9 @@ static void on_signal(int number)
 
 /* ---- Triggers ---- */
 
-/* Where no path leads to the directory, because it lies outside of the process's root, what the
- * kernel says does not begin with a slash: relative names stay relative then. */
-static void note_process(void)
-{
-    lock_acquire(&trigger_lock);
-    if (writing.process == 0) {
-        writing.process = os_process_id();
-        pattern_program(writing.program);
-        if (syscall_failed(SYSCALL(getcwd, writing.directory, sizeof writing.directory)))
-            writing.directory[0] = '\0';
-    }
-    release();
-}
-
 void trigger_start(void)
 {
-    note_process();
+    place_note();
     state.highest = 0;
     state.has_failed = false;
     state.has_begun = true;

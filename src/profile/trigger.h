@@ -10,9 +10,7 @@
  * One thread writes at a time. What comes up meanwhile, perhaps in a signal handler that has
  * interrupted that thread, is noted, and that thread writes one more profile for it.
  *
- * The option prof_out names the files (pattern.h). A relative name belongs to the directory in
- * which the process worked when profiling began: a daemon leaves it. If the name lacks %p, a forked
- * child adds a dot and its number. */
+ * The option prof_out names the files (place.h). */
 #ifndef PROFILE_TRIGGER_H
 #define PROFILE_TRIGGER_H
 
