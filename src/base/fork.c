@@ -25,6 +25,11 @@ void fork_begin(uint32_t *page)
     fork_page = page;
 }
 
+bool fork_is_noticed(void)
+{
+    return fork_page != &plain_page;
+}
+
 void fork_set_repair(enum fork_layer layer, void (*repair)(void))
 {
     __atomic_store_n(&repairs[layer], repair, __ATOMIC_RELEASE);

@@ -18,6 +18,7 @@
 
 #include "attributes.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { FORK_REPAIRED = 1, FORK_REPAIRING = 2 };
@@ -28,6 +29,9 @@ extern HIDDEN volatile uint32_t *fork_page;
 
 /* Tells the page that the kernel wipes; NULL if it has none to offer. Called once. */
 void fork_begin(uint32_t *page);
+
+/* Whether every fork is noticed, be it by _Fork() or clone(). */
+bool fork_is_noticed(void);
 
 /* Sets what a layer has done in a child; the lower layers come first. May be set again. A child may
  * itself fork while it is repaired, so `repair` must be able to begin anew from what it has left

@@ -78,6 +78,9 @@ enum stack_mode { STACK_AUTO, STACK_TABLES, STACK_LIBUNWIND, STACK_LIBGCC, STACK
     X(prof_out, OPTION_TEXT, "molt.%e.%p.%n.heap", false,                                          \
       "where heap profiles are written: %p is the process, %e its program, %n counts its "         \
       "profiles")                                                                                  \
+    X(prof_file, OPTION_TEXT, "", false,                                                           \
+      "a file that has the heap profile at any time, also when the process is killed; named as "   \
+      "those of prof_out")                                                                         \
     X(prof_final, OPTION_SWITCH, 1, false, "write a heap profile at exit")                         \
     X(prof_peak, OPTION_SWITCH, 0, false,                                                          \
       "write at exit also what was in use at the peak, to a file that ends in .peak")              \

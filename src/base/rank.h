@@ -27,7 +27,8 @@
     X(ARENA, "arena")         \
     X(MAP, "map")             \
     X(HUGE, "huge")           \
-    X(DUMP, "dump")
+    X(DUMP, "dump")           \
+    X(MIRROR, "mirror")
 
 enum lock_rank {
     RANK_NONE, /* of a lock that was defined without LOCK_INIT */

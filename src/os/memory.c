@@ -181,6 +181,15 @@ void *os_map_wiped_on_fork(void)
     return NULL;
 }
 
+void *os_map_file_unforked(int fd, size_t bytes)
+{
+    void *p = os_map_file(fd, bytes);
+    if (p == NULL || memory_advise(p, bytes, MADV_DONTFORK))
+        return p;
+    os_unmap(p, bytes);
+    return NULL;
+}
+
 /* ---- Giving memory back ---- */
 
 /* madvise(MADV_DONTNEED) really clears memory: it does not under qemu-user. */

@@ -197,6 +197,10 @@ bool os_fill_thp(void *address, size_t bytes);
  * page. Where the kernel does not, the faults come one by one. */
 void os_populate(void *address, size_t bytes);
 
+/* Maps a file as os_map_file does, but not in forked children. The mapping may reach beyond the
+ * file's end, which is not to be touched there. */
+void *os_map_file_unforked(int fd, size_t bytes);
+
 /* Maps a page that reads as zero in every forked child; NULL where the kernel does not offer it. */
 void *os_map_wiped_on_fork(void);
 

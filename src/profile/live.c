@@ -233,12 +233,16 @@ bool live_put_back(struct live_set *set, void *block)
     return bucket != NULL && change(&bucket->blocks[i], (uintptr_t)block | ASIDE, (uintptr_t)block);
 }
 
-bool live_remove_aside(struct live_set *set, void *block, struct record *record)
+bool live_find_aside(struct live_set *set, void *block, struct record *record)
 {
     unsigned i;
     struct bucket *bucket = find(set, block, ASIDE, &i);
-    return bucket != NULL && bucket_read(bucket, i, record) &&
-           change(&bucket->blocks[i], (uintptr_t)block | ASIDE, FREE);
+    return bucket != NULL && bucket_read(bucket, i, record);
+}
+
+bool live_remove_aside(const struct record *record)
+{
+    return change(record->place, (uintptr_t)record->block | ASIDE, FREE);
 }
 
 void live_resize(struct live_set *set, void *block, size_t size)

@@ -59,10 +59,12 @@ bool live_remove(const struct record *record);
 /* The block may lose its address: its record is found by those below alone, and by live_each. */
 bool live_set_aside(struct live_set *set, void *block);
 
-/* The block has kept its address; or it has lost it, and the record is taken out and copied. False:
- * there is none that was set aside. */
+/* The block has kept its address. False: it has no record that was set aside. */
 bool live_put_back(struct live_set *set, void *block);
-bool live_remove_aside(struct live_set *set, void *block, struct record *record);
+
+/* As live_find and live_remove, of a record that was set aside: the block has lost its address. */
+bool live_find_aside(struct live_set *set, void *block, struct record *record);
+bool live_remove_aside(const struct record *record);
 
 /* Notes another size that was asked for. */
 void live_resize(struct live_set *set, void *block, size_t size);

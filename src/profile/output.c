@@ -2,7 +2,7 @@
 #include "output.h"
 
 #include "base/syscall.h"
-#include "os/os.h" // os_process_id, os_now_ns
+#include "os/os.h" // os_process_id, os_now_ns, os_map_file
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,8 +60,7 @@ static void create_temporary(struct output *output)
         report_append(&name, ".molt-%u-%zu", output->process, (size_t)(key + i));
         memcpy(output->temporary, name.text, name.length);
         output->temporary[name.length] = '\0';
-        output->file =
-            os_open_at(output->directory, output->temporary, O_WRONLY | O_CREAT | O_EXCL);
+        os_open_at(output->directory, output->temporary, O_RDWR | O_CREAT | O_EXCL);
         if (output->file != -EEXIST)
             break;
     }
@@ -138,6 +137,15 @@ void output_line(struct output *output, struct report_line *line)
 {
     output_write(output, line->text, line->length);
     line->length = 0;
+}
+
+char *output_map(struct output *output, size_t bytes)
+{
+    flush(output);
+    char *mapping = output->error == 0 ? os_map_file_unforked(output->file, bytes) : NULL;
+    if (mapping == NULL)
+        note_error(output, -ENOMEM);
+    return mapping;
 }
 
 /* ---- The end ---- */

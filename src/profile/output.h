@@ -38,10 +38,15 @@ void output_write(struct output *output, const char *text, size_t length);
 /* Writes the line, and empties it. */
 void output_line(struct output *output, struct report_line *line);
 
+/* Maps the file, which gets the space of `bytes` (os_map_file_unforked). Nothing is written from
+ * then on but through the mapping. NULL: something went wrong, now or before. */
+char *output_map(struct output *output, size_t bytes);
+
 /* Gives the file its name, or removes it where anything has gone wrong. 0, or errno: EEXIST:
  * something else than a file has the name; EFBIG: files may not become so large; else what the
  * kernel said. */
 int output_close(struct output *output);
+
 
 /* Returns words for the error; NULL: only its number is known. */
 const char *output_error_text(int error);

@@ -6,6 +6,7 @@
 #include "leak.h"
 #include "listener.h"
 #include "memory.h"
+#include "mirror.h"
 #include "probe.h"
 #include "record.h"
 #include "share.h"
@@ -92,6 +93,11 @@ static void resized(void *block, bool is_gone)
         record_remove_aside(block);
     else
         record_put_back(block);
+}
+
+static size_t own_bytes(void)
+{
+    return profile_memory_given() + mirror_bytes();
 }
 
 /* ---- Starting and stopping ---- */
@@ -196,7 +202,7 @@ static const struct profile_hooks hooks_of_profile IN_SECTION("molt_profile_hook
     .resized = resized,
     .given = freed_forget,
     .pool_made = freed_note_pool,
-    .own_bytes = profile_memory_given,
+    .own_bytes = own_bytes,
     .failing = trigger_failing,
     .follow_options = follow_options,
     .refresh = share_refresh,

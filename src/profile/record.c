@@ -1,6 +1,7 @@
 /* record.c: adding and removing, the peak, a new profile. */
 #include "record.h"
 
+#include "mirror.h"
 #include "name.h" // name_intern
 #include "stack.h"
 #include "tag.h" // tag_current
@@ -84,12 +85,13 @@ static bool is_anybody_inside(void)
 }
 
 /* Waits until nobody is inside. That is a moment, but for threads that stand still there, in a
- * handler or a debugger: after some seconds they may spoil a count. */
-static void wait_outside(void)
+ * handler or a debugger: after some seconds they may spoil a count, and this returns false. */
+static bool wait_outside(void)
 {
     uint64_t start_ms = os_now_ms();
     while (is_anybody_inside() && os_now_ms() - start_ms < OUTSIDE_MS)
         os_sleep_us(50);
+    return !is_anybody_inside();
 }
 
 /* ---- The peak ---- */
@@ -98,6 +100,7 @@ static void keep_site(struct site *site, void *unused)
 {
     (void)unused;
     site_keep_peak(site);
+    mirror_keep_peak(site);
 }
 
 static bool is_peak(void)
@@ -169,7 +172,9 @@ static bool count_added(const struct record *record)
         return false;
     site_add(record->site, record->size, record->bytes);
     bool is_added = live_add(&live, record);
-    if (!is_added)
+    if (is_added)
+        mirror_add(record->site, record->size, record->bytes);
+    else
         site_undo_add(record->site, record->size, record->bytes);
     return is_added;
 }
@@ -179,6 +184,7 @@ static void count_missed(size_t bytes, size_t mean_now)
     atomic_fetch_add_explicit(&sums.missed_count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&sums.missed_estimate, estimate_of(bytes, mean_now),
                               memory_order_relaxed);
+    mirror_miss();
 }
 
 bool record_add(const struct sample *sample)
@@ -191,7 +197,9 @@ bool record_add(const struct sample *sample)
     size_t mean_now = enter();
     if (mean_now == 0)
         return false;
+    struct mirror_hold hold;
     record.site = find_site(sample, record.at_ns, mean_now);
+    mirror_enter(&hold, record.site);
     bool is_added = count_added(&record);
     if (is_added) {
         add_to_estimate(record.bytes, mean_now);
@@ -199,6 +207,7 @@ bool record_add(const struct sample *sample)
     } else {
         count_missed(record.bytes, mean_now);
     }
+    mirror_leave(&hold);
     leave();
     return is_added;
 }
@@ -208,6 +217,9 @@ static void count_removed(const struct record *record, size_t mean_now)
     bool is_temporary = record->number == self.samples && record->thread == self.thread;
     site_remove(record->site, record->size, record->bytes);
     site_note_lifetime(record->site, os_now_ns() - record->at_ns, is_temporary);
+    mirror_remove(record->site, record->size, record->bytes);
+    if (is_temporary)
+        mirror_note_temporary(record->site);
     atomic_fetch_sub_explicit(&sums.live_estimate, estimate_of(record->bytes, mean_now),
                               memory_order_relaxed);
 }
@@ -218,11 +230,14 @@ bool record_take(void *block, struct record *record)
     if (LIKELY(!live_find(&live, block, record)))
         return false;
     size_t mean_now = enter();
-    bool is_removed = live_remove(record);
     if (mean_now == 0)
-        return is_removed;
+        return live_remove(record);
+    struct mirror_hold hold;
+    mirror_enter(&hold, record->site);
+    bool is_removed = live_remove(record);
     if (is_removed)
         count_removed(record, mean_now);
+    mirror_leave(&hold);
     leave();
     return is_removed;
 }
@@ -253,12 +268,18 @@ void record_put_back(void *block)
 void record_remove_aside(void *block)
 {
     struct record record;
-    size_t mean_now = enter();
-    bool is_removed = live_remove_aside(&live, block, &record);
-    if (mean_now == 0)
+    if (!live_find_aside(&live, block, &record))
         return;
-    if (is_removed)
+    size_t mean_now = enter();
+    if (mean_now == 0) {
+        live_remove_aside(&record);
+        return;
+    }
+    struct mirror_hold hold;
+    mirror_enter(&hold, record.site);
+    if (live_remove_aside(&record))
         count_removed(&record, mean_now);
+    mirror_leave(&hold);
     leave();
 }
 
@@ -269,8 +290,12 @@ void record_resize(void *block, size_t size)
         return;
     if (enter() == 0)
         return;
+    struct mirror_hold hold;
+    mirror_enter(&hold, record.site);
     live_resize(&live, block, size);
     site_resize(record.site, record.size, size);
+    mirror_resize(record.site, record.size, size);
+    mirror_leave(&hold);
     leave();
 }
 
@@ -299,8 +324,9 @@ void record_restart(size_t new_mean)
         new_mean = 1;
     atomic_store(&coming_mean, new_mean);
     atomic_store(&mean, 0);
-    wait_outside();
+    bool is_nobody_inside = wait_outside();
     forget_all();
+    mirror_begin(new_mean, is_nobody_inside);
     atomic_store(&mean, new_mean);
     atomic_store(&coming_mean, 0);
 }
@@ -402,6 +428,7 @@ void record_repair(void)
 {
     struct self *survivor = fork_survivors(&self);
     survivor->thread = 0;
+    mirror_repair();
     if (is_anybody_inside())
         repair_counts(survivor);
     size_t coming = atomic_load(&coming_mean);

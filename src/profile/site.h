@@ -37,6 +37,8 @@ struct site {
     _Atomic(uint64_t) peak_count, peak_bytes, peak_block_bytes; /* … live when all sites had most */
     _Atomic(uint64_t) temporary_count;           /* freed before their thread's next sample */
     _Atomic(uint64_t) lifetimes[SITE_LIFETIMES]; /* of those freed */
+    _Atomic(char *) row;                         /* in the mirror (mirror.h); NULL: it has none */
+    char *total_row;                             /* the second one, if there is a first */
 };
 
 /* Returns the site of these blocks; NULL if it is new and there is no memory. `tag`, `type` and

@@ -1,8 +1,13 @@
-/* keeper.c: a program that allocates in known functions, so many blocks, and keeps a part of them.
+/* keeper.c: a program that allocates in known functions, so many blocks, and keeps a part of them;
+ * with the argument `killed` it is killed at its end.
  * Standard output has what its heap profile must tell, as known.c writes it: of blocks that are
- * large enough to be sampled for certain, and, with any argument, of small ones, too. */
+ * large enough to be sampled for certain, and, with the argument `small`, of small ones, too. */
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { SMALL = 1000, LARGE = 4, LARGE_BYTES = 16 << 20 };
 
@@ -34,8 +39,8 @@ __attribute__((noinline)) static void large(void)
 
 int main(int count, char **arguments)
 {
-    (void)arguments;
-    if (count > 1) {
+    bool is_killed = count > 1 && strcmp(arguments[count - 1], "killed") == 0;
+    if (count > 1 && strcmp(arguments[1], "small") == 0) {
         small();
         free_first(SMALL);
         small();
@@ -48,5 +53,6 @@ int main(int count, char **arguments)
     free_first(LARGE);
     printf("large %d %d %d %d\n", LARGE_BYTES, LARGE_BYTES, LARGE - 1, LARGE);
     printf("cleared %d %d 0 %d\n", LARGE_BYTES, LARGE_BYTES, LARGE);
-    return 0;
+    fflush(stdout);
+    return is_killed ? kill(getpid(), SIGKILL) : 0;
 }

@@ -59,6 +59,7 @@ static const struct {
     {"value", suite_value},
     {"value_containers", suite_value_containers},
     {"value_stress", suite_value_stress},
+    {"profile_decimal", suite_profile_decimal},
     {"profile_dump", suite_profile_dump},
     {"profile_errors", suite_profile_errors},
     {"profile_share", suite_profile_share},

@@ -51,6 +51,7 @@ Suite *suite_validate(void);
 Suite *suite_value(void);
 Suite *suite_value_containers(void);
 Suite *suite_value_stress(void);
+Suite *suite_profile_decimal(void);
 Suite *suite_profile_dump(void);
 Suite *suite_profile_errors(void);
 Suite *suite_profile_share(void);
