@@ -65,12 +65,13 @@ void limit_forget_refusal(void)
     atomic_store_explicit(&has_refused, false, memory_order_relaxed);
 }
 
-void limit_tell(size_t size)
+bool limit_tell(size_t size)
 {
     static _Atomic bool was_told;
-    if (!atomic_exchange_explicit(&has_refused, false, memory_order_relaxed) ||
-        atomic_exchange_explicit(&was_told, true, memory_order_relaxed))
-        return;
-    report_warning("hard_limit of %zu bytes reached: %zu are in use, and %zu were asked for",
-                   __atomic_load_n(&limits.hard, __ATOMIC_RELAXED), limit_resident(), size);
+    if (!atomic_exchange_explicit(&has_refused, false, memory_order_relaxed))
+        return false;
+    if (!atomic_exchange_explicit(&was_told, true, memory_order_relaxed))
+        report_warning("hard_limit of %zu bytes reached: %zu are in use, and %zu were asked for",
+                       __atomic_load_n(&limits.hard, __ATOMIC_RELAXED), limit_resident(), size);
+    return true;
 }

@@ -58,8 +58,8 @@ static inline bool limit_admits(size_t bytes)
  * for limit_tell. */
 void limit_forget_refusal(void);
 
-/* A call has failed that was to get `size` bytes. If that is due to the hard limit, a line on
- * standard error says so, once in the process. errno is kept. */
-COLD void limit_tell(size_t size);
+/* A call has failed that was to get `size` bytes. Returns whether that is due to the hard limit; a
+ * line on standard error says so, once in the process. errno is kept. */
+COLD bool limit_tell(size_t size);
 
 #endif

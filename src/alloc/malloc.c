@@ -31,10 +31,16 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+COLD void malloc_tell_failure(size_t size)
+{
+    if (limit_tell(size) && watch_is_on(WATCH_TRACE | WATCH_SAMPLE))
+        profile_hooks.failing(true);
+}
+
 COLD void *malloc_no_memory(void)
 {
     if (watch_is_on(WATCH_TRACE | WATCH_SAMPLE))
-        profile_hooks.failing();
+        profile_hooks.failing(false);
     errno = ENOMEM;
     return NULL;
 }
@@ -165,7 +171,7 @@ static void *alloc(size_t size, size_t alignment, bool zero)
     if (UNLIKELY(block == NULL) && size < map.bytes && !thread_is_reentered() && trim_for_retry())
         block = try_alloc(size, alignment, zero);
     if (UNLIKELY(block == NULL)) {
-        limit_tell(size);
+        malloc_tell_failure(size);
         return malloc_no_memory();
     }
     if (UNLIKELY(watch_get() != 0))

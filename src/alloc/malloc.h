@@ -46,6 +46,9 @@ size_t malloc_good_size(size_t size);
 void malloc_set_perturb(int value); /* perturb_set; the caller's fast paths follow at once */
 void *malloc_no_memory(void);       /* NULL, errno ENOMEM */
 
+/* limit_tell, and what is to be done if it is the hard limit's fault. */
+void malloc_tell_failure(size_t size);
+
 /* ---- For realloc.c ---- */
 
 void malloc_check_peak(void); /* peak_check for a caller that has not entered its heap */

@@ -45,7 +45,7 @@ void *object_block_refill(unsigned size_class, bool *is_sampled)
     if (UNLIKELY(block == NULL) && trim_for_retry())
         block = try_refill(size_class, is_sampled);
     if (UNLIKELY(block == NULL))
-        limit_tell(size_class_bytes(size_class));
+        malloc_tell_failure(size_class_bytes(size_class));
     return block;
 }
 

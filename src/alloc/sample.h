@@ -60,8 +60,9 @@ struct profile_hooks {
     /* The profiler's own resident memory, nearly. Any thread, at any time. */
     size_t (*own_bytes)(void);
 
-    /* An allocation is about to fail. As before; called only while blocks are recorded. */
-    void (*failing)(void);
+    /* An allocation is about to fail; `by_limit`: due to the hard limit. As before; called only
+     * while blocks are recorded. */
+    void (*failing)(bool by_limit);
 
     /* The options may have changed. Not in malloc, and with no lock held. */
     void (*follow_options)(void);

@@ -1,6 +1,7 @@
 /* options.c: the option table and its text forms. */
 #include "options.h"
 
+#include "edits.h"
 #include "report.h" // report_warning, report_fatal
 
 #include <signal.h> // SIG…
@@ -144,6 +145,16 @@ static bool parse_limit(const char *text, size_t length, uint64_t *out)
     return number >= 1 && number <= 100;
 }
 
+static bool parse_fill(const char *text, size_t length, uint64_t *out)
+{
+    static const struct unit words[] = {{"0", 0}, {"memory.high", OPTION_FILL_HIGH}, {NULL, 0}};
+    if (parse_word(words, text, length, out))
+        return true;
+    bool is_limit = parse_limit(text, length, out) && *out >= OPTION_PERCENT;
+    *out &= ~OPTION_PERCENT;
+    return is_limit;
+}
+
 /* Whether a program may have a handler for the signal that is not about an error of its own. */
 static bool signal_is_free(uint64_t number)
 {
@@ -177,6 +188,8 @@ static bool parse_value(enum option_type type, const char *text, size_t length, 
         return parse_word(words_of(type), text, length, out);
     case OPTION_LIMIT:
         return parse_limit(text, length, out);
+    case OPTION_FILL:
+        return parse_fill(text, length, out);
     case OPTION_SIGNAL:
         return parse_signal(text, length, out);
     case OPTION_TEXT:
@@ -269,35 +282,13 @@ long options_get(const char *name, size_t name_length, char *buffer, size_t size
         report_append(&line, "%s", words_of(option->type)[value].text);
     else if (option->type == OPTION_LIMIT && value >= OPTION_PERCENT)
         report_append(&line, "%zu%%", (size_t)(value & ~OPTION_PERCENT));
+    else if (option->type == OPTION_FILL && value == OPTION_FILL_HIGH)
+        report_append(&line, "memory.high");
+    else if (option->type == OPTION_FILL && value != 0)
+        report_append(&line, "%zu%%", (size_t)value);
     else
         report_append(&line, "%zu%s", (size_t)value, option->type == OPTION_TIME ? "ms" : "");
     return copy_text(line.text, line.length, buffer, size);
-}
-
-/* Returns how many edits turn one name into the other (Levenshtein's distance), computed one row of
- * the table at a time. */
-static size_t distance(const char *a, size_t a_length, const char *b)
-{
-    size_t b_length = strlen(b);
-    size_t row[32];
-    if (b_length + 1 > sizeof row / sizeof row[0])
-        return SIZE_MAX;
-    for (size_t j = 0; j <= b_length; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a_length; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_length; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[b_length];
 }
 
 enum { TYPING_ERRORS = 2 }; /* a name that is further away was not meant */
@@ -308,7 +299,7 @@ static const struct option *near_option(const char *name, size_t length)
     const struct option *nearest = NULL;
     size_t least = length < TYPING_ERRORS + 1 ? length : TYPING_ERRORS + 1;
     for (const struct option *option = table; option < TABLE_END; option++) {
-        size_t edits = distance(name, length, option->name);
+        size_t edits = edits_between(name, length, option->name);
         if (edits < least) {
             nearest = option;
             least = edits;
@@ -385,6 +376,8 @@ static const char *valid_values(enum option_type type)
     case OPTION_LIMIT:
         return "a size, a number with K, M, G, T or nothing behind it, below 8388608T; or 1% to "
                "100% of the cgroup's limit";
+    case OPTION_FILL:
+        return "1% to 100% of the cgroup's limit, memory.high, or 0";
     case OPTION_TIME:
         return "a time, a number with ms, s or nothing (ms) behind it, up to 18446744073709551s";
     case OPTION_GC:

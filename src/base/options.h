@@ -23,12 +23,15 @@ enum option_type {
     OPTION_SIGNAL, /* a signal's name or number; 0: none */
     OPTION_TEXT,   /* up to OPTION_TEXT_SIZE - 1 bytes, without a NUL */
     OPTION_LIMIT,  /* as OPTION_BYTES; or 1% to 100%, kept with OPTION_PERCENT */
+    OPTION_FILL,   /* 0; 1% to 100%; or memory.high: OPTION_FILL_HIGH */
 };
 
 #define OPTION_TEXT_SIZE 4096 /* of a path, its NUL counted */
 
 /* In a value of OPTION_LIMIT: the rest is a percentage. */
 #define OPTION_PERCENT ((uint64_t)1 << 63)
+
+#define OPTION_FILL_HIGH 101
 
 enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };
 enum stack_mode { STACK_AUTO, STACK_TABLES, STACK_LIBUNWIND, STACK_LIBGCC, STACK_FP };
@@ -93,6 +96,9 @@ enum stack_mode { STACK_AUTO, STACK_TABLES, STACK_LIBUNWIND, STACK_LIBGCC, STACK
       "say after the line of an error where it is: the calling functions")                         \
     X(share, OPTION_SWITCH, 0, false,                                                              \
       "keep statistics in a file that other programs of the user can read at any time")            \
+    X(prof_dump_at, OPTION_FILL, 0, false,                                                         \
+      "write a heap profile when the cgroup's memory has come so near to its limit: 90%, say, or " \
+      "memory.high; 0: never")                                                                     \
     X(background, OPTION_SWITCH, 0, false,                                                         \
       "a thread returns free memory to the OS while the program sleeps")                           \
     X(stats, OPTION_SWITCH, 0, false, "write the statistics to standard error at exit")            \

@@ -1,4 +1,4 @@
-/* cgroup.c: the memory that the process's control group may have.
+/* cgroup.c: the memory that the process's control group may have, and has.
  *
  * /proc/self/cgroup has a line for each hierarchy, "number:controllers:path". In version 2 there is
  * one, "0::path"; in version 1 the one that has the memory controller counts. The path leads from
@@ -10,17 +10,20 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { PATH_BYTES = 1024 };
-
 struct hierarchy {
     const char *controller; /* as /proc/self/cgroup names it */
     const char *mount;      /* below the tree */
-    const char *file;       /* that has a group's limit */
+    const char *limit;      /* files of a group: what it may have, */
+    const char *high;       /* above what it is slowed down, */
+    const char *usage;      /* what it has; */
+    const char
+        *droppable; /* and a line of memory.stat: files that it does not need at the moment */
 };
 
 static const struct hierarchy hierarchies[] = {
-    {"", "", "memory.max"},
-    {"memory", "/memory", "memory.limit_in_bytes"},
+    {"", "", "memory.max", "memory.high", "memory.current", "inactive_file "},
+    {"memory", "/memory", "memory.limit_in_bytes", NULL, "memory.usage_in_bytes",
+     "total_inactive_file "},
 };
 
 /* Whether a list, which ends at a colon, has the word. */
@@ -43,70 +46,155 @@ static const char *path_in(const char *line, const char *controller)
     return path != NULL && has_word(list + 1, controller) ? path + 1 : NULL;
 }
 
-/* The limit in a file; SIZE_MAX if it says "max", and where there is no such file. */
-static size_t read_limit(const char *path)
+/* The number at the start of a text; SIZE_MAX if it is none ("max"), or too large. */
+static size_t parse_number(const char *text)
 {
-    char text[32];
-    size_t limit = 0;
-    const char *at = text;
-    if (os_read_file(path, text, sizeof text) <= 0 || *at < '0' || *at > '9')
+    size_t number = 0;
+    if (*text < '0' || *text > '9')
         return SIZE_MAX;
-    for (; *at >= '0' && *at <= '9'; at++)
-        if (__builtin_mul_overflow(limit, 10, &limit) ||
-            __builtin_add_overflow(limit, (size_t)(*at - '0'), &limit))
+    for (; *text >= '0' && *text <= '9'; text++)
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, (size_t)(*text - '0'), &number))
             return SIZE_MAX;
-    return limit;
+    return number;
 }
 
-/* Appends to a path; false if it gets too long. */
-static bool append(char *path, size_t *at, const char *text, size_t length)
+/* ---- A group, whose path is that of the walk ---- */
+
+/* Appends to the path, at `*at`; false if it gets too long. */
+static bool append(struct os_cgroup_walk *walk, size_t *at, const char *text, size_t length)
 {
-    if (length >= PATH_BYTES - *at)
+    if (length >= sizeof walk->path - *at)
         return false;
-    memcpy(path + *at, text, length);
+    memcpy(walk->path + *at, text, length);
     *at += length;
-    path[*at] = '\0';
+    walk->path[*at] = '\0';
     return true;
 }
 
-/* The least of the limits of a group, whose path has `length` bytes, and of those above it. */
-static size_t least_limit(const struct hierarchy *hierarchy, const char *tree, const char *group,
-                          size_t length)
+/* Reads a file of the group to the walk's text. */
+static bool read_file(struct os_cgroup_walk *walk, const char *file)
 {
-    char path[PATH_BYTES];
-    size_t mount = 0, least = SIZE_MAX;
-    if (!append(path, &mount, tree, strlen(tree)) ||
-        !append(path, &mount, hierarchy->mount, strlen(hierarchy->mount)))
-        return least;
+    size_t at = walk->length;
+    bool fits = file != NULL && append(walk, &at, "/", 1) && append(walk, &at, file, strlen(file));
+    return fits && os_read_file(walk->path, walk->text, sizeof walk->text) > 0;
+}
+
+/* The number in a file of the group; SIZE_MAX if there is no such file or no number in it. */
+static size_t read_number(struct os_cgroup_walk *walk, const char *file)
+{
+    return read_file(walk, file) ? parse_number(walk->text) : SIZE_MAX;
+}
+
+/* ---- The groups ---- */
+
+typedef void visitor(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy, void *context);
+
+/* Visits a group, whose path has `length` bytes, and those above it. */
+static void visit_upwards(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy,
+                          const char *group, size_t length, visitor *visit, void *context)
+{
+    size_t mount = 0;
+    if (!append(walk, &mount, walk->tree, strlen(walk->tree)) ||
+        !append(walk, &mount, hierarchy->mount, strlen(hierarchy->mount)))
+        return;
     for (;; length--) {
-        size_t at = mount;
-        bool fits = append(path, &at, group, length) && append(path, &at, "/", 1) &&
-                    append(path, &at, hierarchy->file, strlen(hierarchy->file));
-        size_t limit = fits ? read_limit(path) : SIZE_MAX;
-        least = limit < least ? limit : least;
+        walk->length = mount;
+        if (append(walk, &walk->length, group, length))
+            visit(walk, hierarchy, context);
         while (length > 0 && group[length - 1] != '/')
             length--;
         if (length == 0)
-            return least;
+            return;
     }
+}
+
+static void visit_groups(struct os_cgroup_walk *walk, visitor *visit, void *context)
+{
+    if (os_read_file(walk->groups, walk->list, sizeof walk->list) <= 0)
+        return;
+    for (const char *line = walk->list; *line != '\0'; line += *line == '\n') {
+        size_t length = strcspn(line, "\n");
+        for (size_t i = 0; i < sizeof hierarchies / sizeof hierarchies[0]; i++) {
+            const char *path = path_in(line, hierarchies[i].controller);
+            if (path != NULL && path <= line + length)
+                visit_upwards(walk, &hierarchies[i], path, strcspn(path, "\n"), visit, context);
+        }
+        line += length;
+    }
+}
+
+/* ---- Limits ---- */
+
+static void take_least(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy,
+                       void *context)
+{
+    size_t *least = context, limit = read_number(walk, hierarchy->limit);
+    if (limit < *least)
+        *least = limit;
 }
 
 size_t os_cgroup_limit(const char *groups, const char *tree)
 {
-    char text[4096];
+    struct os_cgroup_walk walk = {.groups = groups, .tree = tree};
     size_t least = SIZE_MAX;
-    if (os_read_file(groups, text, sizeof text) <= 0)
-        return least;
-    for (const char *line = text; *line != '\0'; line += *line == '\n') {
-        size_t length = strcspn(line, "\n");
-        for (size_t i = 0; i < sizeof hierarchies / sizeof hierarchies[0]; i++) {
-            const char *path = path_in(line, hierarchies[i].controller);
-            size_t limit = path == NULL || path > line + length
-                               ? SIZE_MAX
-                               : least_limit(&hierarchies[i], tree, path, strcspn(path, "\n"));
-            least = limit < least ? limit : least;
-        }
-        line += length;
-    }
+    visit_groups(&walk, take_least, &least);
     return least;
+}
+
+/* ---- Usage ---- */
+
+struct fill_search {
+    bool of_high;
+    unsigned percent;
+    struct os_cgroup_fill fullest;
+};
+
+static size_t part_of(size_t whole, size_t percent)
+{
+    return whole / 100 * percent + whole % 100 * percent / 100;
+}
+
+/* The number in a line that begins with the name; 0 if there is none. */
+static size_t number_in(const char *text, const char *name)
+{
+    size_t length = strlen(name);
+    while (strncmp(text, name, length) != 0) {
+        text += strcspn(text, "\n");
+        if (*text++ == '\0')
+            return 0;
+    }
+    return parse_number(text + length);
+}
+
+/* What the kernel drops first has not to be read where there is room anyway. */
+static size_t needed_of(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy,
+                        size_t usage)
+{
+    size_t droppable =
+        read_file(walk, "memory.stat") ? number_in(walk->text, hierarchy->droppable) : 0;
+    return droppable < usage ? usage - droppable : usage;
+}
+
+static void take_fullest(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy,
+                         void *context)
+{
+    struct fill_search *search = context;
+    struct os_cgroup_fill *fullest = &search->fullest;
+    size_t limit = read_number(walk, search->of_high ? hierarchy->high : hierarchy->limit);
+    size_t used = read_number(walk, hierarchy->usage), mark = part_of(limit, search->percent);
+    if (limit == SIZE_MAX || used == SIZE_MAX)
+        return;
+    if (used >= mark)
+        used = needed_of(walk, hierarchy, used);
+    if ((double)used * (double)fullest->mark >= (double)fullest->used * (double)mark)
+        *fullest = (struct os_cgroup_fill){.used = used, .mark = mark};
+}
+
+struct os_cgroup_fill os_cgroup_fullest(struct os_cgroup_walk *walk, bool of_high, unsigned percent)
+{
+    struct fill_search search = {
+        .of_high = of_high, .percent = percent, .fullest = {.used = 0, .mark = SIZE_MAX}};
+    visit_groups(walk, take_fullest, &search);
+    return search.fullest;
 }

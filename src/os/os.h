@@ -64,6 +64,26 @@ size_t os_memory_bytes(void);
  * hierarchies are mounted (/sys/fs/cgroup). (cgroup.c) */
 size_t os_cgroup_limit(const char *groups, const char *tree);
 
+/* A walk over these groups: what it needs, and room for what it reads, which is too much for small
+ * stacks. */
+struct os_cgroup_walk {
+    const char *groups, *tree; /* as above */
+    char list[4096];           /* the groups' names */
+    char path[1024];           /* of a group, and of a file in it */
+    size_t length;             /* of the group's path */
+    char text[4096];           /* the file */
+};
+
+/* Memory that a group uses, without what the kernel can drop at once, and a mark for it. */
+struct os_cgroup_fill {
+    size_t used, mark; /* SIZE_MAX: no group has a limit */
+};
+
+/* Returns the fullest of these groups, where the mark is so many percent of its limit, or of
+ * memory.high, from where on the kernel slows it down. */
+struct os_cgroup_fill os_cgroup_fullest(struct os_cgroup_walk *walk, bool of_high,
+                                        unsigned percent);
+
 /* Copies the caller's environment variable to `buffer`, NUL-terminated, even before libc has set up
  * `environ`. Returns its length, or -1 when it is not set; a value of `size` bytes or more is not
  * copied. */

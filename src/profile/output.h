@@ -47,7 +47,6 @@ char *output_map(struct output *output, size_t bytes);
  * kernel said. */
 int output_close(struct output *output);
 
-
 /* Returns words for the error; NULL: only its number is known. */
 const char *output_error_text(int error);
 

@@ -43,6 +43,7 @@ static bool record(void *block, size_t size, size_t bytes, uint32_t home, bool a
     sample.stack = unwind_stack(all);
     bool is_recorded = record_add(&sample);
     trigger_grown(record_live_estimate());
+    trigger_allocated(bytes > sampled_mean ? bytes : sampled_mean);
     return is_recorded;
 }
 

@@ -4,6 +4,7 @@
 #include "dump.h"
 #include "output.h"
 #include "place.h"
+#include "pressure.h"
 #include "signals.h"
 
 #include "base/attributes.h"
@@ -19,13 +20,14 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum trigger { AT_EXIT, AT_PEAK, ON_SIGNAL, ON_GROWTH, ON_FAILURE, ON_REQUEST };
+enum trigger { AT_EXIT, AT_PEAK, ON_SIGNAL, ON_GROWTH, ON_PRESSURE, ON_FAILURE, ON_REQUEST };
 
 static const char *const reasons[] = {
     [AT_EXIT] = "at exit",
     [AT_PEAK] = "at exit",
     [ON_SIGNAL] = "on a signal",
     [ON_GROWTH] = "what is in use has grown",
+    [ON_PRESSURE] = "the cgroup's memory is nearly used up",
     [ON_FAILURE] = "an allocation fails",
     [ON_REQUEST] = "the program asks for it",
 };
@@ -33,7 +35,8 @@ static const char *const reasons[] = {
 static struct {
     atomic_bool has_begun; /* there is a profile */
     atomic_bool is_on;
-    atomic_bool has_failed;    /* a failing allocation has been written about */
+    atomic_bool has_failed;    /* a failing allocation has been written about, */
+    atomic_bool has_refused;   /* and one that the hard limit has refused */
     _Atomic(uint64_t) highest; /* bytes in use when growth was last written about */
     atomic_uint wanted;        /* bits of enum trigger */
 } state;
@@ -149,7 +152,7 @@ void trigger_start(void)
 {
     place_note();
     state.highest = 0;
-    state.has_failed = false;
+    state.has_failed = state.has_refused = false;
     state.has_begun = true;
     state.is_on = true;
     signals_take((int)options.prof_signal, on_signal, "prof_signal", "profile");
@@ -182,15 +185,27 @@ void trigger_grown(uint64_t bytes)
         want(ON_GROWTH);
 }
 
-void trigger_failing(void)
+void trigger_allocated(uint64_t bytes)
 {
-    if (options.prof_oom && state.is_on && !atomic_exchange(&state.has_failed, true))
+    if (options.prof_dump_at != 0 && state.is_on && pressure_has_come(bytes))
+        want(ON_PRESSURE);
+}
+
+/* What the hard limit refuses is not written about once more as a failure. */
+void trigger_failing(bool by_limit)
+{
+    if (!state.is_on || (!by_limit && !options.prof_oom))
+        return;
+    if (by_limit && atomic_exchange(&state.has_refused, true))
+        return;
+    if (!atomic_exchange(&state.has_failed, true) || by_limit)
         want(ON_FAILURE);
 }
 
 void trigger_repair(void)
 {
     state.wanted = 0;
+    pressure_repair();
     lock_free_left(&trigger_lock);
 }
 

@@ -4,7 +4,9 @@
  *   on a signal        prof_signal; its handler writes the profile itself
  *   what is in use     prof_interval: when that has grown by so many bytes beyond what it was the
  *   has grown          last time, so a program that breathes writes no profile with each breath
- *   allocation fails   prof_oom: once
+ *   the cgroup's       prof_dump_at: when memory has come near to its limit, and again when that
+ *   memory runs out    happens again (pressure.h)
+ *   allocation fails   prof_oom: once; and if it is the option hard_limit's fault, once
  *   the program asks   molt_profile_dump
  *
  * One thread writes at a time. What comes up meanwhile, perhaps in a signal handler that has
@@ -14,6 +16,7 @@
 #ifndef PROFILE_TRIGGER_H
 #define PROFILE_TRIGGER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Profiling begins (after record_restart); ends. Until the first beginning there is nothing to be
@@ -27,8 +30,11 @@ void trigger_exit(void);
 /* So many bytes are in use now. Cheap as long as nothing is to be written. */
 void trigger_grown(uint64_t bytes);
 
-/* An allocation is about to fail. */
-void trigger_failing(void);
+/* Samples that stand for so many bytes have been allocated. */
+void trigger_allocated(uint64_t bytes);
+
+/* An allocation is about to fail; `by_limit`: due to the hard limit. */
+void trigger_failing(bool by_limit);
 
 /* In a forked child: forgets what the parent was to write, and frees the lock if a thread that is
  * gone was writing. */

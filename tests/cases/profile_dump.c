@@ -7,7 +7,9 @@
 // preload: no
 #include "case.h"
 #include <dirent.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 static char folder[] = "/tmp/molt-case.XXXXXX";
@@ -115,6 +117,79 @@ static void run_out_of_memory(void)
         REQUIRE(opaque(malloc(2 * GIB)) == NULL && errno == ENOMEM);
 }
 
+static void reach_hard_limit(void)
+{
+    for (size_t i = 0; i < 100; i++)
+        kept[i] = malloc(MIB);
+    REQUIRE(!kept[99]);
+}
+
+/* ---- A cgroup of its own: files as the kernel has them ---- */
+
+static void set_file(const char *name, size_t number)
+{
+    char path[PATH_MAX], text[64];
+    snprintf(path, sizeof path, "/sys/fs/cgroup/%s", name);
+    int length = snprintf(text, sizeof text, "%s%zu\n",
+                          strstr(name, "stat") ? "file 7\ninactive_file " : "", number);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    REQUIRE(fd >= 0 && write(fd, text, (size_t)length) == length);
+    close(fd);
+}
+
+/* Uses so much of it, as the kernel says, and allocates for so long that molt looks at that. */
+static void use(const char *file, size_t millions)
+{
+    set_file(file, millions * 1000000);
+    for (size_t i = 0; i < 64; i++)
+        free(opaque(malloc(MIB)));
+}
+
+static void come_near_limit(void)
+{
+    static const size_t usage[] = {50, 89, 91, 95, 85, 91, 50, 91}; /* twice from afar to 90 */
+    set_file("memory.max", 100 * 1000000);
+    for (size_t i = 0; i < sizeof usage / sizeof usage[0]; i++)
+        use("memory.current", usage[i]);
+    set_file("memory.stat", 60 * 1000000); /* files: of no account */
+    use("memory.current", 50);
+    use("memory.current", 99);
+}
+
+static void come_near_high(void)
+{
+    set_file("memory.high", 30 * 1000000);
+    set_file("memory.max", 1000 * 1000000);
+    use("memory.current", 29);
+    use("memory.current", 31);
+}
+
+static void come_near_limit_in_version_1(void)
+{
+    REQUIRE(mkdir("/sys/fs/cgroup/memory", 0755) == 0);
+    set_file("memory/memory.limit_in_bytes", 100 * 1000000);
+    use("memory/memory.usage_in_bytes", 50);
+    use("memory/memory.usage_in_bytes", 91);
+}
+
+static void have_no_limit(void)
+{
+    use("memory.current", 100000);
+}
+
+static bool needs_cgroup(const char *name)
+{
+    return strncmp(name, "cgroup", 6) == 0;
+}
+
+static bool replace_cgroup(void)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL) == 0;
+}
+
+/* ---- Children ---- */
+
 static void fork_child(void)
 {
     int status;
@@ -128,11 +203,24 @@ static const struct {
     const char *name;
     void (*act)(void);
 } acts[] = {
-    {"nothing", allocate},          {"daemon", become_daemon},   {"close", close_all},
-    {"limit", limit_files},         {"elsewhere", go_elsewhere}, {"lost", lose_folder},
-    {"nobody", become_nobody},      {"signal", raise_signal},    {"handler", handle_signal},
-    {"threads", interrupt_threads}, {"fork", fork_child},        {"grow", grow},
+    {"nothing", allocate},
+    {"daemon", become_daemon},
+    {"close", close_all},
+    {"limit", limit_files},
+    {"elsewhere", go_elsewhere},
+    {"lost", lose_folder},
+    {"nobody", become_nobody},
+    {"signal", raise_signal},
+    {"handler", handle_signal},
+    {"threads", interrupt_threads},
+    {"fork", fork_child},
+    {"grow", grow},
     {"memory", run_out_of_memory},
+    {"hard limit", reach_hard_limit},
+    {"cgroup", come_near_limit},
+    {"cgroup high", come_near_high},
+    {"cgroup 1", come_near_limit_in_version_1},
+    {"cgroup none", have_no_limit},
 };
 
 static int act(const char *name)
@@ -154,6 +242,8 @@ static void start_program(void)
     char *arguments[] = {(char *)(uintptr_t) "profile_dump", (char *)(uintptr_t)act_name, folder,
                          NULL};
     REQUIRE(chdir(folder) == 0);
+    if (needs_cgroup(act_name) && !replace_cgroup())
+        _exit(77);
     setenv("LD_PRELOAD", case_library(), 1);
     setenv("MOLT", options, 1);
     execv("/proc/self/exe", arguments);
@@ -263,6 +353,31 @@ static void check_signals(void)
     CHECK(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 7);
 }
 
+static void check_memory(void)
+{
+    struct child_end end;
+    options = "prof=64K,prof_final=0,hard_limit=64M";
+    CHECK(profiles_of("hard limit", &end) == 1);
+    CHECK_MSG(lines_with(&end, "molt: warning: hard_limit ") == 1 &&
+                  lines_with(&end, "molt: ") == 1,
+              "%s", end.error);
+    options = "prof=64K,prof_final=0,hard_limit=64M,prof_oom";
+    CHECK(profiles_of("hard limit", &end) == 1);
+    options = "prof=64K,prof_final=0,prof_dump_at=90%";
+    profiles_of("cgroup none", &end);
+    if (WEXITSTATUS(end.status) == 77) {
+        case_say("skip: cgroups: no namespace of one's own");
+        return;
+    }
+    CHECK_ACT("cgroup none", 0, 0);
+    CHECK_ACT("cgroup", 2, 0);
+    CHECK_ACT("cgroup 1", 1, 0);
+    CHECK_ACT("cgroup high", 0, 0);
+    options = "prof=64K,prof_final=0,prof_dump_at=memory.high";
+    CHECK_ACT("cgroup high", 1, 0);
+    CHECK_ACT("cgroup", 0, 0);
+}
+
 int main(int count, char **arguments)
 {
     if (count > 2) {
@@ -273,5 +388,6 @@ int main(int count, char **arguments)
     case_needs_library();
     check_exit();
     check_signals();
+    check_memory();
     return case_end();
 }

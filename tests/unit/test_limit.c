@@ -393,6 +393,22 @@ START_TEST(test_percent)
 }
 END_TEST
 
+START_TEST(test_prof_dump_at)
+{
+    static const char *const right[] = {"90%", "0", "1%", "100%", "memory.high"};
+    static const char *const wrong[] = {"0%", "101%", "5", "64M", "memory.max", "memory.high ", ""};
+    for (size_t i = 0; i < COUNT_OF(right); i++) {
+        char text[16];
+        size_t length = sizeof text;
+        set("prof_dump_at", right[i]);
+        ck_assert_int_eq(molt_ctl("prof_dump_at", text, &length, NULL, 0), 0);
+        ck_assert_str_eq(text, right[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        ck_assert_int_eq(molt_ctl("prof_dump_at", NULL, NULL, wrong[i], strlen(wrong[i])), -1);
+}
+END_TEST
+
 /* ---- Trees of groups, in a folder of their own ---- */
 
 static char tree[64];
@@ -492,6 +508,56 @@ START_TEST(test_no_groups)
 }
 END_TEST
 
+/* ---- How full groups are ---- */
+
+static struct os_cgroup_fill fullest_in(const char *groups, bool of_high)
+{
+    static struct os_cgroup_walk walk;
+    static char path[300];
+    make_file("/groups", groups);
+    snprintf(path, sizeof path, "%s/groups", tree);
+    walk.groups = path;
+    walk.tree = tree;
+    return os_cgroup_fullest(&walk, of_high, of_high ? 100 : 90);
+}
+
+static void expect_fill(const char *groups, size_t used, size_t mark)
+{
+    struct os_cgroup_fill fill = fullest_in(groups, false);
+    ck_assert_uint_eq(fill.used, used);
+    ck_assert_uint_eq(fill.mark, mark);
+}
+
+START_TEST(test_fill)
+{
+    expect_fill("0::/a/b\n", 0, SIZE_MAX);
+    make_file("/a/memory.max", "1000\n");
+    expect_fill("0::/a/b\n", 0, SIZE_MAX);
+    make_file("/a/memory.current", "500\n");
+    make_file("/a/b/memory.max", "max\n");
+    make_file("/a/b/memory.current", "400\n");
+    expect_fill("0::/a/b\n", 500, 900);
+    make_file("/a/b/memory.max", "410\n");
+    expect_fill("0::/a/b\n", 400, 369);
+    make_file("/a/b/memory.stat", "anon 9\nactive_file 8\ninactive_file 300\nx 1\n");
+    expect_fill("0::/a/b\n", 500, 900);
+    ck_assert_uint_eq(fullest_in("0::/a/b\n", true).mark, SIZE_MAX);
+    make_file("/a/b/memory.high", "350\n");
+    ck_assert_uint_eq(fullest_in("0::/a/b\n", true).mark, 350);
+    ck_assert_uint_eq(fullest_in("0::/a/b\n", true).used, 100);
+}
+END_TEST
+
+START_TEST(test_fill_in_version_1)
+{
+    make_file("/memory/a/memory.limit_in_bytes", "1000\n");
+    make_file("/memory/a/memory.usage_in_bytes", "950\n");
+    make_file("/memory/a/memory.stat", "inactive_file 900\ntotal_inactive_file 20\n");
+    expect_fill("4:memory:/a\n", 930, 900);
+    ck_assert_uint_eq(fullest_in("4:memory:/a\n", true).mark, SIZE_MAX);
+}
+END_TEST
+
 static void add_hard(Suite *suite)
 {
     TCase *tests = tcase_create("hard");
@@ -522,6 +588,7 @@ static void add_soft(Suite *suite)
     tcase_add_test(tests, test_soft_limit_comes_back);
     tcase_add_test(tests, test_no_soft_limit);
     tcase_add_test(tests, test_percent);
+    tcase_add_test(tests, test_prof_dump_at);
     suite_add_tcase(suite, tests);
 }
 
@@ -536,6 +603,8 @@ Suite *suite_limit(void)
     tcase_add_test(groups, test_container);
     tcase_add_test(groups, test_version_1);
     tcase_add_test(groups, test_no_groups);
+    tcase_add_test(groups, test_fill);
+    tcase_add_test(groups, test_fill_in_version_1);
     suite_add_tcase(suite, groups);
     return suite;
 }

@@ -707,7 +707,7 @@ START_TEST(test_nothing_before_the_start)
 {
     trigger_exit();
     trigger_grown(1 << 30);
-    trigger_failing();
+    trigger_failing(false);
     errno = 0;
     ck_assert_int_eq(molt_profile_dump("a"), -1);
     ck_assert_int_eq(errno, ENODATA);
@@ -779,11 +779,11 @@ END_TEST
 START_TEST(test_on_failure)
 {
     start();
-    trigger_failing();
+    trigger_failing(false);
     ck_assert_uint_eq(count_files("."), 0);
     options.prof_oom = 1;
-    trigger_failing();
-    trigger_failing();
+    trigger_failing(false);
+    trigger_failing(false);
     ck_assert_uint_eq(count_files("."), 1);
     expect_line(profile(1, ""), "# written: an allocation fails");
 }
