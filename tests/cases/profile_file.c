@@ -284,10 +284,10 @@ struct profile {
 
 static struct profile *profile;
 
-/* A row's numbers must make sense to readers who divide bytes by counts, if sizes are not exact. */
-static bool makes_sense(uint64_t count, uint64_t bytes, bool is_exact)
+/* A row's numbers must make sense to readers who divide the ones by the others. */
+static bool makes_sense(uint64_t count, uint64_t bytes)
 {
-    return count == 0 ? bytes == 0 : bytes > 0 || is_exact;
+    return (count == 0) == (bytes == 0);
 }
 
 static struct sums *sums_of(uintptr_t frame)
@@ -304,15 +304,14 @@ static struct sums *sums_of(uintptr_t frame)
     return found;
 }
 
-static bool read_row(const char *line, bool is_exact)
+static bool read_row(const char *line)
 {
     struct sums row;
     uintptr_t frame;
     int length = 0;
     if (sscanf(line, " %" SCNu64 ": %" SCNu64 " [%" SCNu64 ": %" SCNu64 "] @ 0x%" SCNxPTR "%n",
                &row.live, &row.live_bytes, &row.all, &row.all_bytes, &frame, &length) != 5 ||
-        !makes_sense(row.live, row.live_bytes, is_exact) ||
-        !makes_sense(row.all, row.all_bytes, is_exact))
+        !makes_sense(row.live, row.live_bytes) || !makes_sense(row.all, row.all_bytes))
         return false;
     for (line += length; *line != '\0'; line += length)
         if (sscanf(line, " 0x%*[0-9a-f]%n", (length = 0, &length)) != 0 || length == 0)
@@ -335,14 +334,13 @@ static bool read_lines(char *text)
     profile->wrong = text;
     if (!end || strncmp(text, header, sizeof header - 1) != 0)
         return false;
-    bool is_exact = strncmp(text + sizeof header - 1, "profile\n", 8) == 0;
     for (char *line = end; line = line + strspn(line, "\n"), (end = strchr(line, '\n')) != NULL;
          line = end) {
         profile->wrong = line;
         if (strncmp(line, mappings, sizeof mappings - 1) == 0)
             return strstr(line, " r-xp ") != NULL;
         *end = '\0';
-        if (*line != '#' && !read_row(line, is_exact))
+        if (*line != '#' && !read_row(line))
             return false;
         *end = '\n';
     }
