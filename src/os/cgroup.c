@@ -62,7 +62,7 @@ static size_t parse_number(const char *text)
 /* ---- A group, whose path is that of the walk ---- */
 
 /* Appends to the path, at `*at`; false if it gets too long. */
-static bool append(struct os_cgroup_walk *walk, size_t *at, const char *text, size_t length)
+static COLD bool append(struct os_cgroup_walk *walk, size_t *at, const char *text, size_t length)
 {
     if (length >= sizeof walk->path - *at)
         return false;
@@ -73,7 +73,7 @@ static bool append(struct os_cgroup_walk *walk, size_t *at, const char *text, si
 }
 
 /* Reads a file of the group to the walk's text. */
-static bool read_file(struct os_cgroup_walk *walk, const char *file)
+static COLD bool read_file(struct os_cgroup_walk *walk, const char *file)
 {
     size_t at = walk->length;
     bool fits = file != NULL && append(walk, &at, "/", 1) && append(walk, &at, file, strlen(file));
@@ -81,7 +81,7 @@ static bool read_file(struct os_cgroup_walk *walk, const char *file)
 }
 
 /* The number in a file of the group; SIZE_MAX if there is no such file or no number in it. */
-static size_t read_number(struct os_cgroup_walk *walk, const char *file)
+static COLD size_t read_number(struct os_cgroup_walk *walk, const char *file)
 {
     return read_file(walk, file) ? parse_number(walk->text) : SIZE_MAX;
 }
@@ -109,7 +109,7 @@ static void visit_upwards(struct os_cgroup_walk *walk, const struct hierarchy *h
     }
 }
 
-static void visit_groups(struct os_cgroup_walk *walk, visitor *visit, void *context)
+static COLD void visit_groups(struct os_cgroup_walk *walk, visitor *visit, void *context)
 {
     if (os_read_file(walk->groups, walk->list, sizeof walk->list) <= 0)
         return;
@@ -126,15 +126,15 @@ static void visit_groups(struct os_cgroup_walk *walk, visitor *visit, void *cont
 
 /* ---- Limits ---- */
 
-static void take_least(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy,
-                       void *context)
+static COLD void take_least(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy,
+                            void *context)
 {
     size_t *least = context, limit = read_number(walk, hierarchy->limit);
     if (limit < *least)
         *least = limit;
 }
 
-size_t os_cgroup_limit(const char *groups, const char *tree)
+COLD size_t os_cgroup_limit(const char *groups, const char *tree)
 {
     struct os_cgroup_walk walk = {.groups = groups, .tree = tree};
     size_t least = SIZE_MAX;
@@ -168,16 +168,16 @@ static size_t number_in(const char *text, const char *name)
 }
 
 /* What the kernel drops first has not to be read where there is room anyway. */
-static size_t needed_of(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy,
-                        size_t usage)
+static COLD size_t needed_of(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy,
+                             size_t usage)
 {
     size_t droppable =
         read_file(walk, "memory.stat") ? number_in(walk->text, hierarchy->droppable) : 0;
     return droppable < usage ? usage - droppable : usage;
 }
 
-static void take_fullest(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy,
-                         void *context)
+static COLD void take_fullest(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy,
+                              void *context)
 {
     struct fill_search *search = context;
     struct os_cgroup_fill *fullest = &search->fullest;

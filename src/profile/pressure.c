@@ -1,6 +1,7 @@
 /* pressure.c: when to look, and what has been seen. */
 #include "pressure.h"
 
+#include "base/attributes.h"
 #include "base/lock.h"
 #include "base/options.h"
 #include "os/os.h"
@@ -37,7 +38,7 @@ static void set_next_look(const struct os_cgroup_fill *fill, uint64_t now_ms)
 }
 
 /* Whether the mark is passed now, and was not before. */
-static bool look_locked(uint64_t now_ms)
+static COLD bool look_locked(uint64_t now_ms)
 {
     bool of_high = options.prof_dump_at == OPTION_FILL_HIGH, was_high = pressure.is_high;
     pressure.walk.groups = "/proc/self/cgroup";
