@@ -223,13 +223,15 @@ static void forget_rows(struct site *site, void *unused)
 
 static bool make_path(char path[OUTPUT_PATH_SIZE])
 {
+    static char pattern[OPTION_TEXT_SIZE];
+    const char *option = __atomic_load_n(&options.prof_file, __ATOMIC_ACQUIRE);
     unsigned process = os_process_id();
     if (process != mirror.numbered)
         mirror.number = 0;
     mirror.numbered = process;
     mirror.number++;
-    return place_path(__atomic_load_n(&options.prof_file, __ATOMIC_ACQUIRE), mirror.number, "",
-                      path);
+    memcpy(pattern, option, strlen(option) + 1);
+    return place_path(pattern, mirror.number, "", path);
 }
 
 static COLD void begin_locked(void)
