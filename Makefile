@@ -71,8 +71,9 @@ $(eval $(call variant,asan,-O1 -fsanitize=address -DMOLT_DEBUG,$(BUILD)/asan,src
 $(eval $(call variant,tsan,-O1 -fsanitize=thread -DMOLT_DEBUG,$(BUILD)/tsan,src/base/bytes.c))
 $(eval $(call variant,ubsan,-O1 -fsanitize=undefined -fno-sanitize-recover=all -DMOLT_DEBUG,$(BUILD)/ubsan))
 
-# What runs only when a report or a profile is written is compiled for size.
-WRITERS := dump holder leak leak_groups listing output pattern signals suppress trigger
+# What runs only when something is written or looked for is compiled for size.
+WRITERS := census code_map dump error_stacks folder frame holder leak leak_groups lines listing mapped mirror_file module output \
+           page pattern place pressure roots search share signals suppress trigger
 $(WRITERS:%=$(BUILD)/obj/release/src/profile/%.o): MOLT_CFLAGS += -Os
 
 # ---- Libraries ---------------------------------------------------------------------------------
