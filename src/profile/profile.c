@@ -34,6 +34,12 @@ static struct lock profile_lock = LOCK_INIT(RANK_PROFILE);
 static size_t sampled_mean;  /* since profile_follow_options last changed it; 0: no profile */
 static size_t recorded_mean; /* of the profile; 0: there is none */
 
+/* All is recorded, and that has begun while there were threads, of which one may have been in a
+ * free that tells of nothing yet. */
+static bool may_miss_frees;
+
+extern char __libc_single_threaded __attribute__((weak)); /* of the C library, if it has that */
+
 /* ---- What the allocator calls ---- */
 
 static bool record(void *block, size_t size, size_t bytes, uint32_t home, bool all)
@@ -50,7 +56,8 @@ static bool record(void *block, size_t size, size_t bytes, uint32_t home, bool a
 static bool allocated(void *block, size_t size, size_t bytes, uint32_t home)
 {
     size_t mean = __atomic_load_n(&sampled_mean, __ATOMIC_RELAXED);
-    record_remove(block); /* a thread that had not followed yet may have freed it unseen */
+    if (__atomic_load_n(&may_miss_frees, __ATOMIC_RELAXED))
+        record_remove(block);
     listener_freed(block);
     bool is_recorded = mean != 0 && record(block, size, bytes, home, mean == 1);
     bool is_told = listener_allocated(block, size, bytes, sample_mean_now());
@@ -135,6 +142,11 @@ static void begin_once(void)
     atexit(end);
 }
 
+static bool has_threads(void)
+{
+    return &__libc_single_threaded == NULL || !__libc_single_threaded;
+}
+
 /* Records of another mean must not be mixed with those to come. */
 static void sample_with(size_t mean)
 {
@@ -149,6 +161,8 @@ static void sample_with(size_t mean)
         freed_forget_all(); /* what threads have noted meanwhile */
         recorded_mean = mean;
     }
+    if (mean == 1 && has_threads())
+        __atomic_store_n(&may_miss_frees, true, __ATOMIC_RELAXED);
     __atomic_store_n(&sampled_mean, mean, __ATOMIC_RELAXED);
     sampled_set(mean, mean == 1);
     sampled_mean = mean;

@@ -19,6 +19,7 @@ struct step {
     uintptr_t address, sp, fp;
     struct walk_reads reads;
     bool needs_fp; /* fp leads to the words, here or further up */
+    bool has_more; /* words than the address have to be the same */
 };
 
 struct trail {
@@ -144,6 +145,7 @@ static void keep(struct trail *trail, unsigned joined)
         bool next_needs = trail->first < STEPS - 1 && step[1].needs_fp;
         *step = trail->fresh[i];
         step->needs_fp = step->reads.by_fp || (step->reads.fp == NULL && next_needs);
+        step->has_more = step->reads.cfa != NULL || (step->reads.fp != NULL && next_needs);
     }
     trail->outside = trail->first;
     while (trail->outside < STEPS && image_is_own(trail->steps[trail->outside].address))
@@ -163,12 +165,17 @@ static bool meets(const struct trail *trail, unsigned *at, const struct walk *wa
            walk->sp >= walk->stack.low && trail->top <= walk->stack.high;
 }
 
-static bool holds(const struct step *step)
+static bool more_holds(const struct step *step)
 {
     const struct step *next = step + 1;
     const struct walk_reads *reads = &step->reads;
-    return *reads->address == next->address && (reads->cfa == NULL || *reads->cfa == next->sp) &&
+    return (reads->cfa == NULL || *reads->cfa == next->sp) &&
            (reads->fp == NULL || !next->needs_fp || *reads->fp == next->fp);
+}
+
+static bool holds(const struct step *step)
+{
+    return *step->reads.address == step[1].address && (LIKELY(!step->has_more) || more_holds(step));
 }
 
 /* The last step up to which all words are as they were. */
