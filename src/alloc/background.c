@@ -12,13 +12,13 @@
 #include "span_cache.h" // span_totals
 
 #include "base/attributes.h"
+#include "base/mask.h"
 #include "base/options.h"
 #include "base/syscall.h"
 #include "os/os.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -142,11 +142,10 @@ static bool create_thread(size_t stack_bytes)
  * does not fit into the small stack, the thread gets a stack of the usual size. */
 static bool start_thread(void)
 {
-    uint64_t all = ~UINT64_C(0), before = 0;
-    long blocked = SYSCALL(rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    struct mask signals;
+    mask_all(&signals);
     bool is_started = create_thread(STACK_BYTES) || create_thread(0);
-    if (blocked == 0)
-        SYSCALL(rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    mask_restore(&signals);
     return is_started;
 }
 

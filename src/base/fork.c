@@ -2,10 +2,10 @@
 #include "fork.h"
 
 #include "lock.h" // lock_self
+#include "mask.h"
 #include "syscall.h"
 
 #include <linux/futex.h> // struct robust_list_head
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -82,16 +82,15 @@ static void repair_all(void)
  * meanwhile: their handlers shall find everything repaired. */
 COLD void fork_repair(void)
 {
-    uint64_t all = ~UINT64_C(0), before = 0;
-    long blocked = SYSCALL(rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    struct mask signals;
     uint32_t wiped = 0;
+    mask_all(&signals);
     if (__atomic_compare_exchange_n(fork_page, &wiped, FORK_REPAIRING, false, __ATOMIC_ACQUIRE,
                                     __ATOMIC_RELAXED)) {
         repair_all();
         __atomic_store_n(fork_page, FORK_REPAIRED, __ATOMIC_RELEASE);
     }
-    if (blocked == 0)
-        SYSCALL(rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    mask_restore(&signals);
     while (*fork_page == FORK_REPAIRING)
         SYSCALL(sched_yield);
 }

@@ -10,12 +10,11 @@
 
 #include "base/fork.h"
 #include "base/lock.h"
+#include "base/mask.h"
 #include "base/options.h"
 #include "base/report.h"
-#include "base/syscall.h"
 #include "os/os.h" // os_process_id
 
-#include <signal.h> // SIG_SETMASK
 #include <string.h>
 
 _Atomic(enum mirror_state) mirror_state;
@@ -244,21 +243,14 @@ static COLD void begin_locked(void)
     atomic_store(&mirror_state, has_begun ? MIRROR_ON : MIRROR_OFF);
 }
 
-static void block_signals(struct mirror_hold *hold)
-{
-    uint64_t all = ~UINT64_C(0);
-    hold->signals = 0;
-    hold->is_held = SYSCALL(rt_sigprocmask, SIG_SETMASK, &all, &hold->signals, sizeof all) == 0;
-}
-
 COLD void mirror_begin(size_t mean, bool unmap)
 {
-    struct mirror_hold hold;
+    struct mask signals;
     bool is_wanted = *__atomic_load_n(&options.prof_file, __ATOMIC_ACQUIRE) != '\0';
     if (!is_wanted && atomic_load(&mirror_state) == MIRROR_OFF)
         return;
     place_note();
-    block_signals(&hold);
+    mask_all(&signals);
     lock_acquire(&mirror_lock);
     atomic_store(&mirror_state, MIRROR_OFF);
     site_each(forget_rows, NULL);
@@ -270,7 +262,7 @@ COLD void mirror_begin(size_t mean, bool unmap)
     else if (is_wanted)
         report_warning("prof_file: the kernel is too old for it");
     lock_release(&mirror_lock);
-    mirror_leave(&hold);
+    mask_restore(&signals);
 }
 
 /* ---- Counting ---- */
@@ -301,19 +293,14 @@ static bool lacks_rows(struct site *site)
 }
 
 /* Signals are blocked before the fork is asked for: from then on this process is the same. */
-COLD void mirror_enter_slow(struct mirror_hold *hold, struct site *site)
+COLD void mirror_enter_slow(struct mask *signals, struct site *site)
 {
-    block_signals(hold);
+    mask_all(signals);
     fork_check();
     if (lacks_rows(site))
         see_to_rows(site);
     if (mirror_file_is_behind())
         catch_up();
-}
-
-COLD void mirror_leave_slow(const struct mirror_hold *hold)
-{
-    SYSCALL(rt_sigprocmask, SIG_SETMASK, &hold->signals, NULL, sizeof hold->signals);
 }
 
 static bool is_on(void)

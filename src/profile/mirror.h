@@ -24,11 +24,11 @@
 #define PROFILE_MIRROR_H
 
 #include "base/attributes.h"
+#include "base/mask.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct site;
 
@@ -46,36 +46,30 @@ enum mirror_state {
 
 extern HIDDEN _Atomic(enum mirror_state) mirror_state;
 
-struct mirror_hold {
-    bool is_held;
-    uint64_t signals; /* that were blocked before */
-};
-
-COLD void mirror_enter_slow(struct mirror_hold *hold, struct site *site);
-COLD void mirror_leave_slow(const struct mirror_hold *hold);
+COLD void mirror_enter_slow(struct mask *signals, struct site *site);
 
 /* `site` NULL: that is not known. */
-static inline void mirror_enter(struct mirror_hold *hold, struct site *site)
+static inline void mirror_enter(struct mask *signals, struct site *site)
 {
-    hold->is_held = atomic_load_explicit(&mirror_state, memory_order_relaxed) != MIRROR_OFF;
-    if (UNLIKELY(hold->is_held))
-        mirror_enter_slow(hold, site);
+    signals->is_replaced = false;
+    if (UNLIKELY(atomic_load_explicit(&mirror_state, memory_order_relaxed) != MIRROR_OFF))
+        mirror_enter_slow(signals, site);
 }
 
-static inline void mirror_leave(const struct mirror_hold *hold)
+static inline void mirror_leave(const struct mask *signals)
 {
-    if (UNLIKELY(hold->is_held))
-        mirror_leave_slow(hold);
+    if (UNLIKELY(signals->is_replaced))
+        mask_restore(signals);
 }
 
-/* What site.h's functions are told, in a hold. */
+/* What site.h's functions are told; between the two. */
 void mirror_add(struct site *site, size_t size, size_t block_bytes);
 void mirror_remove(struct site *site, size_t size, size_t block_bytes);
 void mirror_resize(struct site *site, size_t old_size, size_t size);
 void mirror_note_temporary(struct site *site);
 void mirror_keep_peak(struct site *site);
 
-/* A sample is missed. In a hold. */
+/* A sample is missed. Between the two. */
 void mirror_miss(void);
 
 /* Returns how much memory the mirror takes, nearly. Any thread. */

@@ -197,9 +197,9 @@ bool record_add(const struct sample *sample)
     size_t mean_now = enter();
     if (mean_now == 0)
         return false;
-    struct mirror_hold hold;
+    struct mask signals;
     record.site = find_site(sample, record.at_ns, mean_now);
-    mirror_enter(&hold, record.site);
+    mirror_enter(&signals, record.site);
     bool is_added = count_added(&record);
     if (is_added) {
         add_to_estimate(record.bytes, mean_now);
@@ -207,7 +207,7 @@ bool record_add(const struct sample *sample)
     } else {
         count_missed(record.bytes, mean_now);
     }
-    mirror_leave(&hold);
+    mirror_leave(&signals);
     leave();
     return is_added;
 }
@@ -232,12 +232,12 @@ bool record_take(void *block, struct record *record)
     size_t mean_now = enter();
     if (mean_now == 0)
         return live_remove(record);
-    struct mirror_hold hold;
-    mirror_enter(&hold, record->site);
+    struct mask signals;
+    mirror_enter(&signals, record->site);
     bool is_removed = live_remove(record);
     if (is_removed)
         count_removed(record, mean_now);
-    mirror_leave(&hold);
+    mirror_leave(&signals);
     leave();
     return is_removed;
 }
@@ -275,11 +275,11 @@ void record_remove_aside(void *block)
         live_remove_aside(&record);
         return;
     }
-    struct mirror_hold hold;
-    mirror_enter(&hold, record.site);
+    struct mask signals;
+    mirror_enter(&signals, record.site);
     if (live_remove_aside(&record))
         count_removed(&record, mean_now);
-    mirror_leave(&hold);
+    mirror_leave(&signals);
     leave();
 }
 
@@ -290,12 +290,12 @@ void record_resize(void *block, size_t size)
         return;
     if (enter() == 0)
         return;
-    struct mirror_hold hold;
-    mirror_enter(&hold, record.site);
+    struct mask signals;
+    mirror_enter(&signals, record.site);
     live_resize(&live, block, size);
     site_resize(record.site, record.size, size);
     mirror_resize(record.site, record.size, size);
-    mirror_leave(&hold);
+    mirror_leave(&signals);
     leave();
 }
 

@@ -1,11 +1,10 @@
 /* search.c: the locks, in their order, around one look. */
 #include "search.h"
 
-#include "base/syscall.h"
+#include "base/mask.h"
 #include "os/os.h"
 
 #include <errno.h>
-#include <signal.h>
 
 static void look(struct search *search, const struct roots_caller *caller, const uintptr_t *kept,
                  size_t kept_count)
@@ -53,10 +52,10 @@ bool search_begin(struct search *search)
 int search_look(struct search *search, const struct roots_caller *caller, const uintptr_t *kept,
                 size_t kept_count)
 {
-    uint64_t all = ~UINT64_C(0), before = 0;
-    SYSCALL(rt_sigprocmask, SIG_BLOCK, &all, &before, sizeof all);
+    struct mask signals;
+    mask_all(&signals);
     int error = look_locked(search, caller, kept, kept_count);
-    SYSCALL(rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    mask_restore(&signals);
     return error;
 }
 

@@ -12,6 +12,7 @@
 #include "alloc/stats.h"
 #include "base/attributes.h"
 #include "base/lock.h"
+#include "base/mask.h"
 #include "base/options.h"
 #include "base/report.h"
 #include "base/syscall.h"
@@ -19,7 +20,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h> // SIG_SETMASK
 #include <string.h>
 #include <sys/stat.h>
 
@@ -58,20 +58,6 @@ static struct {
     struct page draft;  /* what was last written, without the head */
     struct earlier earlier;
 } counting;
-
-/* ---- Signals ---- */
-
-static uint64_t block_signals(void)
-{
-    uint64_t all = ~UINT64_C(0), before = 0;
-    SYSCALL(rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-    return before;
-}
-
-static void unblock_signals(uint64_t before)
-{
-    SYSCALL(rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
-}
 
 /* ---- Refreshing ---- */
 
@@ -160,10 +146,11 @@ static COLD void make_draft(struct page *draft, uint64_t took_ns)
 /* Writes the draft to the page, if that is the process's own. */
 static void write_page(void)
 {
-    uint64_t before = block_signals();
+    struct mask signals;
+    mask_all(&signals);
     if (shared.page != NULL && shared.process == os_process_id())
         page_write(shared.page, &counting.draft);
-    unblock_signals(before);
+    mask_restore(&signals);
 }
 
 /* Returns how long a step may last: a share of the time since the last one. */
@@ -328,14 +315,15 @@ COLD void share_follow_options(void)
 {
     bool is_wanted = options.share != 0;
     int error = 0;
-    uint64_t before = block_signals();
+    struct mask signals;
+    mask_all(&signals);
     lock_acquire(&share_lock);
     if (!is_wanted)
         end();
     else if (shared.page == NULL && (error = begin(false)) == 0)
         step(); /* a process that does nothing has a first state, too */
     lock_release(&share_lock);
-    unblock_signals(before);
+    mask_restore(&signals);
     __atomic_store_n(&followed, is_wanted, __ATOMIC_RELAXED);
     if (error != 0)
         warn(error);
@@ -348,11 +336,12 @@ COLD void share_exit(void)
         remove_file();
         return;
     }
-    uint64_t before = block_signals();
+    struct mask signals;
+    mask_all(&signals);
     lock_acquire(&share_lock);
     end();
     lock_release(&share_lock);
-    unblock_signals(before);
+    mask_restore(&signals);
 }
 
 /* Signals are blocked. The thread that has forked may have been interrupted while it refreshed the
