@@ -59,9 +59,8 @@ static void append_arguments(struct report_line *line, const char *format, va_li
         case 'u':
             append_number(line, va_arg(arguments, unsigned), 10);
             break;
-        case 'z': /* %zu */
-            format++;
-            append_number(line, va_arg(arguments, size_t), 10);
+        case 'z': /* %zu, %zx */
+            append_number(line, va_arg(arguments, size_t), *++format == 'x' ? 16 : 10);
             break;
         case 'p':
             append_text(line, "0x", 2);

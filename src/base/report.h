@@ -21,7 +21,7 @@ struct report_line {
     size_t length;
 };
 
-/* Appends formatted text: %s %d %u %zu %p %%, nothing else. */
+/* Appends formatted text: %s %d %u %zu %zx %p %%, nothing else. */
 void report_append(struct report_line *line, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Ends the line, even one that was cut, and writes it. 0, or -1 and errno. */

@@ -1,8 +1,9 @@
 /* code_map.c: writing lines, and keeping the ranges. */
 #include "code_map.h"
 
+#include "lines.h" // lines_append_mapping
+
 #include "base/attributes.h"
-#include "base/report.h" // struct report_line
 #include "os/mappings.h"
 
 #include <string.h>
@@ -20,24 +21,13 @@ struct writer {
     size_t room, length;
 };
 
-static void append_hex(struct report_line *line, uintptr_t number)
-{
-    unsigned digits = number == 0 ? 1 : (unsigned)(67 - __builtin_clzll(number)) / 4;
-    while (digits-- > 0)
-        line->text[line->length++] = "0123456789abcdef"[number >> 4 * digits & 0xf];
-}
-
 static void write_line(struct writer *writer, const struct mapping *mapping)
 {
     struct report_line head = {.length = 0};
     size_t name_length = strlen(mapping->name);
-    append_hex(&head, mapping->start);
-    report_append(&head, "-");
-    append_hex(&head, mapping->end);
-    report_append(&head, " %s%sxp ", mapping->is_readable ? "r" : "-",
-                  mapping->is_writable ? "w" : "-");
-    append_hex(&head, mapping->offset);
-    report_append(&head, " 00:00 0 ");
+    const char access[] = {mapping->is_readable ? 'r' : '-', mapping->is_writable ? 'w' : '-', 'x',
+                           '\0'};
+    lines_append_mapping(&head, mapping->start, mapping->end, access, mapping->offset);
     char *at = writer->text + writer->length;
     writer->length += head.length + name_length + 1;
     if (writer->length > writer->room)
@@ -62,9 +52,10 @@ static COLD bool visit(const struct mapping *mapping, void *writer)
 
 COLD size_t code_map_write(char *text, size_t room)
 {
+    static struct mappings_reader reader; /* the stack may be small */
     struct writer writer = {.text = text, .room = room};
     range_count = 0;
-    mappings_visit(visit, &writer);
+    mappings_read(&reader, visit, &writer);
     return writer.length;
 }
 

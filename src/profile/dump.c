@@ -9,7 +9,6 @@
 #include "alloc/account.h"
 #include "base/random.h" // random_weight
 #include "base/report.h"
-#include "base/syscall.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -21,15 +20,6 @@ static size_t read_number(const _Atomic(uint64_t) *number)
 {
     uint64_t value = atomic_load_explicit(number, memory_order_relaxed);
     return value <= INT64_MAX ? (size_t)value : 0;
-}
-
-/* Makes sense of numbers of slightly different moments: what no blocks have, or blocks do not have,
- * readers refuse or divide by. (Of malloc(0) nothing was asked for.) */
-static size_t likely_bytes(size_t count, size_t bytes, bool is_exact)
-{
-    if (count == 0)
-        return 0;
-    return is_exact || bytes > count ? bytes : count;
 }
 
 static size_t larger(size_t a, size_t b)
@@ -53,8 +43,8 @@ static struct numbers read_numbers(const struct site *site, bool is_peak, bool i
 {
     struct numbers numbers = read_site(site, is_peak, is_exact);
     numbers.all_count = larger(numbers.all_count, numbers.count);
-    numbers.bytes = likely_bytes(numbers.count, numbers.bytes, is_exact);
-    numbers.all_bytes = likely_bytes(numbers.all_count, numbers.all_bytes, is_exact);
+    numbers.bytes = lines_likely_bytes(numbers.count, numbers.bytes, is_exact);
+    numbers.all_bytes = lines_likely_bytes(numbers.all_count, numbers.all_bytes, is_exact);
     numbers.all_bytes = larger(numbers.all_bytes, numbers.bytes);
     return numbers;
 }

@@ -11,6 +11,13 @@
 
 #include <time.h>
 
+size_t lines_likely_bytes(size_t count, size_t bytes, bool is_exact)
+{
+    if (count == 0)
+        return 0;
+    return is_exact || bytes > count ? bytes : count;
+}
+
 COLD void lines_write_header(struct output *output, const struct numbers *sum, size_t mean)
 {
     struct report_line line = {.length = 0};
@@ -65,4 +72,10 @@ COLD void lines_write_stack(struct output *output, const struct stack *stack)
     if (depth == 0)
         output_write(output, " 0x1", 4);
     output_write(output, "\n", 1);
+}
+
+COLD void lines_append_mapping(struct report_line *line, uintptr_t start, uintptr_t end,
+                               const char *access, uintptr_t offset)
+{
+    report_append(line, "%zx-%zx %sp %zx 00:00 0 ", start, end, access, offset);
 }

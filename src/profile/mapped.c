@@ -1,6 +1,7 @@
 /* mapped.c: the kernel's lines, but for those in whose place another module was. */
 #include "mapped.h"
 
+#include "lines.h"
 #include "module.h"
 
 #include "base/report.h"
@@ -30,23 +31,12 @@ static bool write_mapping(const struct mapping *mapping, void *context)
     return true;
 }
 
-/* Without the 0x. */
-static void write_hex(struct output *output, uintptr_t number)
-{
-    struct report_line line = {.length = 0};
-    report_append(&line, "%p", (void *)number);
-    output_write(output, line.text + 2, line.length - 2);
-}
-
 static void write_module(const struct module *module, void *context)
 {
     struct output *output = context;
-    write_hex(output, module->code_start);
-    write_text(output, "-");
-    write_hex(output, module->code_end);
-    write_text(output, " r-xp ");
-    write_hex(output, module->code_offset);
-    write_text(output, " 00:00 0 ");
+    struct report_line line = {.length = 0};
+    lines_append_mapping(&line, module->code_start, module->code_end, "r-x", module->code_offset);
+    output_line(output, &line);
     write_text(output, module->path);
     write_text(output, "\n");
 }

@@ -24,11 +24,10 @@ _Atomic(enum mirror_state) mirror_state;
 static struct lock mirror_lock = LOCK_INIT(RANK_MIRROR);
 
 static struct {
-    bool is_exact;        /* every block is recorded: bytes are those that were asked for */
-    size_t mean;          /* of the profile */
-    size_t cells;         /* where those of the header are */
-    unsigned numbered;    /* the process whose files are counted */
-    unsigned number;      /* how many files it has begun */
+    bool is_exact; /* every block is recorded: bytes are those that were asked for */
+    size_t mean;   /* of the profile */
+    size_t cells;  /* where those of the header are */
+    struct place_series files;
     struct output output; /* for text that is about to be put into the file */
 } mirror;
 
@@ -158,16 +157,8 @@ static void add_total(struct total_row *row, uint64_t count, uint64_t bytes)
     show_total(row);
 }
 
-/* Of blocks that threads of a forked child's parent were counting there may be a count, or bytes,
- * alone. */
-static uint64_t likely_bytes(uint64_t count, uint64_t bytes)
-{
-    if (count == 0)
-        return 0;
-    return mirror.is_exact || bytes > count ? bytes : count;
-}
-
-/* Tells rows what has been counted without them. */
+/* Tells rows what has been counted without them. Of blocks that threads of a forked child's parent
+ * were counting there may be a count, or bytes, alone. */
 static void add_counted(struct site *site, struct row *row, struct total_row *total)
 {
     uint64_t live = get(&site->live_count), all = get(&site->total_count);
@@ -176,8 +167,8 @@ static void add_counted(struct site *site, struct row *row, struct total_row *to
     if (all == 0)
         return;
     decimal_set(row->temporary, get(&site->temporary_count));
-    add_total(total, all, likely_bytes(all, all_bytes));
-    add_live(row, live, likely_bytes(live, live_bytes));
+    add_total(total, all, lines_likely_bytes(all, all_bytes, mirror.is_exact));
+    add_live(row, live, lines_likely_bytes(live, live_bytes, mirror.is_exact));
 }
 
 void mirror_keep_peak(struct site *site)
@@ -220,24 +211,12 @@ static void forget_rows(struct site *site, void *unused)
     atomic_store_explicit(&site->row, NULL, memory_order_relaxed);
 }
 
-static bool make_path(char path[OUTPUT_PATH_SIZE])
-{
-    static char pattern[OPTION_TEXT_SIZE];
-    const char *option = __atomic_load_n(&options.prof_file, __ATOMIC_ACQUIRE);
-    unsigned process = os_process_id();
-    if (process != mirror.numbered)
-        mirror.number = 0;
-    mirror.numbered = process;
-    mirror.number++;
-    memcpy(pattern, option, strlen(option) + 1);
-    return place_path(pattern, mirror.number, "", path);
-}
-
 static COLD void begin_locked(void)
 {
     static char path[OUTPUT_PATH_SIZE];
     write_head(&mirror.output);
-    bool has_begun = make_path(path) && mirror_file_begin(path, &mirror.output);
+    bool has_begun = place_next(&mirror.files, &options.prof_file, "", path) &&
+                     mirror_file_begin(path, &mirror.output);
     if (has_begun)
         site_each(make_rows_if_counted, NULL);
     atomic_store(&mirror_state, has_begun ? MIRROR_ON : MIRROR_OFF);

@@ -7,7 +7,6 @@
 
 #include "base/attributes.h"
 #include "base/options.h" // options.prof_memory
-#include "base/report.h"
 #include "base/syscall.h"
 #include "os/os.h"
 
@@ -46,17 +45,6 @@ static struct {
 static size_t round_up(size_t bytes)
 {
     return (bytes + UNIT - 1) / UNIT * UNIT;
-}
-
-static COLD void warn(int error)
-{
-    const char *text = error == ENOBUFS  ? "prof_memory allows no more"
-                       : error == ESTALE ? "the file has been renamed, removed or cut"
-                                         : output_error_text(error);
-    if (text != NULL)
-        report_warning("prof_file: %s: %s", text, file.path);
-    else
-        report_warning("prof_file: error %d: %s", error, file.path);
 }
 
 /* ---- Mappings ---- */
@@ -156,7 +144,7 @@ static COLD bool grow(size_t room)
     int error = file.is_full ? ENOSPC : extend(room + 2 * bytes);
     if (error != 0) {
         if (!file.is_full)
-            warn(error);
+            output_warn("prof_file", error, file.path);
         file.is_full = true;
         return false;
     }
@@ -268,7 +256,7 @@ COLD bool mirror_file_begin(const char *path, const struct output *head)
         write_file(&output, head);
     int error = output_close(&output);
     if (error != 0 && error != told)
-        warn(error);
+        output_warn("prof_file", error, file.path);
     told = error;
     if (error != 0)
         mirror_file_end(true);

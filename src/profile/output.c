@@ -181,7 +181,8 @@ int output_close(struct output *output)
     return output->error;
 }
 
-const char *output_error_text(int error)
+/* Words for the error; NULL: only its number is known. */
+static const char *error_text(int error)
 {
     static const struct {
         int error;
@@ -204,9 +205,20 @@ const char *output_error_text(int error)
         {ENOMEM, "the system has no memory"},
         {EIO, "input/output error"},
         {EBADF, "its descriptor was closed"},
+        {ESTALE, "the file has been renamed, removed or cut"},
+        {ENOBUFS, "prof_memory allows no more"}, /* which a file in memory counts against */
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (texts[i].error == error)
             return texts[i].text;
     return NULL;
+}
+
+void output_warn(const char *what, int error, const char *path)
+{
+    const char *text = error_text(error);
+    if (text != NULL)
+        report_warning("%s: %s: %s", what, text, path);
+    else
+        report_warning("%s: error %d: %s", what, error, path);
 }

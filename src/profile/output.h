@@ -47,7 +47,7 @@ char *output_map(struct output *output, size_t bytes);
  * kernel said. */
 int output_close(struct output *output);
 
-/* Returns words for the error; NULL: only its number is known. */
-const char *output_error_text(int error);
+/* Warns that something has gone wrong with a file: `what`: why: its path. */
+void output_warn(const char *what, int error, const char *path);
 
 #endif

@@ -70,11 +70,22 @@ static bool append_process(char *path, size_t *length, const char *pattern)
     return append(path, length, suffix.text);
 }
 
-COLD bool place_path(const char *pattern, unsigned number, const char *suffix,
+/* The option may be set meanwhile, and the pattern is read several times: so it is copied. */
+static COLD void begin_next(struct place_series *series, const char *const *option)
+{
+    const char *pattern = __atomic_load_n(option, __ATOMIC_ACQUIRE);
+    unsigned process = os_process_id();
+    series->number = process == series->process ? series->number + 1 : 1;
+    series->process = process;
+    memcpy(series->pattern, pattern, strlen(pattern) + 1);
+}
+
+COLD bool place_next(struct place_series *series, const char *const *option, const char *suffix,
                      char path[OUTPUT_PATH_SIZE])
 {
     size_t length = 0;
-    return append_directory(path, &length, pattern) &&
-           append_pattern(path, &length, pattern, number) &&
-           append_process(path, &length, pattern) && append(path, &length, suffix);
+    begin_next(series, option);
+    return append_directory(path, &length, series->pattern) &&
+           append_pattern(path, &length, series->pattern, series->number) &&
+           append_process(path, &length, series->pattern) && append(path, &length, suffix);
 }

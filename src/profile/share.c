@@ -3,7 +3,7 @@
 
 #include "folder.h"
 #include "memory.h" // profile_memory_given
-#include "output.h" // output_error_text
+#include "output.h" // output_warn
 #include "page.h"
 #include "pattern.h" // pattern_program
 #include "record.h"
@@ -14,7 +14,6 @@
 #include "base/lock.h"
 #include "base/mask.h"
 #include "base/options.h"
-#include "base/report.h"
 #include "base/syscall.h"
 #include "os/os.h"
 
@@ -297,15 +296,6 @@ static COLD void end(void)
     os_unmap(page, os_round_to_pages(sizeof *page));
 }
 
-static void warn(int error)
-{
-    const char *text = output_error_text(error);
-    if (text != NULL)
-        report_warning("statistics not shared: %s: %s", text, shared.path);
-    else
-        report_warning("statistics not shared: error %d: %s", error, shared.path);
-}
-
 bool share_is_to_change(void)
 {
     return __atomic_load_n(&followed, __ATOMIC_RELAXED) != (options.share != 0);
@@ -326,7 +316,7 @@ COLD void share_follow_options(void)
     mask_restore(&signals);
     __atomic_store_n(&followed, is_wanted, __ATOMIC_RELAXED);
     if (error != 0)
-        warn(error);
+        output_warn("statistics not shared", error, shared.path);
 }
 
 /* A handler that has interrupted a refresh leaves the page where it is. */

@@ -7,18 +7,14 @@
 #include "pressure.h"
 #include "signals.h"
 
-#include "base/attributes.h"
 #include "base/lock.h"
 #include "base/options.h"
-#include "base/report.h"
-#include "base/syscall.h"
 #include "molt.h"
 #include "os/os.h" // os_process_id
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <string.h>
 
 enum trigger { AT_EXIT, AT_PEAK, ON_SIGNAL, ON_GROWTH, ON_PRESSURE, ON_FAILURE, ON_REQUEST };
 
@@ -44,29 +40,11 @@ static struct {
 /* What is used while a profile is written, under the lock. */
 static struct lock trigger_lock = LOCK_INIT(RANK_DUMP);
 static struct {
-    unsigned numbered; /* the process whose profiles are counted */
-    unsigned number;   /* how many names with %n there have been */
-    int told;          /* error that the last warning was about */
-    char pattern[OPTION_TEXT_SIZE];
+    int told; /* error that the last warning was about */
+    struct place_series files;
     char path[OUTPUT_PATH_SIZE];
     struct output output;
 } writing;
-
-/* ---- Names ---- */
-
-/* Makes the next profile's path. False: it would be too long. */
-static bool make_path(enum trigger trigger)
-{
-    unsigned process = os_process_id();
-    if (process != writing.numbered)
-        writing.number = 0;
-    writing.numbered = process;
-    writing.number++;
-    const char *pattern = __atomic_load_n(&options.prof_out, __ATOMIC_ACQUIRE);
-    memcpy(writing.pattern, pattern, strlen(pattern) + 1);
-    return place_path(writing.pattern, writing.number, trigger == AT_PEAK ? ".peak" : "",
-                      writing.path);
-}
 
 /* ---- Writing, under the lock ---- */
 
@@ -86,23 +64,16 @@ static int write_file(const char *path, enum trigger trigger)
 
 static int write_by_pattern(enum trigger trigger)
 {
-    return make_path(trigger) ? write_file(writing.path, trigger) : ENAMETOOLONG;
-}
-
-static void warn(int error)
-{
-    const char *text = output_error_text(error);
-    if (text != NULL)
-        report_warning("heap profile not written: %s: %s", text, writing.path);
-    else
-        report_warning("heap profile not written: error %d: %s", error, writing.path);
+    bool fits = place_next(&writing.files, &options.prof_out, trigger == AT_PEAK ? ".peak" : "",
+                           writing.path);
+    return fits ? write_file(writing.path, trigger) : ENAMETOOLONG;
 }
 
 /* Warns of an error once, until profiles are written again. */
 static void tell(int error)
 {
     if (error != 0 && error != writing.told)
-        warn(error);
+        output_warn("heap profile not written", error, writing.path);
     writing.told = error;
 }
 

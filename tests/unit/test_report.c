@@ -21,9 +21,9 @@ static void expect(const struct report_line *line, const char *text)
 START_TEST(test_conversions)
 {
     struct report_line line = {.length = 0};
-    report_append(&line, "%s|%d|%d|%d|%u|%zu|%p|%%", "text", 0, -1, INT_MIN, UINT_MAX, SIZE_MAX,
-                  (void *)0xabcdef0);
-    expect(&line, "text|0|-1|-2147483648|4294967295|18446744073709551615|0xabcdef0|%");
+    report_append(&line, "%s|%d|%d|%d|%u|%zu|%zx|%p|%%", "text", 0, -1, INT_MIN, UINT_MAX, SIZE_MAX,
+                  (size_t)0xfed0, (void *)0xabcdef0);
+    expect(&line, "text|0|-1|-2147483648|4294967295|18446744073709551615|fed0|0xabcdef0|%");
 }
 END_TEST
 
