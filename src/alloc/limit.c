@@ -16,17 +16,12 @@ struct limits limits;
 /* The limit has refused memory to a call that may fail by that. */
 static _Atomic bool has_refused;
 
-static size_t part_of(size_t whole, size_t percent)
-{
-    return whole / 100 * percent + whole % 100 * percent / 100;
-}
-
 /* 0 where an option asks for a part of no limit. */
 static size_t in_bytes(uint64_t option, size_t whole)
 {
     if (option < OPTION_PERCENT)
         return option;
-    return whole == SIZE_MAX ? 0 : part_of(whole, option & ~OPTION_PERCENT);
+    return whole == SIZE_MAX ? 0 : option_part(whole, option & ~OPTION_PERCENT);
 }
 
 void limit_set(void)

@@ -31,6 +31,11 @@ enum option_type {
 /* In a value of OPTION_LIMIT: the rest is a percentage. */
 #define OPTION_PERCENT ((uint64_t)1 << 63)
 
+static inline size_t option_part(size_t whole, size_t percent)
+{
+    return whole / 100 * percent + whole % 100 * percent / 100;
+}
+
 #define OPTION_FILL_HIGH 101
 
 enum gc_mode { GC_GENERATIONAL, GC_INCREMENTAL };

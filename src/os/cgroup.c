@@ -7,6 +7,8 @@
  * it: so what is not there is passed over. */
 #include "os.h"
 
+#include "base/options.h" // option_part
+
 #include <stdint.h>
 #include <string.h>
 
@@ -16,8 +18,7 @@ struct hierarchy {
     const char *limit;      /* files of a group: what it may have, */
     const char *high;       /* above what it is slowed down, */
     const char *usage;      /* what it has; */
-    const char
-        *droppable; /* and a line of memory.stat: files that it does not need at the moment */
+    const char *droppable;  /* and a line of memory.stat: files that can be dropped at once */
 };
 
 static const struct hierarchy hierarchies[] = {
@@ -150,11 +151,6 @@ struct fill_search {
     struct os_cgroup_fill fullest;
 };
 
-static size_t part_of(size_t whole, size_t percent)
-{
-    return whole / 100 * percent + whole % 100 * percent / 100;
-}
-
 /* The number in a line that begins with the name; 0 if there is none. */
 static size_t number_in(const char *text, const char *name)
 {
@@ -167,7 +163,7 @@ static size_t number_in(const char *text, const char *name)
     return parse_number(text + length);
 }
 
-/* What the kernel drops first has not to be read where there is room anyway. */
+/* What the group has without files that the kernel drops first. */
 static COLD size_t needed_of(struct os_cgroup_walk *walk, const struct hierarchy *hierarchy,
                              size_t usage)
 {
@@ -182,10 +178,10 @@ static COLD void take_fullest(struct os_cgroup_walk *walk, const struct hierarch
     struct fill_search *search = context;
     struct os_cgroup_fill *fullest = &search->fullest;
     size_t limit = read_number(walk, search->of_high ? hierarchy->high : hierarchy->limit);
-    size_t used = read_number(walk, hierarchy->usage), mark = part_of(limit, search->percent);
+    size_t used = read_number(walk, hierarchy->usage), mark = option_part(limit, search->percent);
     if (limit == SIZE_MAX || used == SIZE_MAX)
         return;
-    if (used >= mark)
+    if (used >= mark) /* else there is room anyway */
         used = needed_of(walk, hierarchy, used);
     if ((double)used * (double)fullest->mark >= (double)fullest->used * (double)mark)
         *fullest = (struct os_cgroup_fill){.used = used, .mark = mark};

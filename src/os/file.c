@@ -1,4 +1,4 @@
-/* file.c: opening files, and reading a regular file at once. */
+/* file.c: opening files, reading a regular file at once, and the names in a directory. */
 #include "os.h"
 
 #include "base/syscall.h"
@@ -50,4 +50,27 @@ int os_open_at(int directory, const char *name, int flags)
     long higher = SYSCALL(fcntl, fd, F_DUPFD_CLOEXEC, 3);
     SYSCALL(close, fd);
     return (int)higher;
+}
+
+/* What getdents64 stores for each name. */
+struct entry {
+    uint64_t inode, next;
+    uint16_t bytes; /* of this entry */
+    uint8_t type;
+    char name[];
+};
+
+bool os_each_name(int directory, bool (*visit)(const char *name, void *context), void *context)
+{
+    _Alignas(struct entry) char buffer[1024];
+    long length;
+    while ((length = SYSCALL(getdents64, directory, buffer, sizeof buffer)) > 0) {
+        const struct entry *entry;
+        for (long at = 0; at < length; at += entry->bytes) {
+            entry = (const struct entry *)(buffer + at);
+            if (!visit(entry->name, context))
+                return false;
+        }
+    }
+    return length == 0;
 }

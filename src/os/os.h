@@ -128,7 +128,11 @@ long os_read_file(const char *path, char *buffer, size_t size);
 
 /* Opens a file of a directory, mode 0600 if it is made. Returns a descriptor that is closed by
  * execve, above those of standard input, output and error, to which others may write; or -errno. */
-int os_open_at(int directory, const char *name, int flags);
+int os_open_at(int directory, const char *name, int flags) __attribute__((warn_unused_result));
+
+/* Calls `visit` for each name in the directory, "." and ".." too, until it returns false. False
+ * then, and where the directory cannot be read. */
+bool os_each_name(int directory, bool (*visit)(const char *name, void *context), void *context);
 
 /* ---- Time (clock.c) ---- */
 
@@ -227,6 +231,10 @@ void *os_map_wiped_on_fork(void);
 /* Whether all bytes can be read at the moment. Any address may be asked for. */
 bool os_is_readable(const void *p, size_t bytes);
 
+/* Copies what can be read at any address, up to the first byte that cannot be. Returns how many
+ * bytes it has copied. */
+size_t os_copy(void *to, const void *from, size_t bytes);
+
 /* ---- What is resident (resident.c) ---- */
 
 /* Opens the pagemap of /proc for the functions below; negative where that cannot be: then pages
@@ -243,9 +251,6 @@ size_t os_resident_bytes(int pagemap, const void *start, size_t bytes);
 
 /* Returns how much memory the process has in all; 0 where /proc does not tell. */
 size_t os_process_bytes(void);
-
-/* Copies what can be read at any address, up to the first byte that cannot; how many bytes. */
-size_t os_copy(void *to, const void *from, size_t bytes);
 
 /* ---- For tests ---- */
 

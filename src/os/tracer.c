@@ -52,41 +52,20 @@ static void wait_while(struct tracer *tracer, enum state state, long millisecond
 
 /* ---- Threads of the process ---- */
 
-struct task {
-    uint64_t number;
-    int64_t offset;
-    unsigned short bytes;
-    unsigned char type;
-    char name[];
-};
-
 /* The thread's id; 0 for "." and "..". */
-static int task_id(const struct task *task)
+static int task_id(const char *name)
 {
     int id = 0;
-    for (const char *at = task->name; *at >= '0' && *at <= '9'; at++)
+    for (const char *at = name; *at >= '0' && *at <= '9'; at++)
         id = id * 10 + (*at - '0');
     return id;
 }
 
-/* Calls `visit` for each thread until it returns false; false then, and if they cannot be read. */
-static bool visit_tasks(const struct tracer *tracer, bool (*visit)(struct tracer *, int id),
-                        struct tracer *context)
+/* Calls `visit` for each name in the directory of threads; false as os_each_name. */
+static bool visit_tasks(struct tracer *tracer, bool (*visit)(const char *name, void *tracer))
 {
-    _Alignas(struct task) char entries[1024];
-    long got;
-    if (syscall_failed(SYSCALL(lseek, tracer->tasks, 0, SEEK_SET)))
-        return false;
-    while ((got = SYSCALL(getdents64, tracer->tasks, entries, sizeof entries)) > 0) {
-        for (long at = 0; at < got;) {
-            const struct task *task = (const struct task *)(entries + at);
-            int id = task_id(task);
-            if (id != 0 && !visit(context, id))
-                return false;
-            at += task->bytes;
-        }
-    }
-    return got == 0;
+    return !syscall_failed(SYSCALL(lseek, tracer->tasks, 0, SEEK_SET)) &&
+           os_each_name(tracer->tasks, visit, tracer);
 }
 
 /* ---- The tracer ---- */
@@ -181,13 +160,19 @@ static bool stop_thread(struct tracer *tracer, int id)
     return !thread->is_stopped || read_registers(thread);
 }
 
+static bool stop_task(const char *name, void *tracer)
+{
+    int id = task_id(name);
+    return id == 0 || stop_thread(tracer, id);
+}
+
 /* A thread that still ran may have made another, so the last look must find no new one. */
 static bool stop_all(struct tracer *tracer)
 {
     unsigned before;
     do {
         before = tracer->count;
-        if (!visit_tasks(tracer, stop_thread, tracer))
+        if (!visit_tasks(tracer, stop_task))
             return false;
     } while (tracer->count != before);
     return true;
@@ -210,17 +195,17 @@ static int trace(void *context)
 
 /* ---- The caller ---- */
 
-static bool count_task(struct tracer *tracer, int id)
+static bool count_task(const char *name, void *context)
 {
-    (void)id;
-    tracer->capacity++;
+    struct tracer *tracer = context;
+    tracer->capacity += task_id(name) != 0;
     return true;
 }
 
 static bool map_memory(struct tracer *tracer)
 {
     tracer->capacity = THREADS_SPARE;
-    if (!visit_tasks(tracer, count_task, tracer))
+    if (!visit_tasks(tracer, count_task))
         return false;
     tracer->memory_bytes =
         os_round_to_pages(STACK_BYTES + tracer->capacity * sizeof(struct traced));

@@ -129,7 +129,7 @@ struct sweep {
     struct report_line namespace; /* behind the numbers of processes that can be asked about */
 };
 
-static void sweep_name(struct sweep *sweep, const char *name)
+static void sweep_page(struct sweep *sweep, const char *name)
 {
     const char *behind;
     unsigned process = *name == '0' ? 0 : leading_number(name, &behind);
@@ -148,25 +148,15 @@ static void sweep_name(struct sweep *sweep, const char *name)
         SYSCALL(unlinkat, sweep->folder, name, 0);
 }
 
-/* What getdents64 stores for each name. */
-struct entry {
-    uint64_t inode, next;
-    uint16_t bytes; /* of this entry */
-    uint8_t type;
-    char name[];
-};
+static bool sweep_name(const char *name, void *sweep)
+{
+    sweep_page(sweep, name);
+    return true;
+}
 
 COLD void folder_sweep(int folder)
 {
-    _Alignas(struct entry) char buffer[2048];
     struct sweep sweep = {.folder = folder, .looks = LOOKS_MAX};
-    long length;
     append_namespace(&sweep.namespace);
-    while ((length = SYSCALL(getdents64, folder, buffer, sizeof buffer)) > 0) {
-        const struct entry *entry;
-        for (long at = 0; at < length; at += entry->bytes) {
-            entry = (const struct entry *)(buffer + at);
-            sweep_name(&sweep, entry->name);
-        }
-    }
+    os_each_name(folder, sweep_name, &sweep);
 }

@@ -121,6 +121,7 @@ void freed_note(const struct record *record, uint32_t profile, uint32_t thread,
         !atomic_compare_exchange_strong_explicit(&bucket->blocks[i], &there, TAKEN,
                                                  memory_order_acquire, memory_order_relaxed))
         return;
+    atomic_thread_fence(memory_order_release); /* who reads any of what follows finds it taken */
     write_slot(&bucket->slots[i], record, profile, thread, frames, depth);
     atomic_store_explicit(&bucket->blocks[i], (uintptr_t)record->block, memory_order_release);
 }

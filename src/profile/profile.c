@@ -165,7 +165,6 @@ static void sample_with(size_t mean)
         __atomic_store_n(&may_miss_frees, true, __ATOMIC_RELAXED);
     __atomic_store_n(&sampled_mean, mean, __ATOMIC_RELAXED);
     sampled_set(mean, mean == 1);
-    sampled_mean = mean;
     if (mean != 0)
         leak_take_signal();
     if (options.prof != 0 || options.trace)

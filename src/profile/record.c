@@ -248,12 +248,9 @@ bool record_remove(void *block)
     return record_take(block, &record);
 }
 
-/* Which first looks as record_take does. */
 void record_set_aside(void *block)
 {
-    struct record record;
-    if (live_find(&live, block, &record))
-        live_set_aside(&live, block);
+    live_set_aside(&live, block);
 }
 
 /* Inside, so that no record of the profile before is put back into a new one. */

@@ -5,7 +5,6 @@
 #define PROFILE_UNWIND_H
 
 #include <stdbool.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 struct stack;
