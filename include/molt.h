@@ -138,10 +138,9 @@ MOLT_API int molt_stats_write(int fd, enum molt_format format);
  * to rss_bytes, exactly while no other thread allocates, frees or touches memory (and on Linux
  * below 6.7 no page of molt's was only read). GC tables and the like are blocks among others. */
 struct molt_account {
-    size_t rss_bytes; /* the whole process */
-    size_t
-        live_pool_bytes;   /* blocks in use, by the sizes of blocks, rounding included: in pools, */
-    size_t live_run_bytes; /* … in runs, */
+    size_t rss_bytes;       /* the whole process */
+    size_t live_pool_bytes; /* blocks in use, rounding included: in pools, */
+    size_t live_run_bytes;  /* … in runs, */
     size_t live_huge_bytes; /* … in mappings of their own */
     size_t free_bytes;      /* free blocks of pools */
     size_t moving_bytes;    /* blocks on the way from the thread that freed them to the one that may

@@ -10,9 +10,8 @@
  * mark blocks with this probability as they enter is to sample allocations with it. A marked block
  * has a link that does not decode (block.h), so the pop fails at it and malloc takes its slow path.
  *
- *   free, by the owner ──── `left` counts down to the tick, or to the block that is marked ──┐
- *   a pool becomes ACTIVE, is carved, takes a chain back ── sample_count counts the blocks ──┴─>
- * list
+ *   free, by the owner ─── `left` counts down to the tick, or to the marked block ─┐
+ *   a pool becomes ACTIVE, is carved, takes a chain back ─── sample_count counts ──┴──> list
  *
  * Blocks enter in a known order, so for each class the heap draws how many of them are passed over
  * until the next one is marked. Runs and huge blocks are made on slow paths, which ask for each.
@@ -33,8 +32,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What src/profile does. The first six are called with no lock held and outside of the
- * heap, by any thread, perhaps in a signal handler. */
+/* What src/profile does. The first five are called with no lock held and outside of the heap, by
+ * any thread, perhaps in a signal handler; of the others each says it. */
 struct profile_hooks {
     /* A sampled allocation of `size` bytes got a block that takes `bytes`, instead of one in the
      * pool of the number `home`; 0: instead of none. False: it is not recorded, and its free need
@@ -60,8 +59,8 @@ struct profile_hooks {
     /* The profiler's own resident memory, nearly. Any thread, at any time. */
     size_t (*own_bytes)(void);
 
-    /* An allocation is about to fail; `by_limit`: due to the hard limit. As before; called only
-     * while blocks are recorded. */
+    /* An allocation is about to fail; `by_limit`: due to the hard limit. As the first five; called
+     * only while blocks are recorded. */
     void (*failing)(bool by_limit);
 
     /* The options may have changed. Not in malloc, and with no lock held. */
@@ -75,7 +74,7 @@ struct profile_hooks {
     void (*in_background)(void);
 
     /* molt_ctl is asked to set an option. 0 or an errno: it was a command, which is done; -1: it is
-     * none. As before. */
+     * none. As follow_options. */
     int (*command)(const char *name, const char *value, size_t length);
 
     /* Not 0: somebody outside of the process wants to hear of samples. It changes without notice.

@@ -13,9 +13,8 @@ void stats_get(struct molt_stats *out);
 /* The same in steps, between which the program may go on. */
 struct stats_count {
     struct molt_stats stats;
-    struct molt_class
-        *classes;    /* counted in the same walk (account.h); NULL: they are not wanted */
-    uint32_t arenas; /* that have been counted */
+    struct molt_class *classes; /* counted in the same walk (account.h); NULL: not wanted */
+    uint32_t arenas;            /* that have been counted */
 };
 
 /* Begins to count, also ACCOUNT_CLASSES classes if `classes` is not NULL. */

@@ -7,7 +7,8 @@
  * no change gets lost, and wherever a thread or the process is stopped the cell has a number of one
  * moment.
  *
- * Where a reader is not to see a line while its first number is 0, the first digit is a # then. */
+ * A line that readers are to skip while its first number is 0 has a # in place of that number's
+ * first digit then. */
 #ifndef PROFILE_DECIMAL_H
 #define PROFILE_DECIMAL_H
 
@@ -16,8 +17,8 @@
 
 enum { DECIMAL_BYTES = 16, DECIMAL_DIGITS = 14 };
 
-/* Add to a cell, which is of 0 to 10^14 - 1 (modulo that, if it comes to it); take from it; make it
- * `number`. */
+/* Add `number` to a cell, subtract it, or make the cell that number. A cell has 0 to 10^14 - 1, and
+ * counts modulo 10^14. */
 void decimal_add(char *cell, uint64_t number);
 void decimal_subtract(char *cell, uint64_t number);
 void decimal_set(char *cell, uint64_t number);

@@ -13,7 +13,7 @@
 
 #include <stdatomic.h>
 
-/* Too large for the stack of a handler; a thread has them at a time. */
+/* Too large for the stack of a handler; one thread has it at a time. */
 static struct {
     _Atomic(bool) is_taken;
     uintptr_t frames[STACK_DEPTH_MAX];

@@ -1,9 +1,8 @@
 /* image.h: the programs and libraries in memory, and the entries of their unwind tables.
  *
  * The tables (.eh_frame, in the format of the Linux Standard Base) are there for exceptions of C++
- * and are part of nearly all programs and libraries, whatever language they are written in. An
- * index
- * (.eh_frame_hdr) is sorted by address. */
+ * and are part of nearly all programs and libraries, whatever language they are written in. They
+ * have an index (.eh_frame_hdr) that is sorted by address. */
 #ifndef PROFILE_IMAGE_H
 #define PROFILE_IMAGE_H
 

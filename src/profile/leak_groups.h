@@ -18,7 +18,7 @@ enum leak_kind {
 };
 
 struct leak_group {
-    const struct stack *stack; /* NULL: none is known; an element with no blocks is empty */
+    const struct stack *stack; /* an element of the hash table that has no blocks is empty */
     const char *type;          /* of objects, or NULL */
     enum leak_kind kind;
     uint64_t blocks, bytes; /* bytes: that were asked for */

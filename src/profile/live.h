@@ -34,8 +34,8 @@ struct record {
     uint64_t at_ns;    /* when it was allocated (os_now_ns) */
     uint32_t thread;   /* by whom: the thread's id */
     uint32_t number;   /* which of the thread's samples it was */
-    uint32_t home;     /* number of the pool in which the block would have its place if it were not
-                  sampled (alloc/map.h); 0: it has it */
+    uint32_t home;     /* the pool in which the block would lie if it were not sampled, by its
+                          number (alloc/map.h); 0: the block lies where it would anyway */
     _Atomic(uintptr_t) *place; /* in the tables; set by who reads it there */
 };
 

@@ -21,7 +21,7 @@ void profile_memory_allow(unsigned times);
  */
 size_t profile_memory_bytes(void);
 
-/* Returns how many bytes profile_memory_take has returned: of these the most are resident. */
+/* Returns how many bytes profile_memory_take has returned: most of them are resident. */
 size_t profile_memory_given(void);
 
 /* Returns how many calls of profile_memory_take have returned NULL. */

@@ -14,8 +14,8 @@
  *
  * Whoever changes a site's counts does so between mirror_enter, which sees to it that the site has
  * rows, and mirror_leave. In between the thread's signals are blocked: a handler could fork, and
- * the child would go on with its parent's rows, which it has not got (os_map_file_unforked). So
- * that has either not begun to count, or has done so.
+ * the child would go on with its parent's rows, which it has not got (os_map_file_unforked). So a
+ * thread that forks has either not begun to count, or is done with it.
  *
  * No site is counted without rows while it is to have some. So when it gets them, its numbers do
  * not change meanwhile, and are what the rows begin with: in a forked child, whose file begins with

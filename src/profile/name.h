@@ -1,5 +1,5 @@
-/* name.h: names that the profiler keeps: of tags, and of the types of objects. Each is stored once,
- * as a copy: what it was copied from may go, with the plugin that it lay in. */
+/* name.h: names that the profiler keeps: of tags, of the types of objects and of threads. Each is
+ * stored once, as a copy: what it was copied from may go, with the plugin that it lay in. */
 #ifndef PROFILE_NAME_H
 #define PROFILE_NAME_H
 

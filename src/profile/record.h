@@ -4,8 +4,9 @@
  *                     the site of all blocks that are alike (site.h)
  *     record_remove   a block is freed: its record goes, its site's counts change
  *
- * Any thread calls these two at any time, in signal handlers and under any lock, too: they wait for
- * nothing. What finds no memory is counted as missed.
+ * Any thread calls these two and their like at any time, in signal handlers and under any lock,
+ * too: they wait for nothing but, with prof_file, for mirror_lock (mirror.h). What finds no memory
+ * is counted as missed.
  *
  * A profile has one mean, by which its blocks are sampled, so one number tells how much a record
  * stands for: its `bytes` times random_weight(bytes, mean). The sum of these over the live records

@@ -2,9 +2,9 @@
 #ifndef PROFILE_SIGNALS_H
 #define PROFILE_SIGNALS_H
 
-/* Has the signal handled by the function; 0: there is no signal. A handler that the program has, or
- * sets later, stays; of one that it has a warning tells, by the option's name. `what`: what there
- * will not be. */
+/* Has the function handle the signal; 0: none. A signal that the program handles or ignores already
+ * is left to it, with a warning that names the option and `what` there will not be on the signal. A
+ * handler that the program sets later takes this one's place. */
 void signals_take(int number, void (*handler)(int), const char *option, const char *what);
 
 #endif

@@ -27,7 +27,7 @@ enum { SITE_LIFETIMES = 10 };
 struct site {
     struct chain_link link;
     struct site *older;        /* in the list of all; never changes once the site is in it */
-    const struct stack *stack; /* that allocated the blocks */
+    const struct stack *stack; /* that allocated the blocks; without frames: not known */
     size_t bytes;              /* of each block; of large ones rounded up (record.c) */
     const char *tag;           /* the thread's innermost tag (name.h); NULL: none */
     const char *type;          /* the objects' type; NULL: they are no objects */

@@ -19,8 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Profiling begins (after record_restart); ends. Until the first beginning there is nothing to be
- * written. */
+/* Profiling begins, after record_restart; profiling ends. Before it has begun for the first time
+ * there is nothing to write. */
 void trigger_start(void);
 void trigger_stop(void);
 
