@@ -7,8 +7,8 @@
 #include "hole.h"
 #include "huge.h"
 #include "map.h"
-#include "sample.h" // profile_hooks
 #include "remote.h"
+#include "sample.h" // profile_hooks
 
 #include "base/bits.h"
 #include "base/report.h"

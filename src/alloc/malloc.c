@@ -17,10 +17,10 @@
 #include "proof.h"
 #include "refill.h"
 #include "registry.h" // registry_steal_this
-#include "sample.h"
-#include "sampled.h"
 #include "remote.h"
 #include "run.h"
+#include "sample.h"
+#include "sampled.h"
 #include "trim.h" // trim_for_retry
 #include "watch.h"
 

@@ -15,7 +15,9 @@
  *
  * A thread cannot be stopped that is being traced already, by a debugger or strace; nor one that
  * does not come out of the kernel, as after vfork(). A process that has said by prctl that it is
- * not to be dumped is not to be traced, either.
+ * not to be dumped is not to be traced, either. Where only ancestors may trace (Yama), the tracer
+ * is named by PR_SET_PTRACER for that time: a tracer that the program has named itself is
+ * forgotten.
  *
  * The tracer has no thread-local storage of its own and calls nothing of libc. All signals are
  * blocked in it. It dies with the caller. */

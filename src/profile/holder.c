@@ -258,7 +258,7 @@ static void append_age(struct report_line *line, const struct holding *holding, 
 
 static size_t percent_of_free(const struct holding *holding, double held)
 {
-    return holding->free_bytes == 0 ? 0 : (size_t)(100 * held / holding->free_bytes + 0.5);
+    return holding->free_bytes == 0 ? 0 : rounded(100 * held / holding->free_bytes);
 }
 
 /* Returns how many of the stacks are listed, and what they hold. */

@@ -56,8 +56,7 @@ static bool keep_if_loaders(const struct record *record, void *context)
 {
     struct check *check = context;
     const struct stack *stack = record->site->stack;
-    if (stack != NULL && stack->depth > 0 &&
-        roots_is_loader(&check->search.roots, stack->frames[0]))
+    if (stack->depth > 0 && roots_is_loader(&check->search.roots, stack->frames[0]))
         check->kept[check->kept_count++] = (uintptr_t)record->block;
     return check->kept_count < check->kept_capacity;
 }
@@ -152,8 +151,7 @@ static void write_groups(struct check *check)
     for (size_t n = 0; n < check->groups.count; n++) {
         const struct leak_group *group = &check->groups.groups[n];
         bool is_leak = group->kind == LEAK_DIRECT || group->kind == LEAK_THROUGH;
-        bool is_known =
-            is_leak && group->stack != NULL && suppress_has(&check->suppressions, group->stack);
+        bool is_known = is_leak && suppress_has(&check->suppressions, group->stack);
         if (is_leak || group->kind == LEAK_SUSPECT)
             add(is_known ? &check->suppressed : &check->sums[group->kind], group->blocks,
                 group->bytes);

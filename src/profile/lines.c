@@ -63,13 +63,12 @@ COLD void lines_write_names(struct output *output, const struct site *site)
 
 COLD void lines_write_stack(struct output *output, const struct stack *stack)
 {
-    unsigned depth = stack == NULL ? 0 : stack->depth;
     struct report_line line = {.length = 0};
-    for (unsigned i = 0; i < depth; i++) {
+    for (unsigned i = 0; i < stack->depth; i++) {
         report_append(&line, " %p", (void *)(stack->frames[i] - (i == 0)));
         output_line(output, &line);
     }
-    if (depth == 0)
+    if (stack->depth == 0)
         output_write(output, " 0x1", 4);
     output_write(output, "\n", 1);
 }

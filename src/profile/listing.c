@@ -29,10 +29,9 @@ void listing_write(struct listing *listing, struct report_line *line)
 void listing_write_stack(struct listing *listing, struct report_line *line,
                          const struct stack *stack)
 {
-    uint32_t depth = stack == NULL ? 0 : stack->depth;
-    report_append(line, depth > 0 ? " at:" : " nobody knows where");
+    report_append(line, stack->depth > 0 ? " at:" : " nobody knows where");
     listing_write(listing, line);
-    for (uint32_t n = 0; n < depth; n++) {
+    for (uint32_t n = 0; n < stack->depth; n++) {
         report_append(line, "    ");
         frame_append(line, stack->frames[n]);
         listing_write(listing, line);

@@ -17,7 +17,8 @@ struct listing {
 /* Adds the line, and empties it. */
 void listing_write(struct listing *listing, struct report_line *line);
 
-/* Ends the line by what comes before a stack, and adds both. `stack` NULL: it is not known. */
+/* Ends the line by what comes before a stack, and adds both. A stack without frames is not known.
+ */
 void listing_write_stack(struct listing *listing, struct report_line *line,
                          const struct stack *stack);
 

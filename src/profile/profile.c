@@ -42,14 +42,14 @@ extern char __libc_single_threaded __attribute__((weak)); /* of the C library, i
 
 /* ---- What the allocator calls ---- */
 
-static bool record(void *block, size_t size, size_t bytes, uint32_t home, bool all)
+static bool record(void *block, size_t size, size_t bytes, uint32_t home, size_t mean)
 {
     struct sample sample = {block, size, bytes, .type = sample_type, .home = home};
     freed_forget(block);
-    sample.stack = unwind_stack(all);
+    sample.stack = unwind_stack(mean == 1);
     bool is_recorded = record_add(&sample);
     trigger_grown(record_live_estimate());
-    trigger_allocated(bytes > sampled_mean ? bytes : sampled_mean);
+    trigger_allocated(bytes > mean ? bytes : mean);
     return is_recorded;
 }
 
@@ -59,7 +59,7 @@ static bool allocated(void *block, size_t size, size_t bytes, uint32_t home)
     if (__atomic_load_n(&may_miss_frees, __ATOMIC_RELAXED))
         record_remove(block);
     listener_freed(block);
-    bool is_recorded = mean != 0 && record(block, size, bytes, home, mean == 1);
+    bool is_recorded = mean != 0 && record(block, size, bytes, home, mean);
     bool is_told = listener_allocated(block, size, bytes, sample_mean_now());
     return is_recorded || is_told;
 }
@@ -68,7 +68,7 @@ static bool allocated(void *block, size_t size, size_t bytes, uint32_t home)
  * set: whole stacks of frees would cost a trace half as much again. */
 static unsigned capture_free(uintptr_t frames[FREED_DEPTH_MAX], const void *caller)
 {
-    if (sampled_mean != 1 || options.backtrace)
+    if (__atomic_load_n(&sampled_mean, __ATOMIC_RELAXED) != 1 || options.backtrace)
         return unwind_capture(frames, FREED_DEPTH_MAX);
     if (image_is_own((uintptr_t)caller))
         return unwind_capture(frames, 1);
