@@ -250,10 +250,10 @@ MOLT_API void molt_profile_stop(void);
  *
  *   path   the file; NULL: named by the option `prof_out`
  *
- * 0, or -1 and errno: ENODATA: profiling has never begun; EEXIST: path is something else than a
- * file; EFBIG: RLIMIT_FSIZE; EBUSY: in a signal handler that has interrupted a profile's writing;
- * else what the kernel said of the file or its directory. A signal handler may call it. Calls of
- * several threads wait for each other. */
+ * 0, or -1 and errno: ENODATA: no profile has begun, as with `leaks` alone; EEXIST: path is
+ * something else than a file; EFBIG: RLIMIT_FSIZE; EBUSY: in a signal handler that has interrupted
+ * a profile's writing; else what the kernel said of the file or its directory. A signal handler may
+ * call it. Calls of several threads wait for each other. */
 MOLT_API int molt_profile_dump(const char *path);
 
 /* Writes a report to the file descriptor on what keeps memory in pools that is free: a pool serves

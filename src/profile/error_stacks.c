@@ -10,12 +10,13 @@
 #include "alloc/map.h"
 #include "base/options.h"
 #include "base/report.h"
+#include "os/os.h" // os_process_id
 
 #include <stdatomic.h>
 
 /* Too large for the stack of a handler; one thread has it at a time. */
 static struct {
-    _Atomic(bool) is_taken;
+    _Atomic(unsigned) process; /* the one of which a thread has it; a child has other threads */
     uintptr_t frames[STACK_DEPTH_MAX];
     char path[FRAME_PATH_SIZE];
     struct freed freed;
@@ -98,10 +99,11 @@ static void write_all(int fd, const void *block, const void *before)
  * have the thread go on. */
 static void after_error(int fd, const void *block, const void *before)
 {
-    if (atomic_exchange(&work.is_taken, true))
+    unsigned self = os_process_id(), user = atomic_load(&work.process);
+    if (user == self || !atomic_compare_exchange_strong(&work.process, &user, self))
         return;
     write_all(fd, block, before);
-    atomic_store(&work.is_taken, false);
+    atomic_store(&work.process, 0);
 }
 
 static const struct report_hooks hooks_of_profile IN_SECTION("molt_report_hooks") = {

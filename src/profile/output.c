@@ -60,8 +60,7 @@ static void create_temporary(struct output *output)
         report_append(&name, ".molt-%u-%zu", output->process, (size_t)(key + i));
         memcpy(output->temporary, name.text, name.length);
         output->temporary[name.length] = '\0';
-        output->file =
-            os_open_at(output->directory, output->temporary, O_RDWR | O_CREAT | O_EXCL);
+        output->file = os_open_at(output->directory, output->temporary, O_RDWR | O_CREAT | O_EXCL);
         if (output->file != -EEXIST)
             break;
     }
