@@ -26,11 +26,12 @@ struct trail {
     _Atomic(uintptr_t) user;   /* the thread that has it; 0: none */
     uintptr_t thread;          /* whose stack it is on */
     uint64_t unloads;          /* how often libraries had been unloaded */
-    const struct stack *stack; /* of the last walk; NULL: it was not kept */
+    const struct stack *stack; /* the frames that the steps are; NULL: it was not kept */
     uintptr_t top;             /* all words that were read lie below */
     unsigned first;            /* the steps from here on are the last walk's */
     unsigned outside;          /* the first one that is not molt's own */
-    bool is_end;               /* the last step led to no other one */
+    bool is_end;               /* no frame is further up than the last step's, whoever calls */
+    bool is_cut;               /* frames of this walk come before the steps */
     unsigned fresh_count;      /* of this walk, before it has joined the last one */
     struct step steps[STEPS];
     struct step fresh[STEPS];
@@ -126,6 +127,7 @@ static void note_reads(struct trail *trail, struct step *step, const struct walk
     if (reads->address == NULL || !is_known(walk, reads->address) || !is_known(walk, reads->fp) ||
         !is_known(walk, reads->cfa)) {
         trail->fresh_count = 0;
+        trail->is_cut = true;
         return;
     }
     step->reads = *reads;
@@ -244,7 +246,7 @@ static const struct stack *walk_up(struct trail *trail, struct walk *walk, struc
         add_frame(frames, walk->address + walk->is_exact);
         bool goes_on = walk_step(walk);
         if (!goes_on || frames->depth == STACK_DEPTH_MAX) {
-            trail->is_end = !goes_on;
+            trail->is_end = walk->is_outermost;
             break;
         }
         note_reads(trail, step, walk);
@@ -258,6 +260,8 @@ const struct stack *trail_stack(struct trail *trail, struct walk *walk)
     struct frames frames;
     frames.depth = 0;
     trail->fresh_count = 0;
-    trail->stack = walk_up(trail, walk, &frames);
-    return trail->stack;
+    trail->is_cut = false;
+    const struct stack *stack = walk_up(trail, walk, &frames);
+    trail->stack = trail->is_cut ? NULL : stack;
+    return stack;
 }

@@ -230,6 +230,7 @@ bool walk_step(struct walk *walk)
     case FRAME_SIGNAL:
         return go_to_interrupted(walk);
     case FRAME_LAST:
+        walk->is_outermost = true;
         return false;
     default:
         return step_by_rule(walk, &rule);

@@ -30,6 +30,7 @@ struct walk {
     uintptr_t sp, fp;
     uintptr_t return_address; /* arm64: the register's, if is_exact */
     bool is_exact;            /* the function has been interrupted there by a signal */
+    bool is_outermost;        /* the function has no caller, as its table says */
     struct thread_stack stack;
     struct image image;      /* where the last address was found */
     struct walk_reads reads; /* of the last step */

@@ -646,6 +646,10 @@ START_TEST(test_made_code)
         ck_assert_uint_lt(at, depth);
         ck_assert_uint_eq(depth, at + 1);
     }
+    memcpy(&address, &made, sizeof address);
+    uintptr_t chain[4] = {0, address + 6};
+    frameless(capture, chain); /* where the walk before has ended this one goes on */
+    ck_assert_uint_eq(frames[depth - 1], address + 6);
 }
 END_TEST
 #endif
