@@ -31,6 +31,9 @@ enum { SHARES_OF_ALL = 32 }; /* of prof_memory, where all blocks are recorded */
 /* Held while sampling begins or ends. */
 static struct lock profile_lock = LOCK_INIT(RANK_PROFILE);
 
+/* Whether that is going on; in a forked child, that it is to be done again. */
+static _Atomic(bool) is_changing;
+
 static size_t sampled_mean;  /* since profile_follow_options last changed it; 0: no profile */
 static size_t recorded_mean; /* of the profile; 0: there is none */
 
@@ -124,6 +127,7 @@ static void repair(void)
     record_repair();
     trigger_repair();
     share_repair();
+    lock_free_left(&profile_lock);
 }
 
 static void end(void)
@@ -150,6 +154,7 @@ static bool has_threads(void)
 /* Records of another mean must not be mixed with those to come. */
 static void sample_with(size_t mean)
 {
+    atomic_store(&is_changing, true);
     if (mean != 0)
         begin_once();
     profile_memory_allow(mean == 1 ? SHARES_OF_ALL : 1);
@@ -171,6 +176,7 @@ static void sample_with(size_t mean)
         trigger_start();
     else
         trigger_stop();
+    atomic_store(&is_changing, false);
 }
 
 /* Without a profile, errors need the unwinder all the same. */
@@ -181,17 +187,23 @@ static void prepare_backtrace(void)
         unwind_prepare();
 }
 
+static bool has_followed(void)
+{
+    return wanted_mean() == __atomic_load_n(&sampled_mean, __ATOMIC_RELAXED) &&
+           !atomic_load(&is_changing);
+}
+
 /* The loader may be called for the unwinder, and a thread that holds the loader's lock may call
  * this: so that comes before the lock. */
 void profile_follow_options(void)
 {
     prepare_backtrace();
-    if (wanted_mean() == __atomic_load_n(&sampled_mean, __ATOMIC_RELAXED))
+    if (has_followed())
         return;
     if (wanted_mean() != 0)
         unwind_prepare();
     lock_acquire(&profile_lock);
-    if (wanted_mean() != sampled_mean)
+    if (!has_followed())
         sample_with(wanted_mean());
     lock_release(&profile_lock);
 }

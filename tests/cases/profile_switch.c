@@ -41,7 +41,11 @@ static char *moved(uint64_t *state, size_t size)
     return block;
 }
 
-/* A child frees and replaces what its parent's threads have made. */
+static int (*set)(const char *name, void *old, size_t *old_length, const void *value,
+                  size_t length);
+
+/* A child frees and replaces what its parent's threads have made, and switches, too, whatever its
+ * parent was about. */
 static void fork_child(uint64_t *state)
 {
     int status;
@@ -50,6 +54,9 @@ static void fork_child(uint64_t *state)
     if (child == 0) {
         for (size_t i = 0; i < 100; i++)
             swap_in(state, malloc(i + 1), i + 1);
+        alarm(patience(20));
+        REQUIRE(set("trace", NULL, NULL, "1", 1) == 0 && set("trace", NULL, NULL, "0", 1) == 0);
+        swap_in(state, malloc(1), 1);
         _exit(0);
     }
     REQUIRE(waitpid(child, &status, 0) == child && status == 0);
@@ -95,8 +102,6 @@ static void *use(void *argument)
 
 static int (*start)(size_t mean);
 static void (*stop)(void);
-static int (*set)(const char *name, void *old, size_t *old_length, const void *value,
-                  size_t length);
 static int (*dump)(const char *path);
 static long (*find_leaks)(int fd);
 static char path[] = "/tmp/molt-case.XXXXXX";
