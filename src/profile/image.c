@@ -106,6 +106,17 @@ static bool find_by_loader(uintptr_t address, struct image *image)
     return true;
 }
 
+static bool locate_by_loader(uintptr_t address, struct image *image)
+{
+    struct dl_find_object found;
+    if (!ask_loader(address, &found))
+        return false;
+    *image = (struct image){.start = (uintptr_t)found.dlfo_map_start,
+                            .end = (uintptr_t)found.dlfo_map_end,
+                            .map = found.dlfo_link_map};
+    return true;
+}
+
 static const char *path_by_loader(uintptr_t address, uintptr_t *base)
 {
     struct dl_find_object found;
@@ -124,6 +135,12 @@ static bool prepare_loader(void)
 }
 #else
 static bool find_by_loader(uintptr_t address, struct image *image)
+{
+    (void)address, (void)image;
+    return false;
+}
+
+static bool locate_by_loader(uintptr_t address, struct image *image)
 {
     (void)address, (void)image;
     return false;
@@ -210,6 +227,11 @@ bool image_prepare(void)
 bool image_find(uintptr_t address, struct image *image)
 {
     return atomic_load_explicit(&finder, memory_order_acquire)(address, image);
+}
+
+bool image_locate(uintptr_t address, struct image *image)
+{
+    return locate_by_loader(address, image);
 }
 
 const char *image_path(uintptr_t address, uintptr_t *base)

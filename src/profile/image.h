@@ -25,6 +25,10 @@ bool image_prepare(void);
 /* Finds the image that has the address. Takes no lock, neither of molt's nor of the loader's. */
 bool image_find(uintptr_t address, struct image *image);
 
+/* Says where the image is that has the address, and which, and reads nothing of it: so it may be
+ * unloaded meanwhile. False also where the loader cannot be asked. */
+bool image_locate(uintptr_t address, struct image *image);
+
 /* Whether the code is molt's. Between a function that has called malloc and an unwinder stand at
  * most OWN_FRAMES_MAX functions of it. */
 bool image_is_own(uintptr_t address);

@@ -5,7 +5,7 @@
 #include "image.h"
 #include "memory.h" // profile_memory_take
 
-#include "os/os.h" // os_is_readable
+#include "os/os.h" // os_copy
 
 #include <link.h>
 #include <stdatomic.h>
@@ -21,13 +21,19 @@ static _Atomic(unsigned) shifts; /* that have been given */
 
 struct contents {
     uint64_t identity;
-    const ElfW(Phdr) * code; /* the executable segment; NULL: not known */
+    ElfW(Phdr) code; /* the executable segment; p_type 0: not known */
 };
 
 static const struct {
     ElfW(Nhdr) head;
     char name[4];
 } build_id_note = {{4, 0, NT_GNU_BUILD_ID}, "GNU"};
+
+/* Another thread may unload the library meanwhile. */
+static bool copy(void *to, const void *from, size_t bytes)
+{
+    return os_copy(to, from, bytes) == bytes;
+}
 
 /* Whether the segment, or its first bytes, lie in the page. */
 static bool is_in_page(const ElfW(Phdr) * segment, size_t bytes)
@@ -44,40 +50,57 @@ static uint64_t add_build_id(uint64_t hash, const struct image *image, const Elf
         char name[4];
         uint64_t id[2];
     } note;
-    if (!is_in_page(notes, sizeof note))
+    if (!is_in_page(notes, sizeof note) ||
+        !copy(&note, (const char *)image->start + notes->p_vaddr, sizeof note))
         return hash;
-    memcpy(&note, (const char *)image->start + notes->p_vaddr, sizeof note);
     note.head.n_descsz = 0;
     if (memcmp(&note, &build_id_note, sizeof build_id_note) != 0)
         return hash;
     return chain_hash(chain_hash(hash, note.id[0]), note.id[1]);
 }
 
-static uint64_t hash_text(uint64_t hash, const char *text)
+static uint64_t hash_name(const struct image *image)
 {
-    for (; *text != '\0'; text++)
-        hash = chain_hash(hash, (unsigned char)*text);
+    uint64_t hash = 0;
+    const char *name;
+    char part[64];
+    if (!copy(&name, &image->map->l_name, sizeof name))
+        return 0;
+    for (size_t bytes; (bytes = os_copy(part, name, sizeof part)) > 0; name += bytes)
+        for (size_t i = 0; i < bytes; i++) {
+            if (part[i] == '\0')
+                return hash;
+            hash = chain_hash(hash, (unsigned char)part[i]);
+        }
     return hash;
+}
+
+static void add_segment(struct contents *contents, const struct image *image,
+                        const ElfW(Phdr) * segment)
+{
+    if (segment->p_type == PT_NOTE)
+        contents->identity = add_build_id(contents->identity, image, segment);
+    if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X) != 0 && contents->code.p_type == 0)
+        contents->code = *segment;
 }
 
 /* Two libraries at one place may be as alike as two builds of one plugin. */
 static struct contents read_contents(const struct image *image)
 {
-    const ElfW(Ehdr) *head = (const void *)image->start;
-    struct contents contents = {.identity = hash_text(0, image->map->l_name)};
-    if (!os_is_readable(head, os_page_bytes()) || memcmp(head->e_ident, ELFMAG, SELFMAG) != 0)
+    ElfW(Ehdr) head;
+    ElfW(Phdr) segment;
+    struct contents contents = {.identity = hash_name(image)};
+    if (!copy(&head, (const void *)image->start, sizeof head) ||
+        memcmp(head.e_ident, ELFMAG, SELFMAG) != 0)
         return contents;
-    contents.identity = chain_hash(contents.identity, head->e_shoff);
-    size_t table = head->e_phnum * sizeof(ElfW(Phdr));
-    if (head->e_phoff > os_page_bytes() || table > os_page_bytes() - head->e_phoff)
+    contents.identity = chain_hash(contents.identity, head.e_shoff);
+    size_t table = head.e_phnum * sizeof segment;
+    if (head.e_phoff > os_page_bytes() || table > os_page_bytes() - head.e_phoff)
         return contents;
-    const ElfW(Phdr) *segment = (const void *)(image->start + head->e_phoff);
-    for (const ElfW(Phdr) *end = segment + head->e_phnum; segment < end; segment++) {
-        if (segment->p_type == PT_NOTE)
-            contents.identity = add_build_id(contents.identity, image, segment);
-        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X) != 0 && contents.code == NULL)
-            contents.code = segment;
-    }
+    const char *from = (const char *)image->start + head.e_phoff;
+    for (size_t at = 0; at < table && copy(&segment, from + at, sizeof segment);
+         at += sizeof segment)
+        add_segment(&contents, image, &segment);
     return contents;
 }
 
@@ -125,8 +148,9 @@ static uintptr_t choose_shift(const struct image *image)
     return (uintptr_t)number << SHIFT_BITS;
 }
 
-static void set_code(struct module *module, const ElfW(Phdr) * code)
+static void set_code(struct module *module, const ElfW(Phdr) * segment)
 {
+    const ElfW(Phdr) *code = segment->p_type != 0 ? segment : NULL;
     uintptr_t in_page = code != NULL ? code->p_vaddr & (os_page_bytes() - 1) : 0;
     uintptr_t start = code != NULL ? module->base + code->p_vaddr - in_page : module->start;
     uintptr_t end = code != NULL ? start + os_round_to_pages(in_page + code->p_memsz) : module->end;
@@ -145,7 +169,7 @@ static struct module *add(struct module *module, const struct image *image,
         if (there != NULL)
             return there;
         module->shift = choose_shift(image);
-        set_code(module, contents->code);
+        set_code(module, &contents->code);
     } while (!atomic_compare_exchange_weak_explicit(&newest, &module->older, module,
                                                     memory_order_acq_rel, memory_order_acquire));
     return module;
@@ -222,7 +246,7 @@ const struct module *module_of(uintptr_t told)
 bool module_is_loaded(const struct module *module)
 {
     struct image image;
-    return image_find(module->start + (module->end - module->start) / 2, &image) &&
+    return image_locate(module->start + (module->end - module->start) / 2, &image) &&
            image.map != NULL && find_present(&image) == module;
 }
 

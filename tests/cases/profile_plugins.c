@@ -5,6 +5,7 @@
  */
 // preload: no
 #include "case.h"
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 static const char *options;
@@ -123,6 +124,32 @@ static void check_leaks(void)
     CHECK_MSG(a >= 1 && b >= 1 && strstr(text, "libprofiled_"), "%s: %s", getenv("MOLT"), text);
 }
 
+/* ---- Unloaded while a profile is written ---- */
+
+enum { TURNS = 400 };
+
+static atomic_bool is_over;
+
+static void *open_and_close(void *unused)
+{
+    static const char *const names[] = {"libprofiled_a.so", "libprofiled_b.so"};
+    for (size_t i = 0; i < TURNS; i++) {
+        struct plugin plugin = open_plugin(names[i % 2]);
+        free(plugin.allocate(10));
+        REQUIRE(dlclose(plugin.handle) == 0);
+    }
+    is_over = true;
+    return unused;
+}
+
+static void write_meanwhile(void)
+{
+    pthread_t thread = thread_start(open_and_close, NULL);
+    while (!is_over)
+        read_profile();
+    thread_join(thread);
+}
+
 static int act(void)
 {
     struct plugin a, b;
@@ -152,6 +179,7 @@ static int act(void)
     REQUIRE(dlclose(b.handle) == 0 && dlclose(a.handle) == 0);
     CHECK_PLUGINS(5, 6);
     check_leaks();
+    write_meanwhile();
     return case_end();
 }
 

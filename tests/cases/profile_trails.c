@@ -1,6 +1,6 @@
 /* While all blocks are traced a walk takes the way of an earlier one (trail.h). So each block must
- * have the stack that has allocated it also where the walk before came to the same frames by another
- * way: through code that has no table, whose frames are no part of a trail.
+ * have the stack that has allocated it also where the walk before came to the same frames by
+ * another way: through code that has no table, whose frames are no part of a trail.
  */
 // env: MOLT=trace,prof_final=0
 #include "case.h"
