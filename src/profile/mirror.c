@@ -28,7 +28,8 @@ static struct {
     size_t mean;   /* of the profile */
     size_t cells;  /* where those of the header are */
     struct place_series files;
-    struct output output; /* for text that is about to be put into the file */
+    struct output output;           /* for text that is about to be put into the file */
+    char pattern[OPTION_TEXT_SIZE]; /* the option as it was when the profile began */
 } mirror;
 
 /* ---- Text ---- */
@@ -214,9 +215,10 @@ static void forget_rows(struct site *site, void *unused)
 static COLD void begin_locked(void)
 {
     static char path[OUTPUT_PATH_SIZE];
+    const char *pattern = mirror.pattern;
     write_head(&mirror.output);
-    bool has_begun = place_next(&mirror.files, &options.prof_file, "", path) &&
-                     mirror_file_begin(path, &mirror.output);
+    bool has_begun =
+        place_next(&mirror.files, &pattern, "", path) && mirror_file_begin(path, &mirror.output);
     if (has_begun)
         site_each(make_rows_if_counted, NULL);
     atomic_store(&mirror_state, has_begun ? MIRROR_ON : MIRROR_OFF);
@@ -225,7 +227,8 @@ static COLD void begin_locked(void)
 COLD void mirror_begin(size_t mean, bool unmap)
 {
     struct mask signals;
-    bool is_wanted = *__atomic_load_n(&options.prof_file, __ATOMIC_ACQUIRE) != '\0';
+    const char *option = __atomic_load_n(&options.prof_file, __ATOMIC_ACQUIRE);
+    bool is_wanted = *option != '\0';
     if (!is_wanted && atomic_load(&mirror_state) == MIRROR_OFF)
         return;
     place_note();
@@ -236,6 +239,7 @@ COLD void mirror_begin(size_t mean, bool unmap)
     mirror_file_end(unmap);
     mirror.mean = mean;
     mirror.is_exact = mean <= 1;
+    memcpy(mirror.pattern, option, strlen(option) + 1);
     if (is_wanted && fork_is_noticed())
         begin_locked();
     else if (is_wanted)
