@@ -1,14 +1,18 @@
 /* reached.c: what the leak finder asks of objects (profile/reach.h). */
 #include "walk.h"
 
+#include "base/fork.h" // fork_set_repair
+#include "gc/repair.h"
 #include "object/gc_table.h"
 #include "object/type.h"
 #include "profile/reach.h"
 
+/* A forked child has to free the lock, also where the process has no objects. */
 static bool lock_larges(void)
 {
     if (gc_table_lock_is_mine())
         return false;
+    fork_set_repair(FORK_OBJECT, repair_objects);
     gc_table_lock_acquire();
     return true;
 }
