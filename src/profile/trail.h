@@ -8,7 +8,7 @@
  *     last walk     malloc   make_name   parse    read_file   main      steps: two loads each
  *     this walk     malloc   make_list ──┘ joins here, and looks whether the words still hold
  *
- * So a step that has been taken before costs a nanosecond or two instead of twelve, and nothing is
+ * So a step that has been taken before takes two loads and no look at its rule, and nothing is
  * assumed: each word that the walk depends on is read again. When a library is unloaded all trails
  * end.
  *
@@ -20,7 +20,8 @@
 
 struct stack;
 
-/* The thread's trail; NULL: it is taken, or there is no memory for it. Waits for nothing. */
+/* The thread's trail for walks that begin at that stack pointer: calls of different depths do not
+ * push each other out. NULL: it is taken, or there is no memory for it. Waits for nothing. */
 struct trail *trail_take(uintptr_t sp);
 void trail_give(struct trail *trail);
 
