@@ -9,7 +9,6 @@ enum {
     BUCKETS_FIRST = 512,
     GROWTH_BITS = 2,
     REGION_BITS = 6,
-    LARGER_BITS = 4, /* where many records are expected */
     BUCKET_SLOTS = 8,
 };
 
@@ -31,9 +30,9 @@ struct bucket {
 
 typedef _Atomic(struct bucket *) bucket_place;
 
-static size_t buckets_of(const struct live_set *set, unsigned table)
+static size_t buckets_of(unsigned table)
 {
-    return (size_t)BUCKETS_FIRST << (set->larger_bits + GROWTH_BITS * table);
+    return (size_t)BUCKETS_FIRST << GROWTH_BITS * table;
 }
 
 /* ---- Buckets ---- */
@@ -46,7 +45,7 @@ static bucket_place *places_of(struct live_set *set, unsigned table)
 /* If another thread makes the same table, one of the two is lost. */
 static bucket_place *make_places(struct live_set *set, unsigned table)
 {
-    bucket_place *made = profile_memory_take(buckets_of(set, table) * sizeof *made), *there = NULL;
+    bucket_place *made = profile_memory_take(buckets_of(table) * sizeof *made), *there = NULL;
     if (made == NULL ||
         atomic_compare_exchange_strong_explicit(&set->tables[table], &there, made,
                                                 memory_order_acq_rel, memory_order_acquire))
@@ -76,12 +75,11 @@ static uint64_t hash_of(const void *block)
 
 /* Where the block's bucket in a table is, by bits that are turned: blocks that share one in a
  * table hardly share one in the next. */
-static bucket_place *place_of(const struct live_set *set, bucket_place *places, unsigned table,
-                              uint64_t hash)
+static bucket_place *place_of(bucket_place *places, unsigned table, uint64_t hash)
 {
     unsigned turned = table * 9;
     uint64_t bits = hash >> turned | hash << (64 - turned) % 64;
-    return &places[bits & (buckets_of(set, table) - 1)];
+    return &places[bits & (buckets_of(table) - 1)];
 }
 
 static struct bucket *bucket_at(const bucket_place *place)
@@ -95,7 +93,7 @@ static struct bucket *bucket_ready(struct live_set *set, unsigned table, uint64_
     bucket_place *places = places_of(set, table);
     if (places == NULL && (places = make_places(set, table)) == NULL)
         return NULL;
-    bucket_place *place = place_of(set, places, table, hash);
+    bucket_place *place = place_of(places, table, hash);
     struct bucket *bucket = bucket_at(place);
     return bucket != NULL ? bucket : make_bucket(place);
 }
@@ -175,7 +173,7 @@ static struct bucket *find(struct live_set *set, const void *block, uintptr_t bi
     bucket_place *places;
     for (unsigned table = 0; table < LIVE_TABLES && (places = places_of(set, table)) != NULL;
          table++) {
-        struct bucket *bucket = bucket_at(place_of(set, places, table, hash));
+        struct bucket *bucket = bucket_at(place_of(places, table, hash));
         if (bucket != NULL && (*slot = bucket_search(bucket, wanted)) < BUCKET_SLOTS)
             return bucket;
     }
@@ -183,12 +181,6 @@ static struct bucket *find(struct live_set *set, const void *block, uintptr_t bi
 }
 
 /* ---- Records ---- */
-
-void live_expect_many(struct live_set *set)
-{
-    if (places_of(set, 0) == NULL)
-        set->larger_bits = LARGER_BITS;
-}
 
 /* Where there is no memory for a bucket of a table that others use, the next ones may have room. */
 bool live_add(struct live_set *set, const struct record *record)
@@ -268,7 +260,7 @@ static void each_bucket(struct live_set *set, bool (*visit)(struct bucket *bucke
     bucket_place *places;
     for (unsigned table = 0; table < LIVE_TABLES && (places = places_of(set, table)) != NULL;
          table++)
-        for (size_t i = 0; i < buckets_of(set, table); i++) {
+        for (size_t i = 0; i < buckets_of(table); i++) {
             struct bucket *bucket = bucket_at(&places[i]);
             if (bucket != NULL && !visit(bucket, context))
                 return;

@@ -43,14 +43,9 @@ enum { LIVE_TABLES = 7 }; /* with room for 22 million records, which take 1.2 Gi
 
 /* Zero: it is empty. */
 struct live_set {
-    unsigned larger_bits; /* by which its tables are larger than usual */
     /* Each table's array of buckets; NULL: it has none yet. They are taken in order. */
     _Atomic(_Atomic(struct bucket *) *) tables[LIVE_TABLES];
 };
-
-/* Makes tables larger, so that fewer have to be looked at; not any more when there is one. Nobody
- * uses the set meanwhile. */
-void live_expect_many(struct live_set *set);
 
 /* Adds a record of a block that has none. False: there is no memory. */
 bool live_add(struct live_set *set, const struct record *record);
