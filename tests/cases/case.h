@@ -407,6 +407,20 @@ static inline int lines_with(const struct child_end *end, const char *prefix)
     return lines;
 }
 
+/* What a program does that runs itself again. */
+struct case_act {
+    const char *name;
+    void (*act)(void);
+};
+
+/* Does the act of that name. */
+#define case_act(acts, wanted)                                        \
+    do {                                                              \
+        for (size_t i_ = 0; i_ < sizeof(acts) / sizeof *(acts); i_++) \
+            if (strcmp((acts)[i_].name, wanted) == 0)                 \
+                (acts)[i_].act();                                     \
+    } while (0)
+
 /* fn, in a child, must end in SIGABRT after `text` was written to standard error. */
 #define expect_abort(fn, text)                                                 \
     do {                                                                       \

@@ -199,10 +199,7 @@ static void fork_child(void)
     REQUIRE(waitpid(child, &status, 0) == child && status == 0);
 }
 
-static const struct {
-    const char *name;
-    void (*act)(void);
-} acts[] = {
+static const struct case_act acts[] = {
     {"nothing", allocate},
     {"daemon", become_daemon},
     {"close", close_all},
@@ -227,9 +224,7 @@ static int act(const char *name)
 {
     alarm(patience(20));
     allocate();
-    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
-        if (strcmp(acts[i].name, name) == 0)
-            acts[i].act();
+    case_act(acts, name);
     return 7;
 }
 

@@ -437,10 +437,7 @@ static void change_root(void)
 
 /* ---- */
 
-static const struct {
-    const char *name;
-    void (*act)(void);
-} acts[] = {
+static const struct case_act acts[] = {
     {"nothing", allocate_much},      {"threads", threads_come_and_go},
     {"jumps", jump_out_of_handlers}, {"stacks", use_stacks_for_signals},
     {"coroutines", use_coroutines},  {"cancel", cancel_threads},
@@ -455,9 +452,7 @@ static int act(const char *name)
     alarm(patience(20));
     if (strcmp(name, "short") != 0)
         allocate_much();
-    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
-        if (strcmp(acts[i].name, name) == 0)
-            acts[i].act();
+    case_act(acts, name);
     return 7;
 }
 

@@ -162,10 +162,7 @@ static void leave_at_once(void)
     allocate_for(1);
 }
 
-static const struct {
-    const char *name;
-    void (*act)(void);
-} acts[] = {
+static const struct case_act acts[] = {
     {"threads", run_threads},  {"handlers", fork_in_handlers}, {"fork", fork_and_wait},
     {"exec", execute_another}, {"close", close_all},           {"descriptors", count_descriptors},
     {"switch", switch_it},     {"leave", leave_at_once},       {"idle", wait_for_end},
@@ -174,9 +171,7 @@ static const struct {
 static int act(const char *name)
 {
     alarm(patience(20));
-    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
-        if (strcmp(acts[i].name, name) == 0)
-            acts[i].act();
+    case_act(acts, name);
     return case_end();
 }
 
